@@ -1,0 +1,308 @@
+"""Records: byte layouts declared once in construct, carried as dataclasses.
+
+A record is a class whose fields name a construct and what they mean::
+
+    @record
+    class Offer(Record):
+        balance: int = wire(Int32ub, "what the card can pay", Show.MONEY)
+        random: bytes = wire(Bytes(4), "card random")
+
+A layout of fixed size is *flattened* at import: the construct is walked, one `struct` format is
+derived from it, and parsing and building run on that format. The declaration stays the only source.
+construct's own compiler is not used: compiled constructs accept truncated input and build bytes
+of the wrong length (docs/design.md). A layout of variable size is interpreted by construct behind a
+gate on the length. construct itself never leaves this module and the modules that declare records.
+
+Type checkers see frozen dataclasses. At run time the classes are plain slots, because a frozen
+`__init__` costs more than the parse itself.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import Enum, auto
+from operator import attrgetter
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, overload
+
+from construct import (
+    Bytes,
+    BytesInteger,
+    Construct,
+    ConstructError,
+    FormatField,
+    GreedyBytes,
+    Int8ub,
+    Int16ub,
+    Int24ub,
+    Int32ub,
+    Struct,
+)
+
+__all__ = [
+    "Bytes",
+    "Field",
+    "GreedyBytes",
+    "Int8ub",
+    "Int16ub",
+    "Int24ub",
+    "Int32ub",
+    "Record",
+    "Show",
+    "WireError",
+    "record",
+    "wire",
+]
+
+
+class WireError(ValueError):
+    """Bytes or values do not fit a record; the message says which and why."""
+
+
+class Show(Enum):
+    """How a field is shown to people (`apdu.trace`)."""
+
+    HEX = auto()
+    NUMBER = auto()
+    MONEY = auto()
+    DATE = auto()
+    TIME = auto()
+    MOMENT = auto()
+    DIGITS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record: its place on the wire and its meaning.
+
+    offset, size: bytes; the size is None when the record's length varies.
+    values:       names of single values, for codes.
+    """
+
+    name: str
+    offset: int | None
+    size: int | None
+    meaning: str
+    show: Show
+    values: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    con: Construct
+    meaning: str
+    show: Show | None
+    values: Mapping[int, str]
+
+
+def wire(
+    con: Construct, meaning: str = "", show: Show | None = None, values: Mapping[int, str] = {}
+) -> Any:
+    """Declare a field: its construct, what it means, and how people see it.
+
+    Returns Any because it stands where type checkers read the annotation.
+    """
+    return _Wire(con, meaning, show, values)
+
+
+class Record:
+    """Base of all records. Use with `@record`; see the module's text."""
+
+    __slots__ = ()
+
+    FIELDS: ClassVar[tuple[Field, ...]] = ()
+    SIZES: ClassVar[range] = range(0)
+    STRUCT: ClassVar[Construct] = Struct()
+    FORMAT: ClassVar[str | None] = None
+
+    parse: ClassVar[Callable[[bytes], Any]]
+
+    def build(self) -> bytes:
+        """The record's bytes. Raises WireError if a value does not fit its field."""
+        raise NotImplementedError
+
+    @classmethod
+    def size(cls) -> int:
+        """Bytes of a fixed-size record. Raises WireError for a variable one."""
+        if len(cls.SIZES) != 1:
+            raise WireError(f"{cls.__name__} has no fixed size")
+        return cls.SIZES[0]
+
+    @classmethod
+    def from_wire(cls, data: bytes) -> Self:
+        """`parse` with a type; the hot paths call `parse` directly."""
+        parsed: Self = cls.parse(data)
+        return parsed
+
+
+R = TypeVar("R", bound=type[Record])
+
+
+@overload
+def record(cls: R) -> R: ...
+@overload
+def record(*, sizes: range) -> Callable[[R], R]: ...
+@dataclass_transform(field_specifiers=(wire,), frozen_default=True)
+def record(cls: Any = None, *, sizes: range | None = None) -> Any:
+    """Turn a class of `wire` fields into a record.
+
+    sizes: the lengths a variable record may have; left out for fixed layouts.
+
+    >>> @record
+    ... class Pair(Record):
+    ...     seq: int = wire(Int16ub, "sequence number")
+    ...     tail: bytes = wire(Bytes(2), "two bytes")
+    >>> Pair.parse(bytes.fromhex("0012abcd"))
+    Pair(seq=18, tail=b'\\xab\\xcd')
+    >>> Pair(18, b"xy").build().hex()
+    '00127879'
+    """
+    if cls is None:
+        return lambda decorated: _make(decorated, sizes)
+    return _make(cls, sizes)
+
+
+def _make(cls: type[Record], sizes: range | None) -> type[Record]:
+    wires = {name: vars(cls)[name] for name in cls.__annotations__}
+    for name in wires:
+        delattr(cls, name)
+    made: Any = dataclass(slots=True)(cls)
+    made.STRUCT = Struct(*(name / w.con for name, w in wires.items()))
+    parts = [_flat(w.con) for w in wires.values()]
+    if sizes is None:
+        if None in parts:
+            raise TypeError(f"{cls.__name__}: a variable record needs sizes=range(...)")
+        _install_flat(made, wires, [p for p in parts if p is not None])
+    else:
+        _install_interpreted(made, sizes)
+    made.FIELDS = _describe(wires, parts)
+    return made  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A field in `struct` terms. is_int24: three bytes that struct has no letter for."""
+
+    fmt: str
+    size: int
+    is_bytes: bool
+    is_int24: bool
+
+
+def _flat(con: Construct) -> _Part | None:
+    """The `struct` form of one field's construct, or None if its size varies."""
+    if isinstance(con, FormatField) and con.fmtstr[0] in ">B":
+        return _Part(con.fmtstr[-1], con.length, False, False)
+    if isinstance(con, BytesInteger) and con.length == 3 and not con.signed and not con.swapped:
+        return _Part("3s", 3, False, True)
+    if isinstance(con, Bytes) and isinstance(con.length, int):
+        return _Part(f"{con.length}s", con.length, True, False)
+    return None
+
+
+def _install_flat(cls: Any, wires: Mapping[str, _Wire], parts: list[_Part]) -> None:
+    layout = struct.Struct(">" + "".join(p.fmt for p in parts))
+    int24 = tuple(i for i, p in enumerate(parts) if p.is_int24)
+    cls.parse = staticmethod(_flat_parser(cls, layout, int24))
+    cls.build = _flat_builder(cls, layout, int24, list(wires), parts)
+    cls.SIZES = range(layout.size, layout.size + 1)
+    cls.FORMAT = layout.format
+
+
+def _flat_parser(cls: Any, layout: struct.Struct, int24: tuple[int, ...]) -> Callable[[bytes], Any]:
+    unpack, from_bytes = layout.unpack, int.from_bytes
+
+    def misfit(data: bytes) -> WireError:
+        return WireError(f"{cls.__name__} is {layout.size} bytes, got {len(data)}")
+
+    def parse(data: bytes) -> Any:
+        try:
+            return cls(*unpack(data))
+        except struct.error:
+            raise misfit(data) from None
+
+    def parse24(data: bytes) -> Any:
+        try:
+            values = list(unpack(data))
+        except struct.error:
+            raise misfit(data) from None
+        for i in int24:
+            values[i] = from_bytes(values[i], "big")
+        return cls(*values)
+
+    return parse24 if int24 else parse
+
+
+def _flat_builder(
+    cls: Any,
+    layout: struct.Struct,
+    int24: tuple[int, ...],
+    names: list[str],
+    parts: list[_Part],
+) -> Callable[[Any], bytes]:
+    get = attrgetter(*names) if len(names) > 1 else _single(names[0])
+    pack = layout.pack
+    # struct would cut or fill a byte string of another length without a word.
+    sized = tuple((i, p.size) for i, p in enumerate(parts) if p.is_bytes)
+
+    def build(self: Record) -> bytes:
+        values: Any = get(self)
+        try:
+            for i, n in sized:
+                if len(values[i]) != n:
+                    raise WireError(
+                        f"{cls.__name__}.{names[i]} takes {n} bytes, got {len(values[i])}"
+                    )
+            if int24:
+                values = list(values)
+                for i in int24:
+                    values[i] = values[i].to_bytes(3, "big")
+            return pack(*values)
+        except (struct.error, OverflowError, TypeError, AttributeError) as error:
+            raise WireError(f"{cls.__name__} does not fit its wire form: {error}") from error
+
+    return build
+
+
+def _single(name: str) -> Callable[[Any], tuple[Any, ...]]:
+    get = attrgetter(name)
+    return lambda obj: (get(obj),)
+
+
+def _install_interpreted(cls: Any, sizes: range) -> None:
+    name, con = cls.__name__, cls.STRUCT
+    names = [f.name for f in fields(cls)]
+
+    def gate(length: int) -> None:
+        if length not in sizes:
+            raise WireError(f"{name} is {sizes[0]} to {sizes[-1]} bytes, got {length}")
+
+    def parse(data: bytes) -> Any:
+        gate(len(data))
+        try:
+            found = con.parse(data)
+        except ConstructError as error:
+            raise WireError(f"{name}: {error}") from error
+        return cls(*(found[n] for n in names))
+
+    def build(self: Record) -> bytes:
+        try:
+            built: bytes = con.build({n: getattr(self, n) for n in names})
+        except (ConstructError, KeyError, TypeError) as error:
+            raise WireError(f"{name} does not fit its wire form: {error}") from error
+        gate(len(built))
+        return built
+
+    cls.parse = staticmethod(parse)
+    cls.build = build
+    cls.SIZES = sizes
+
+
+def _describe(wires: Mapping[str, _Wire], parts: list[_Part | None]) -> tuple[Field, ...]:
+    described: list[Field] = []
+    offset: int | None = 0
+    for (name, w), part in zip(wires.items(), parts, strict=True):
+        size = part.size if part else None
+        default = Show.HEX if part is None or part.is_bytes else Show.NUMBER
+        described.append(Field(name, offset, size, w.meaning, w.show or default, w.values))
+        offset = offset + size if offset is not None and size is not None else None
+    return tuple(described)

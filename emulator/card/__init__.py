@@ -1,0 +1,1 @@
+"""The T-Union purse applet: bytes in, bytes out."""

@@ -1,0 +1,43 @@
+"""What every front end knows of a card: the first of the project's seams."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Contactless:
+    """How a card answers before the first APDU (protocol reference 1.1).
+
+    atqa: 2 bytes as they go on air, low byte first.   sak: 1 byte value.
+    uid:  4 or 7 bytes.                                ats: TL, T0, TA, TB, TC, historical; no CRC.
+    """
+
+    atqa: bytes
+    sak: int
+    uid: bytes
+    ats: bytes
+
+    @property
+    def historical(self) -> bytes:
+        """The historical bytes of the ATS, what is left after the interface bytes."""
+        if len(self.ats) < 2:
+            return b""
+        return self.ats[2 + (self.ats[1] & 0x70).bit_count() :]
+
+
+class Picc(Protocol):
+    """A card in somebody's field. Total: any bytes in, at least two bytes out."""
+
+    contactless: Contactless
+
+    def power_on(self) -> bytes:
+        """The field comes up: volatile state is fresh. Returns the historical bytes of the ATS."""
+        ...
+
+    def power_off(self) -> None:
+        """The field is gone (or S(DESELECT) came): challenge, PIN and pending transaction are lost."""
+        ...
+
+    def process(self, command: bytes) -> bytes:
+        """Answer a C-APDU with an R-APDU; never raises on input."""
+        ...

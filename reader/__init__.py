@@ -1,0 +1,1 @@
+"""The operator's side: the ways to reach a card, the transactions, the PSAM, fares and the gate."""

@@ -1,0 +1,1 @@
+"""The ways to reach a card: in process, PC/SC, nfcpy; and the decorators around them."""
