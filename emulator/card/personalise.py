@@ -22,8 +22,8 @@ KEY_INDEX = 1
 THREE_DES = 0x00
 """Algorithm id of T-Union captures (protocol reference 5.8, V4)."""
 
-_FRESH_TRIPS = tuple(bytes((0x27, n, 0x7D)) + bytes(125) for n in range(1, EF1A.count + 1))
-"""EF1A as issued: records 2701 to 2712, free and never used (protocol reference 3.8)."""
+_FRESH_TRIPS = tuple(bytes((0x27, n, 0x7D, 1, 1)) + bytes(123) for n in range(1, EF1A.count + 1))
+"""EF1A as issued: records 2701 to 2712, valid, for segmented fares, free, state initial (3.8)."""
 
 
 @lru_cache

@@ -1,0 +1,235 @@
+"""What a rail ride costs: stations, distances and the distance fare.
+
+Pure values and arithmetic: no file, no clock, no card. Money is fen, distance is metres, both
+whole numbers. The month's accumulation discount, flat-fare lines and the charge for staying too
+long are not here: they are decisions of the gate and the back office, made on top of this fare.
+Rail has no student discount (domain facts 3.2), so the card kind does not appear either.
+"""
+
+import difflib
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+BASE_FARE = 300
+"""Fen; up to 6 km, and in and out at the same station."""
+
+_STEPS = ((6_000, 300), (12_000, 400), (22_000, 500), (32_000, 600))
+_LAST_STEP_M, _LAST_FARE = _STEPS[-1]
+_FURTHER_M, _FURTHER_FARE = 20_000, 100
+
+
+def rail_fare(distance_m: int) -> int:
+    """Single fare for a distance.
+
+    distance_m: metres, 0 or more; the upper bound of every step belongs to the step.
+    Returns fen: 300 to 6 km, 400 to 12, 500 to 22, 600 to 32, then 100 for every 20 km begun.
+    Raises ValueError if the distance is negative.
+    Source: domain facts 3.2.
+
+    >>> rail_fare(6_000), rail_fare(6_001), rail_fare(52_000), rail_fare(52_001)
+    (300, 400, 700, 800)
+    """
+    if distance_m < 0:
+        raise ValueError(f"A distance is 0 m or more, not {distance_m} m.")
+    for upper_m, fare in _STEPS:
+        if distance_m <= upper_m:
+            return fare
+    begun = -((_LAST_STEP_M - distance_m) // _FURTHER_M)
+    return _LAST_FARE + _FURTHER_FARE * begun
+
+
+class UnknownStation(ValueError):
+    """No station has this name or code. The message is one sentence and lists close names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A platform of one line. An interchange is one station per line, joined by a transfer.
+
+    line, code: one byte each, as in EF1E bytes 10 and 12 (protocol reference 3.6).
+    """
+
+    line: int
+    code: int
+    name_zh: str
+    name_en: str
+
+    def __post_init__(self) -> None:
+        for what, value in (("line", self.line), ("station code", self.code)):
+            if not 0 <= value <= 0xFF:
+                raise ValueError(f"A {what} is one byte, not {value}.")
+
+    @property
+    def key(self) -> str:
+        """Six hex digits as in public station tables: two bytes of line, one of station."""
+        return f"{self.line:02X}00{self.code:02X}"
+
+    @property
+    def line_bytes(self) -> bytes:
+        """The line field of EF1E, 2 bytes."""
+        return bytes((self.line, 0))
+
+    @property
+    def station_bytes(self) -> bytes:
+        """The station field of EF1E, 2 bytes."""
+        return bytes((self.code, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Two neighbouring stations and the way between them, the same in both directions."""
+
+    a: Station
+    b: Station
+    distance_m: int
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One operator's stations and how far apart they are.
+
+    city: 2 bytes, institution: 8 bytes, operator: 2 bytes, as trip records carry them
+    (protocol reference 3.6). transfers: pairs of stations a rider walks between, 0 m.
+    Raises ValueError if a key is used twice, a track or transfer leaves the network, a track is
+    not longer than 0 m, or a station cannot be reached: then a fare would not be defined.
+    """
+
+    name: str
+    city: bytes
+    institution: bytes
+    operator: bytes
+    stations: tuple[Station, ...]
+    tracks: tuple[Track, ...]
+    transfers: tuple[tuple[Station, Station], ...] = ()
+    _by_key: dict[str, Station] = field(init=False, repr=False, compare=False)
+    _neighbours: dict[Station, list[tuple[Station, int]]] = field(
+        init=False, repr=False, compare=False
+    )
+    _known: dict[Station, dict[Station, int]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        for what, value, size in (
+            ("city", self.city, 2),
+            ("institution", self.institution, 8),
+            ("operator", self.operator, 2),
+        ):
+            if len(value) != size:
+                raise ValueError(f"The {what} of a network is {size} bytes, not {len(value)}.")
+        object.__setattr__(self, "_by_key", _keyed(self.stations))
+        object.__setattr__(self, "_neighbours", _joined(self.stations, self._links()))
+        missing = set(self.stations) - set(self._distances(self.stations[0]))
+        if missing:
+            names = ", ".join(sorted(station.key for station in missing))
+            raise ValueError(f"No way leads from {self.stations[0].key} to {names}.")
+
+    def _links(self) -> Iterator[Track]:
+        for track in self.tracks:
+            if track.distance_m <= 0:
+                raise ValueError(f"{track.a.key} to {track.b.key} is {track.distance_m} m.")
+            yield track
+        for a, b in self.transfers:
+            yield Track(a, b, 0)
+
+    def _distances(self, origin: Station) -> dict[Station, int]:
+        """Shortest distance to every station, by Dijkstra's algorithm; kept for the next rider."""
+        if origin in self._known:
+            return self._known[origin]
+        if origin not in self._neighbours:
+            raise UnknownStation(f"Station {origin.key} {origin.name_en} is not on {self.name}.")
+        done: dict[Station, int] = {}
+        # The key breaks ties, since stations have no order.
+        open_ends = [(0, origin.key)]
+        while open_ends:
+            so_far, key = heapq.heappop(open_ends)
+            here = self._by_key[key]
+            if here in done:
+                continue
+            done[here] = so_far
+            for there, way in self._neighbours[here]:
+                heapq.heappush(open_ends, (so_far + way, there.key))
+        self._known[origin] = done
+        return done
+
+    def distance_m(self, entry: Station, exit: Station) -> int:
+        """Shortest way along the tracks, metres. Transfers cost nothing.
+
+        Raises UnknownStation if a station is not on the network.
+        """
+        distances = self._distances(entry)
+        if exit not in distances:
+            raise UnknownStation(f"Station {exit.key} {exit.name_en} is not on {self.name}.")
+        return distances[exit]
+
+    def fare(self, entry: Station, exit: Station) -> int:
+        """Single fare from entry to exit, fen. The same station costs the base fare."""
+        return rail_fare(self.distance_m(entry, exit))
+
+    @property
+    def min_fare(self) -> int:
+        """The cheapest ride, fen: what a card must hold to enter."""
+        return BASE_FARE
+
+    def max_fare_from(self, entry: Station) -> int:
+        """The dearest ride from here, fen: the marked amount of a trip record."""
+        return rail_fare(max(self._distances(entry).values()))
+
+    def at(self, line: int, code: int) -> Station:
+        """The station with these codes, as a trip record has them. Raises UnknownStation."""
+        return self.station(f"{line:02X}00{code:02X}")
+
+    def station(self, name: str) -> Station:
+        """The station with this Chinese or English name, or hex code.
+
+        name: case and spaces do not matter. A code is line and station, `080019` or `0819`.
+        Of an interchange the line listed first is meant; fares are the same from each.
+        Raises UnknownStation, naming stations that are spelled alike.
+        """
+        wanted = _folded(name)
+        code = wanted.upper()
+        if len(code) == 4:
+            code = f"{code[:2]}00{code[2:]}"
+        if code in self._by_key:
+            return self._by_key[code]
+        for station in self.stations:
+            if wanted in (_folded(station.name_zh), _folded(station.name_en)):
+                return station
+        raise UnknownStation(f"{self.name} has no station {name!r}{self._close_to(wanted)}.")
+
+    def _close_to(self, wanted: str) -> str:
+        names = {
+            _folded(name): name
+            for station in self.stations
+            for name in (station.name_en, station.name_zh, station.key)
+        }
+        close = [names[folded] for folded in difflib.get_close_matches(wanted, names, cutoff=0.5)]
+        return f"; close: {', '.join(close)}" if close else ""
+
+
+def _folded(name: str) -> str:
+    return "".join(name.split()).casefold()
+
+
+def _keyed(stations: Iterable[Station]) -> dict[str, Station]:
+    by_key: dict[str, Station] = {}
+    for station in stations:
+        if station.key in by_key:
+            raise ValueError(f"Two stations have the code {station.key}.")
+        by_key[station.key] = station
+    if not by_key:
+        raise ValueError("A network has at least one station.")
+    return by_key
+
+
+def _joined(
+    stations: Iterable[Station], links: Iterable[Track]
+) -> dict[Station, list[tuple[Station, int]]]:
+    neighbours: dict[Station, list[tuple[Station, int]]] = {station: [] for station in stations}
+    for link in links:
+        for here, there in ((link.a, link.b), (link.b, link.a)):
+            if here not in neighbours:
+                raise ValueError(f"Station {here.key} {here.name_en} is not in the list.")
+            neighbours[here].append((there, link.distance_m))
+    return neighbours

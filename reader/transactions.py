@@ -1,0 +1,366 @@
+"""What a terminal does with a card: read it, let it enter, let it exit, sell, load, recover.
+
+Theory of operation. Each transaction is a generator (`reader.session`): it yields commands for the
+card or the PSAM and returns a value. The order of commands is that of the printed ladders
+(protocol reference 6). Entry is a CAPP purchase of zero, exit one of the fare; each caches the
+EF1A trip record and then an EF1E record, and the card commits all of it at DEBIT or none.
+
+The central case is the card that leaves between DEBIT and its answer. The terminal must not assume
+failure: it raises `Interrupted` with what it needs to ask GET TRANSACTION PROVE later (`recover`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from apdu.bcd import Moment
+from apdu.codec import Record, WireError
+from apdu.commands import (
+    AID_PPSE,
+    AID_PURSE,
+    CREDIT_LOAD,
+    DEBIT,
+    GET_BALANCE,
+    GET_PROVE,
+    INIT_CAPP,
+    INIT_LOAD,
+    INIT_PURCHASE,
+    READ_BINARY,
+    READ_RECORD,
+    SAM_CREDIT_PURCHASE,
+    SAM_INIT_PURCHASE,
+    SELECT,
+    UPDATE_CACHE,
+)
+from apdu.files import EF1A, EF1E, EF15, EF17, Interop, PublicInfo, RailTrip
+from apdu.purse import CAPP, LOAD, PURCHASE
+from apdu.records import (
+    CacheData,
+    CreditLoadData,
+    DebitData,
+    InitializeData,
+    InitLoadReply,
+    InitPurchaseReply,
+    ProveData,
+    SamCreditData,
+    SamPurchaseData,
+    SamPurchaseReply,
+    SelectName,
+    TacReply,
+)
+from apdu.spec import CommandSpec
+from apdu.sw import SW, is_blocked
+from apdu.tlv import Tlv
+from reader.session import ProtocolError, StatusError, Txn, ask, exchange
+from reader.transport.base import CardLost, TransportError
+from reader.trips import EP_ENTRY, EP_EXIT, Place, entered, exited, trip_log
+
+KEY_INDEX = 1
+"""EF17 of the PSAM: the key index named in INITIALIZE (5.7)."""
+
+_PPSE = SELECT.command(SelectName(AID_PPSE))
+_PURSE = SELECT.command(SelectName(AID_PURSE))
+_EF15 = READ_BINARY.command(None, 0x80 | EF15.sfi, 0)
+_EF17 = READ_BINARY.command(None, 0x80 | EF17.sfi, 0)
+_EF1A = READ_RECORD.command(None, 0x01, EF1A.sfi << 3 | 4)
+_BALANCE = GET_BALANCE.command(None)
+
+
+class Blocked(Exception):
+    """SELECT says the purse is blocked. sw: its word (2.5)."""
+
+    def __init__(self, sw: int) -> None:
+        super().__init__(f"the purse is blocked, SELECT answered {sw:04X}")
+        self.sw = sw
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """What a gate reads before it decides."""
+
+    info: PublicInfo
+    interop: Interop
+    trip: RailTrip
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A transaction the card has committed: what the clearing house gets."""
+
+    serial: bytes
+    issuer: bytes
+    seq: int
+    amount: int
+    balance: int
+    kind: int
+    terminal: bytes
+    terminal_seq: int
+    when: Moment
+    tac: bytes
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A debit whose answer was lost. seq: the number INITIALIZE answered, before the increment."""
+
+    serial: bytes
+    issuer: bytes
+    seq: int
+    amount: int
+    balance_after: int
+    kind: int
+    terminal: bytes
+    terminal_seq: int
+    when: Moment
+
+
+class Interrupted(TransportError):
+    """The card left between DEBIT and its answer: `unresolved` says what to ask it next time."""
+
+    def __init__(self, unresolved: Unresolved) -> None:
+        super().__init__("the card left before it answered DEBIT; please tap again")
+        self.unresolved = unresolved
+
+
+def select_purse(directory: bool = True) -> Txn[PublicInfo]:
+    """Select the purse, through the PPSE unless told not to (2.1).
+
+    Returns EF15 as the FCI shows it. Raises Blocked, StatusError, ProtocolError.
+    """
+    if directory:
+        yield from exchange("card", SELECT, _PPSE)
+    try:
+        fci = yield from exchange("card", SELECT, _PURSE)
+    except StatusError as refused:
+        if is_blocked(refused.sw):
+            raise Blocked(refused.sw) from refused
+        raise
+    try:
+        data = Tlv(fci).first(0x9F0C)
+        if data is None:
+            raise ProtocolError("SELECT: the FCI has no issuer data 9F0C")
+        return PublicInfo.from_wire(data.value)
+    except WireError as error:
+        raise ProtocolError(f"SELECT: the FCI does not fit: {error}") from error
+
+
+def read_card() -> Txn[CardView]:
+    """EF15, EF17 and the rail trip record of the selected purse."""
+    info = yield from _read(READ_BINARY, _EF15, PublicInfo)
+    interop = yield from _read(READ_BINARY, _EF17, Interop)
+    trip = yield from _read(READ_RECORD, _EF1A, RailTrip)
+    return CardView(info, interop, trip)
+
+
+def _read(spec: CommandSpec[None, bytes], command: bytes, layout: type[Record]) -> Txn[Any]:
+    data = yield from exchange("card", spec, command)
+    try:
+        return layout.parse(data)
+    except WireError as error:
+        raise ProtocolError(f"{spec.name}: {error}") from error
+
+
+def balance() -> Txn[int]:
+    """The available balance, fen."""
+    reply = yield from exchange("card", GET_BALANCE, _BALANCE)
+    return reply.amount
+
+
+Write = tuple[int, int, bytes]
+"""A record to cache: SFI, P1, content."""
+
+Writes = Callable[[InitPurchaseReply, SamPurchaseReply], list[Write]]
+"""Makes the records to cache once balance and transaction number are known."""
+
+
+def purchase(
+    info: PublicInfo,
+    amount: int,
+    terminal: bytes,
+    at: Moment,
+    kind: int = PURCHASE,
+    writes: Writes | None = None,
+) -> Txn[Receipt]:
+    """Debit the purse, with trip records if it is a CAPP purchase (6.1 to 6.3).
+
+    terminal: 6 bytes, the PSAM's own number. Raises Interrupted if the card is lost at DEBIT.
+    """
+    init = INIT_CAPP if kind == CAPP else INIT_PURCHASE
+    offer = yield from ask("card", init, InitializeData(KEY_INDEX, amount, terminal))
+    proof = yield from ask("psam", SAM_INIT_PURCHASE, _sam_data(info, offer, amount, kind, at))
+    for sfi, p1, content in writes(offer, proof) if writes else []:
+        yield from ask("card", UPDATE_CACHE, CacheData(content), p1, sfi << 3)
+    left = offer.balance - offer.overdraft_limit - amount  # the offer includes the limit (4.14)
+    receipt = Receipt(
+        info.serial,
+        info.issuer,
+        offer.offline_seq + 1,
+        amount,
+        left,
+        kind,
+        terminal,
+        proof.terminal_seq,
+        at,
+        b"",
+    )
+    debit = DebitData(proof.terminal_seq, at.date, at.time, proof.mac1)
+    try:
+        paid = yield from ask("card", DEBIT, debit)
+    except CardLost as lost:
+        raise Interrupted(_unresolved(receipt)) from lost
+    yield from _check_mac2(paid.mac2)
+    return replace(receipt, tac=paid.tac)
+
+
+def _sam_data(
+    info: PublicInfo, offer: InitPurchaseReply, amount: int, kind: int, at: Moment
+) -> SamPurchaseData:
+    return SamPurchaseData(
+        offer.random,
+        offer.offline_seq,
+        amount,
+        kind,
+        at.date,
+        at.time,
+        offer.key_version,
+        offer.algorithm,
+        info.serial[-8:],
+        info.issuer,
+    )
+
+
+def _unresolved(receipt: Receipt) -> Unresolved:
+    return Unresolved(
+        receipt.serial,
+        receipt.issuer,
+        receipt.seq - 1,
+        receipt.amount,
+        receipt.balance,
+        receipt.kind,
+        receipt.terminal,
+        receipt.terminal_seq,
+        receipt.when,
+    )
+
+
+def _check_mac2(mac2: bytes) -> Txn[None]:
+    try:
+        yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(mac2))
+    except StatusError as refused:
+        if refused.sw == SW.MAC_INVALID:
+            raise ProtocolError("DEBIT: the PSAM does not accept the card's MAC2") from refused
+        raise
+
+
+def entry(view: CardView, place: Place, terminal: bytes, at: Moment) -> Txn[Receipt]:
+    """Mark the card as inside: a CAPP purchase of zero (6.1)."""
+
+    def writes(offer: InitPurchaseReply, proof: SamPurchaseReply) -> list[Write]:
+        left = offer.balance - offer.overdraft_limit
+        trip = entered(place, proof.terminal_seq, left, at)
+        log = trip_log(EP_ENTRY, place, terminal, 0, left, at)
+        return [(EF1A.sfi, 0x01, trip.build()), (EF1E.sfi, 0x00, log.build())]
+
+    return purchase(view.info, 0, terminal, at, CAPP, writes)
+
+
+def exit(view: CardView, place: Place, terminal: bytes, fare: int, at: Moment) -> Txn[Receipt]:
+    """Close the trip and charge the fare (6.2)."""
+
+    def writes(offer: InitPurchaseReply, proof: SamPurchaseReply) -> list[Write]:
+        left = offer.balance - offer.overdraft_limit - fare
+        trip = exited(view.trip, place, fare, at)
+        log = trip_log(EP_EXIT, place, terminal, fare, left, at)
+        return [(EF1A.sfi, 0x01, trip.build()), (EF1E.sfi, 0x00, log.build())]
+
+    return purchase(view.info, fare, terminal, at, CAPP, writes)
+
+
+def recover(lost: Unresolved) -> Txn[Receipt | None]:
+    """Ask the selected purse whether a lost debit was committed (6.8).
+
+    Returns its receipt, with no second charge, or None if nothing was taken (9406).
+    Raises ProtocolError if the card's MAC2 is not the one the PSAM expects.
+    """
+    data = ProveData(lost.seq + 1)
+    try:
+        proof = yield from ask("card", GET_PROVE, data, 0x00, lost.kind)
+    except StatusError as refused:
+        if refused.sw == SW.PROOF_NOT_AVAILABLE:
+            return None
+        raise
+    yield from _check_mac2(proof.mac2)
+    return Receipt(
+        lost.serial,
+        lost.issuer,
+        lost.seq + 1,
+        lost.amount,
+        lost.balance_after,
+        lost.kind,
+        lost.terminal,
+        lost.terminal_seq,
+        lost.when,
+        proof.tac,
+        recovered=True,
+    )
+
+
+class LoadHost(Protocol):
+    """The party that owns the load key and the payer's account."""
+
+    def authorise(
+        self, info: PublicInfo, asked: InitializeData, offer: InitLoadReply, at: Moment
+    ) -> bytes:
+        """Check MAC1, debit the payer, return MAC2. Raises ProtocolError if MAC1 is wrong."""
+        ...
+
+    def confirm(
+        self,
+        info: PublicInfo,
+        asked: InitializeData,
+        offer: InitLoadReply,
+        at: Moment,
+        tac: bytes,
+    ) -> None:
+        """Check and keep the TAC. Raises ProtocolError if it is wrong."""
+        ...
+
+
+def load(
+    info: PublicInfo, amount: int, host: LoadHost, terminal: bytes, at: Moment
+) -> Txn[Receipt]:
+    """Top up the selected purse online (6.4). Raises Interrupted if the card is lost at CREDIT."""
+    asked = InitializeData(KEY_INDEX, amount, terminal)
+    offer = yield from ask("card", INIT_LOAD, asked)
+    mac2 = host.authorise(info, asked, offer, at)
+    after = offer.balance + amount
+    receipt = Receipt(
+        info.serial,
+        info.issuer,
+        offer.online_seq + 1,
+        amount,
+        after,
+        LOAD,
+        terminal,
+        0,
+        at,
+        b"",
+    )
+    try:
+        done: TacReply = yield from ask("card", CREDIT_LOAD, CreditLoadData(at.date, at.time, mac2))
+    except CardLost as lost:
+        raise Interrupted(_unresolved(receipt)) from lost
+    host.confirm(info, asked, offer, at, done.tac)
+    return replace(receipt, tac=done.tac)
+
+
+def recover_load(lost: Unresolved) -> Txn[bytes | None]:
+    """Ask whether a lost load was credited (6.4). Returns its TAC, or None: load again."""
+    try:
+        proof = yield from ask("card", GET_PROVE, ProveData(lost.seq + 1), 0x00, LOAD)
+    except StatusError as refused:
+        if refused.sw == SW.PROOF_NOT_AVAILABLE:
+            return None
+        raise
+    return proof.tac

@@ -1,0 +1,66 @@
+"""The printed ladders as test cases: the card, the PSAM and the steps of each."""
+
+import json
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any
+
+import fixtures
+from emulator.card.card import Card
+from emulator.card.env import ScriptedEnv
+from emulator.card.personalise import new_image, personalise
+from emulator.card.store import MemoryStore
+from reader.psam import Psam
+
+h = bytes.fromhex
+
+
+@dataclass(frozen=True)
+class Ladder:
+    id: str
+    raw: dict[str, Any]
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        return self.raw["steps"]
+
+    def commands(self) -> list[tuple[str, str]]:
+        return [(s["to"], s["command"]) for s in self.steps]
+
+    def card(self) -> Card:
+        """A card in the state the ladder starts from."""
+        given = self.raw["card"]
+        profile = replace(
+            fixtures.load_profile("student"),
+            balance=given["balance"],
+            offline_seq=given["offline_seq"],
+            online_seq=given["online_seq"],
+            overdraft_limit=given["overdraft_limit"],
+        )
+        image = new_image(profile)
+        assert image.files[0x15] == h(given["ef15"])
+        assert image.files[0x17] == h(given["ef17"])
+        if given["trip_record"]:
+            trips = image.files[0x1A]
+            assert isinstance(trips, tuple)
+            image = replace(
+                image, files={**image.files, 0x1A: (h(given["trip_record"]), *trips[1:])}
+            )
+        env = ScriptedEnv([h(r) for r in given["randoms"]])
+        return personalise(profile, fixtures.load_roots(), env, MemoryStore(image))
+
+    def psam(self) -> Psam | None:
+        given = self.raw["psam"]
+        if given is None:
+            return None
+        roots = {1: fixtures.load_roots()["PMK"]}
+        return Psam(h(given["terminal"]), roots, given["terminal_seq"])
+
+
+def load_ladders() -> list[Ladder]:
+    folder = files("fixtures").joinpath("vectors/ladders")
+    texts = sorted((e.name, e.read_text("utf-8")) for e in folder.iterdir())
+    return [Ladder(raw["id"], raw) for raw in (json.loads(text) for _, text in texts)]
+
+
+LADDERS = {ladder.id: ladder for ladder in load_ladders()}
