@@ -124,7 +124,7 @@ class Gate:
     def __init__(self, config: GateConfig, psam: Psam, clock: Callable[[], datetime]) -> None:
         self.config = config
         self.unresolved: dict[bytes, Unresolved] = {}
-        self._psam = psam
+        self.psam = psam
         self._clock = clock
         network, station = config.network, config.station
         self.place = Place(
@@ -139,7 +139,7 @@ class Gate:
 
     def pass_(self, card: Transport) -> Outcome:
         """Pass one card over a transport. Raises TransportError, ProtocolError."""
-        return run(self.tap(), {"card": card, "psam": self._psam})
+        return run(self.tap(), {"card": card, "psam": self.psam})
 
     def tap(self) -> Txn[Outcome]:
         """One tap, from SELECT to the verdict."""
@@ -237,7 +237,7 @@ class Gate:
             reason = Reject.BALANCE_TOO_LOW
         if reason is not None:
             return Outcome(Verdict.REJECT, reason, view=view)
-        receipt = yield from entry(view, self.place, self._psam.terminal, at)
+        receipt = yield from entry(view, self.place, self.psam.terminal, at)
         return Outcome(Verdict.PASS, view=view, receipt=receipt)
 
     def _leave(self, view: CardView, at: Moment) -> Txn[Outcome]:
@@ -247,7 +247,7 @@ class Gate:
             return Outcome(Verdict.REJECT, Reject.STATION_UNKNOWN, str(unknown), view)
         fare = self.config.network.fare(entered_at, self.config.station)
         try:
-            receipt = yield from exit(view, self.place, self._psam.terminal, fare, at)
+            receipt = yield from exit(view, self.place, self.psam.terminal, fare, at)
         except StatusError as refused:
             if refused.to == "card" and refused.sw == 0x9401:
                 return Outcome(Verdict.REJECT, Reject.BALANCE_TOO_LOW, view=view, fare=0)

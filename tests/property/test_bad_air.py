@@ -8,13 +8,9 @@ from hypothesis import strategies as st
 from emulator.radio.isodep import KINDS, PiccLink
 from tests.unit.pcd import EchoCard, Pcd, SizedCard, linked, with_ats
 
+SOME = "26 52 9320 93700411A2B304 E080 5000 C2 A2 A3 B2 B3 F201 D01100 AA00 CA00"
 FRAMES = st.one_of(
-    st.sampled_from(
-        [bytes.fromhex(f) for f in ("26", "52", "9320", "93700411A2B304", "E080", "5000", "C2")]
-    ),
-    st.sampled_from(
-        [bytes.fromhex(f) for f in ("A2", "A3", "B2", "B3", "F201", "D01100", "AA00", "CA00")]
-    ),
+    st.sampled_from([bytes.fromhex(frame) for frame in SOME.split()]),
     st.builds(
         lambda pcb, inf: bytes([pcb]) + inf, st.sampled_from(sorted(KINDS)), st.binary(max_size=20)
     ),

@@ -1,0 +1,65 @@
+"""The three roads between a card and a gate, each as a context that yields a transport."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from bench.problem import Problem
+from emulator.card.card import Card
+from reader.transport.base import Transport
+from reader.transport.inprocess import InProcess
+
+WAIT_S = 10.0
+"""How long a road waits for the card to come into its own reader's field."""
+
+Road = Callable[[Card], AbstractContextManager[Transport]]
+
+
+@contextmanager
+def in_process(card: Card) -> Iterator[Transport]:
+    """Straight into the card."""
+    card.power_on()
+    yield InProcess(card)
+    card.power_off()
+
+
+@contextmanager
+def over_udp(card: Card) -> Iterator[Transport]:
+    """Unmodified nfcpy over its UDP air, on a free loopback port."""
+    from emulator.frontends.udp import UdpFrontend
+    from reader.transport.nfc import NfcCoupler
+
+    with UdpFrontend(card, port=0).running() as front:
+        host, port = front.address
+        coupler = NfcCoupler(f"udp:{host}:{port}")
+        try:
+            yield coupler.wait_card(WAIT_S)
+        finally:
+            coupler.close()
+
+
+@contextmanager
+def over_pcsc(card: Card) -> Iterator[Transport]:
+    """pyscard, a private pcscd and the vpcd driver."""
+    from bench.rig.pcscd import PrivatePcscd
+    from emulator.frontends.vpcd import VpcdFrontend
+    from reader.transport.pcsc import PcscCoupler
+
+    with (
+        PrivatePcscd() as rig,
+        rig.in_process(),
+        VpcdFrontend(card, rig.port).running(),
+        PcscCoupler(rig.reader_names[0]) as coupler,
+    ):
+        yield coupler.wait_card(WAIT_S)
+
+
+ROADS: dict[str, Road] = {"inproc": in_process, "udp": over_udp, "pcsc": over_pcsc}
+
+
+def choose(via: str) -> list[str]:
+    """The roads a --via option means. Raises Problem."""
+    if via == "all":
+        return list(ROADS)
+    if via not in ROADS:
+        raise Problem(f"there is no road '{via}'; choose one of: {', '.join(ROADS)}, all")
+    return [via]
