@@ -172,6 +172,8 @@ def _make(cls: type[Record], sizes: range | None) -> type[Record]:
         if None in parts:
             raise TypeError(f"{cls.__name__}: a variable record needs sizes=range(...)")
         _install_flat(made, wires, [p for p in parts if p is not None])
+    elif len(wires) == 1 and next(iter(wires.values())).con is GreedyBytes:
+        _install_whole(made, sizes, next(iter(wires)))
     else:
         _install_interpreted(made, sizes)
     made.FIELDS = _describe(wires, parts)
@@ -268,16 +270,36 @@ def _single(name: str) -> Callable[[Any], tuple[Any, ...]]:
     return lambda obj: (get(obj),)
 
 
+def _gate(cls: Any, sizes: range, length: int) -> None:
+    if length not in sizes:
+        raise WireError(f"{cls.__name__} is {sizes[0]} to {sizes[-1]} bytes, got {length}")
+
+
+def _install_whole(cls: Any, sizes: range, name: str) -> None:
+    """One field of all the bytes there are: nothing to interpret, the gate is everything."""
+
+    def parse(data: bytes) -> Any:
+        _gate(cls, sizes, len(data))
+        return cls(bytes(data))
+
+    def build(self: Record) -> bytes:
+        value = getattr(self, name)
+        if not isinstance(value, bytes | bytearray):
+            raise WireError(f"{cls.__name__}.{name} takes bytes, got {type(value).__name__}")
+        _gate(cls, sizes, len(value))
+        return bytes(value)
+
+    cls.parse = staticmethod(parse)
+    cls.build = build
+    cls.SIZES = sizes
+
+
 def _install_interpreted(cls: Any, sizes: range) -> None:
     name, con = cls.__name__, cls.STRUCT
     names = [f.name for f in fields(cls)]
 
-    def gate(length: int) -> None:
-        if length not in sizes:
-            raise WireError(f"{name} is {sizes[0]} to {sizes[-1]} bytes, got {length}")
-
     def parse(data: bytes) -> Any:
-        gate(len(data))
+        _gate(cls, sizes, len(data))
         try:
             found = con.parse(data)
         except ConstructError as error:
@@ -289,7 +311,7 @@ def _install_interpreted(cls: Any, sizes: range) -> None:
             built: bytes = con.build({n: getattr(self, n) for n in names})
         except (ConstructError, KeyError, TypeError) as error:
             raise WireError(f"{name} does not fit its wire form: {error}") from error
-        gate(len(built))
+        _gate(cls, sizes, len(built))
         return built
 
     cls.parse = staticmethod(parse)

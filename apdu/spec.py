@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
 from apdu.codec import Record, WireError
-from apdu.command import Command, body
+from apdu.command import body
 from apdu.sw import SW
 
 Q = TypeVar("Q", bound=Record | None)
@@ -165,18 +165,24 @@ class CommandSpec(Generic[Q, A]):
     le_rule: bool = True
     if_blocked: bool = False
     grade: str = "C"
+    usual: tuple[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The usual P1 and P2 are the first example: worked out once, as terminals need them."""
+        object.__setattr__(self, "usual", self.params.examples()[0])
 
     def command(self, data: Q, p1: int | None = None, p2: int | None = None) -> bytes:
-        """The C-APDU a terminal sends. P1 and P2 default to the usual pair."""
-        first1, first2 = self.params.examples()[0]
-        return Command(
-            self.cla,
-            self.ins,
-            first1 if p1 is None else p1,
-            first2 if p2 is None else p2,
-            b"" if data is None else data.build(),
-            self.ne,
-        ).build()
+        """The C-APDU a terminal sends. P1 and P2 default to the usual pair.
+
+        Raises WireError if the data do not fit.
+        """
+        usual1, usual2 = self.usual
+        head = (self.cla, self.ins, usual1 if p1 is None else p1, usual2 if p2 is None else p2)
+        tail = b"" if self.ne is None else bytes((self.ne & 0xFF,))
+        if data is None:
+            return bytes(head) + tail
+        content = data.build()
+        return bytes((*head, len(content))) + content + tail
 
     def parse_reply(self, data: bytes) -> A:
         """The answer's data as declared. Raises WireError if its length is wrong."""

@@ -84,6 +84,31 @@ def parse_all(data: bytes) -> Iterator[Tlv]:
         at = end
 
 
+def value_of(data: bytes, tag: int) -> bytes | None:
+    """The value of the first data object with that tag, at any depth; None if there is none.
+
+    The same walk as `Tlv.first` without making an object of every step.
+    Raises WireError if what is walked is not well-formed.
+
+    >>> value_of(bytes.fromhex("6f09 8407a0000000032010"), 0x84).hex()
+    'a0000000032010'
+    """
+    at = 0
+    while at < len(data):
+        first = data[at]
+        if first == 0:
+            at += 1
+            continue
+        found, value, at = _split(data, at)
+        if found == tag:
+            return value
+        if first & 0x20:
+            deeper = value_of(value, tag)
+            if deeper is not None:
+                return deeper
+    return None
+
+
 def _split(data: bytes, at: int) -> tuple[int, bytes, int]:
     try:
         first = at

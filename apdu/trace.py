@@ -3,6 +3,7 @@
 Everything is looked up in the command table and the file table; nothing is restated here.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,8 @@ from apdu.show import Line, hexed, record_lines
 from apdu.spec import BinaryRef, Call, CommandSpec, CommandTable, Refuse
 from apdu.sw import SW, describe
 from apdu.tlv import Tlv, parse_all
+
+_FILLER = re.compile(r"(00)+|00 x \d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,17 @@ class Explanation:
     def status(self) -> str:
         """The status word in words, or nothing."""
         return "" if self.sw is None else f"{self.sw:04X} {describe(self.sw)}"
+
+    def brief(self) -> str:
+        """The fields on one line, without filler and reserved bytes."""
+        shown = (
+            f"{n.label} {n.value}".strip()
+            for n in self.lines
+            if n.value
+            and not n.label.startswith(("rfu", "reserved"))
+            and not _FILLER.fullmatch(n.value)
+        )
+        return ", ".join(shown)
 
     def text(self) -> str:
         """Several lines for a terminal."""
@@ -70,10 +84,10 @@ def tlv_lines(data: bytes, depth: int = 0) -> list[Line]:
     """Data objects with their names, nested. Raises WireError if they are not well-formed."""
     lines: list[Line] = []
     for item in parse_all(data):
-        label = f"{item.tag:02X}"
-        note = _TAGS.get(item.tag, "")
+        tag = f"{item.tag:02X}"
+        label, note = (_TAGS[item.tag], tag) if item.tag in _TAGS else (tag, "")
         if item.is_constructed:
-            lines.append(Line(label, f"{len(item.value)} bytes", note, depth))
+            lines.append(Line(label, "", note, depth))
             lines += tlv_lines(item.value, depth + 1)
             continue
         shown = hexed(item.value)

@@ -57,9 +57,11 @@ ROADS: dict[str, Road] = {"inproc": in_process, "udp": over_udp, "pcsc": over_pc
 
 
 def choose(via: str) -> list[str]:
-    """The roads a --via option means. Raises Problem."""
+    """The roads a --via option means: `all`, or names with commas. Raises Problem."""
     if via == "all":
         return list(ROADS)
-    if via not in ROADS:
-        raise Problem(f"there is no road '{via}'; choose one of: {', '.join(ROADS)}, all")
-    return [via]
+    names = via.split(",")
+    for name in names:
+        if name not in ROADS:
+            raise Problem(f"there is no road '{name}'; choose one of: {', '.join(ROADS)}, all")
+    return names

@@ -172,7 +172,7 @@ class Gate:
     def _remember(self, lost: Unresolved) -> None:
         if len(self.unresolved) >= MOST_UNRESOLVED:
             del self.unresolved[next(iter(self.unresolved))]
-        self.unresolved[lost.serial] = lost
+        self.unresolved[lost.info.serial] = lost
 
     def _judge(self, view: CardView, at: Moment) -> Reject | None:
         """All decisions that need no money, in their order (6.10)."""

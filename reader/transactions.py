@@ -10,7 +10,7 @@ failure: it raises `Interrupted` with what it needs to ask GET TRANSACTION PROVE
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from apdu.bcd import Moment
@@ -46,11 +46,10 @@ from apdu.records import (
     SamPurchaseData,
     SamPurchaseReply,
     SelectName,
-    TacReply,
 )
 from apdu.spec import CommandSpec
 from apdu.sw import SW, is_blocked
-from apdu.tlv import Tlv
+from apdu.tlv import value_of
 from reader.session import ProtocolError, StatusError, Txn, ask, exchange
 from reader.transport.base import CardLost, TransportError
 from reader.trips import EP_ENTRY, EP_EXIT, Place, entered, exited, trip_log
@@ -102,10 +101,12 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A debit whose answer was lost. seq: the number INITIALIZE answered, before the increment."""
+    """A debit or load whose answer was lost.
 
-    serial: bytes
-    issuer: bytes
+    seq: the number INITIALIZE answered, before the increment.
+    """
+
+    info: PublicInfo
     seq: int
     amount: int
     balance_after: int
@@ -137,10 +138,10 @@ def select_purse(directory: bool = True) -> Txn[PublicInfo]:
             raise Blocked(refused.sw) from refused
         raise
     try:
-        data = Tlv(fci).first(0x9F0C)
+        data = value_of(fci, 0x9F0C)
         if data is None:
             raise ProtocolError("SELECT: the FCI has no issuer data 9F0C")
-        return PublicInfo.from_wire(data.value)
+        return PublicInfo.from_wire(data)
     except WireError as error:
         raise ProtocolError(f"SELECT: the FCI does not fit: {error}") from error
 
@@ -191,26 +192,34 @@ def purchase(
     proof = yield from ask("psam", SAM_INIT_PURCHASE, _sam_data(info, offer, amount, kind, at))
     for sfi, p1, content in writes(offer, proof) if writes else []:
         yield from ask("card", UPDATE_CACHE, CacheData(content), p1, sfi << 3)
-    left = offer.balance - offer.overdraft_limit - amount  # the offer includes the limit (4.14)
-    receipt = Receipt(
-        info.serial,
-        info.issuer,
-        offer.offline_seq + 1,
-        amount,
-        left,
-        kind,
-        terminal,
-        proof.terminal_seq,
-        at,
-        b"",
-    )
     debit = DebitData(proof.terminal_seq, at.date, at.time, proof.mac1)
     try:
         paid = yield from ask("card", DEBIT, debit)
     except CardLost as lost:
-        raise Interrupted(_unresolved(receipt)) from lost
+        seq = proof.terminal_seq
+        raise Interrupted(
+            Unresolved(
+                info, offer.offline_seq, amount, _left(offer, amount), kind, terminal, seq, at
+            )
+        ) from lost
     yield from _check_mac2(paid.mac2)
-    return replace(receipt, tac=paid.tac)
+    return Receipt(
+        info.serial,
+        info.issuer,
+        offer.offline_seq + 1,
+        amount,
+        _left(offer, amount),
+        kind,
+        terminal,
+        proof.terminal_seq,
+        at,
+        paid.tac,
+    )
+
+
+def _left(offer: InitPurchaseReply, amount: int) -> int:
+    """Balance after a purchase, fen: the offer includes the overdraft limit (4.14)."""
+    return offer.balance - offer.overdraft_limit - amount
 
 
 def _sam_data(
@@ -230,20 +239,6 @@ def _sam_data(
     )
 
 
-def _unresolved(receipt: Receipt) -> Unresolved:
-    return Unresolved(
-        receipt.serial,
-        receipt.issuer,
-        receipt.seq - 1,
-        receipt.amount,
-        receipt.balance,
-        receipt.kind,
-        receipt.terminal,
-        receipt.terminal_seq,
-        receipt.when,
-    )
-
-
 def _check_mac2(mac2: bytes) -> Txn[None]:
     try:
         yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(mac2))
@@ -257,7 +252,7 @@ def entry(view: CardView, place: Place, terminal: bytes, at: Moment) -> Txn[Rece
     """Mark the card as inside: a CAPP purchase of zero (6.1)."""
 
     def writes(offer: InitPurchaseReply, proof: SamPurchaseReply) -> list[Write]:
-        left = offer.balance - offer.overdraft_limit
+        left = _left(offer, 0)
         trip = entered(place, proof.terminal_seq, left, at)
         log = trip_log(EP_ENTRY, place, terminal, 0, left, at)
         return [(EF1A.sfi, 0x01, trip.build()), (EF1E.sfi, 0x00, log.build())]
@@ -269,7 +264,7 @@ def exit(view: CardView, place: Place, terminal: bytes, fare: int, at: Moment) -
     """Close the trip and charge the fare (6.2)."""
 
     def writes(offer: InitPurchaseReply, proof: SamPurchaseReply) -> list[Write]:
-        left = offer.balance - offer.overdraft_limit - fare
+        left = _left(offer, fare)
         trip = exited(view.trip, place, fare, at)
         log = trip_log(EP_EXIT, place, terminal, fare, left, at)
         return [(EF1A.sfi, 0x01, trip.build()), (EF1E.sfi, 0x00, log.build())]
@@ -292,8 +287,8 @@ def recover(lost: Unresolved) -> Txn[Receipt | None]:
         raise
     yield from _check_mac2(proof.mac2)
     return Receipt(
-        lost.serial,
-        lost.issuer,
+        lost.info.serial,
+        lost.info.issuer,
         lost.seq + 1,
         lost.amount,
         lost.balance_after,
@@ -335,24 +330,15 @@ def load(
     offer = yield from ask("card", INIT_LOAD, asked)
     mac2 = host.authorise(info, asked, offer, at)
     after = offer.balance + amount
-    receipt = Receipt(
-        info.serial,
-        info.issuer,
-        offer.online_seq + 1,
-        amount,
-        after,
-        LOAD,
-        terminal,
-        0,
-        at,
-        b"",
-    )
     try:
-        done: TacReply = yield from ask("card", CREDIT_LOAD, CreditLoadData(at.date, at.time, mac2))
+        done = yield from ask("card", CREDIT_LOAD, CreditLoadData(at.date, at.time, mac2))
     except CardLost as lost:
-        raise Interrupted(_unresolved(receipt)) from lost
+        raise Interrupted(
+            Unresolved(info, offer.online_seq, amount, after, LOAD, terminal, 0, at)
+        ) from lost
     host.confirm(info, asked, offer, at, done.tac)
-    return replace(receipt, tac=done.tac)
+    seq = offer.online_seq + 1
+    return Receipt(info.serial, info.issuer, seq, amount, after, LOAD, terminal, 0, at, done.tac)
 
 
 def recover_load(lost: Unresolved) -> Txn[bytes | None]:

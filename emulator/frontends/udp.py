@@ -135,7 +135,9 @@ class UdpFrontend:
         try:
             frame = unhexlify(datagram[len(_TECHNOLOGY) :].strip())
         except HexError:
-            _log.debug("not hexadecimal: %r", datagram)
+            frame = b""
+        if not frame:
+            _log.debug("not a frame in hexadecimal: %r", datagram)
             return None
         if len(frame) == 1 and frame in _POLLS:
             self._on_poll(peer)

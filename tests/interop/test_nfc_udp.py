@@ -180,6 +180,20 @@ def test_nfcpy_finds_the_card_among_all_technologies() -> None:
         assert reader.sense(*targets).sdd_res == PHONE.uid
 
 
+def test_nfcpy_stays_in_step_with_a_card_that_is_late() -> None:
+    class Late(EchoCard):
+        def answer(self, command: bytes) -> bytes:
+            time.sleep(0.02)  # nfcpy asks again after FWT + 3.6 ms = 8.5 ms
+            return command
+
+    card = Late(with_ats(fwi=4))
+    commands = [COMMAND + bytes([n]) for n in range(4)]
+    with on_air(card) as (_, path), nfcpy(path) as reader:
+        tag = activate(reader)
+        assert [bytes(tag.transceive(command))[:-2] for command in commands] == commands
+    assert card.seen == commands
+
+
 def test_other_technologies_get_no_answer() -> None:
     with on_air(EchoCard()) as (_, path), nfcpy(path) as reader:
         assert reader.sense(nfc.clf.RemoteTarget("106B")) is None  # takes nfcpy 1 s
@@ -315,9 +329,11 @@ class Slow(EchoCard):
 
 
 def test_a_taken_port_is_one_sentence() -> None:
-    with on_air(EchoCard()) as (frontend, _):
-        with pytest.raises(FrontendError, match="taken by another program") as caught:
-            UdpFrontend(EchoCard(), port=frontend.address[1])
+    with (
+        on_air(EchoCard()) as (frontend, _),
+        pytest.raises(FrontendError, match="taken by another program") as caught,
+    ):
+        UdpFrontend(EchoCard(), port=frontend.address[1])
     assert "\n" not in str(caught.value)
 
 

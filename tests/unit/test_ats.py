@@ -26,7 +26,7 @@ def test_ats_is_read_with_the_defaults_of_the_standard(ats: str, expected: Ats) 
     assert Ats.parse(bytes.fromhex(ats)) == expected
 
 
-@pytest.mark.parametrize("ats", ["", "00", "0578", "0378", "057880700200"])
+@pytest.mark.parametrize("ats", ["", "00", "0578", "0278", "057880700200"])
 def test_a_malformed_ats_is_refused(ats: str) -> None:
     with pytest.raises(ValueError, match="ATS"):
         IsoDep(EchoCard(), replace(PHONE, ats=bytes.fromhex(ats)))

@@ -1,0 +1,52 @@
+# What people and the checks run. Everything lands in .venv; system packages come by `make system`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint types imports check system bench fuzz clean
+
+demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
+	$(BIN)/tapbench tap --via inproc,udp
+
+test: system $(VENV)/.dev ## install what is missing, then every check and test
+	.ci/pcsc-extra $(VENV)
+	$(MAKE) --no-print-directory lint types imports check
+
+lint:
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+
+types:
+	$(BIN)/mypy
+
+imports:
+	$(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+check:
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+system: ## Debian packages the tests need; says in one sentence what it cannot install
+	.ci/system-packages
+
+bench: $(VENV)/.core ## time one APDU and one tap on each road
+	$(BIN)/tapbench bench tap
+
+fuzz: $(VENV)/.dev ## a million commands into the card
+	$(BIN)/python -m tests.property.campaign --count 1000000 --seed 1
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[dev]'
+	touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

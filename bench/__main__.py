@@ -1,0 +1,5 @@
+"""`python -m bench` is `tapbench`."""
+
+from bench.cli import main
+
+main()

@@ -1,0 +1,95 @@
+"""`tapbench bench tap`: one APDU and one entry tap on each road."""
+
+import json
+import platform
+import sys
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from bench.rig.pcscd import RigError
+from bench.roads import choose
+from bench.throughput.tap import RoadFigures, Shares, measure, shares
+from emulator.frontends.errors import FrontendError
+from reader.transport.base import ReaderFault
+
+
+def bench_tap(via: str, count: int, runs: int, as_json: bool) -> None:
+    """Measure and print. A road this machine lacks is named and left out if others remain."""
+    names = choose(via)
+    figures: dict[str, RoadFigures] = {}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("measuring", total=len(names) * runs + 1)
+        for name in names:
+            try:
+                figures[name] = measure(name, count, runs, lambda: progress.advance(task))
+            except (RigError, FrontendError, ReaderFault) as error:
+                if via != "all":
+                    raise
+                print(f"{name}: left out, {error}", file=sys.stderr)
+        split = shares(count * runs)
+        progress.advance(task)
+    if as_json:
+        print(json.dumps(_as_json(figures, split, count, runs), indent=2))
+    else:
+        _print(figures, split, count, runs)
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "cryptography": version("cryptography"),
+        "tapbench": _own_version(),
+    }
+
+
+def _own_version() -> str:
+    try:
+        return version("tapbench")
+    except PackageNotFoundError:
+        return "from a checkout"
+
+
+def _as_json(
+    figures: dict[str, RoadFigures], split: Shares, count: int, runs: int
+) -> dict[str, Any]:
+    return {
+        "machine": _machine(),
+        "taps_per_run": count,
+        "runs": runs,
+        "unit": "us",
+        "roads": {
+            name: asdict(f) | {"taps_per_second": f.taps_per_second} for name, f in figures.items()
+        },
+        "in_process": asdict(split) | {"rest": split.rest},
+    }
+
+
+def _print(figures: dict[str, RoadFigures], split: Shares, count: int, runs: int) -> None:
+    table = Table(title=f"Entry tap: 10 card APDUs + 2 PSAM; {runs} runs of {count}; microseconds")
+    table.add_column("road")
+    for head in ("APDU p50", "p90", "medians", "tap p50", "p90", "medians", "taps/s"):
+        table.add_column(head, justify="right")
+    for name, f in figures.items():
+        table.add_row(
+            name,
+            f"{f.apdu.p50:.1f}",
+            f"{f.apdu.p90:.1f}",
+            f"{f.apdu.spread[0]:.1f}-{f.apdu.spread[1]:.1f}",
+            f"{f.tap.p50:.0f}",
+            f"{f.tap.p90:.0f}",
+            f"{f.tap.spread[0]:.0f}-{f.tap.spread[1]:.0f}",
+            f"{f.taps_per_second:,.0f}",
+        )
+    console = Console()
+    console.print(table)
+    parts = (("codec", split.codec), ("cryptograms", split.crypto), ("the rest", split.rest))
+    shown = ", ".join(f"{name} {us:.0f} us ({us / split.tap:.0%})" for name, us in parts)
+    console.print(f"A tap in process is {split.tap:.0f} us: {shown}.")
+    console.print(", ".join(f"{k} {v}" for k, v in _machine().items()), style="dim")
