@@ -23,7 +23,10 @@ def pack(text: str, size: int) -> bytes:
     """
     if len(text) > 2 * size:
         raise ValueError(f"{text} has more than {2 * size} digits")
-    return bytes.fromhex(text.rjust(2 * size, "0"))
+    packed = bytes.fromhex(text.rjust(2 * size, "0"))
+    if len(packed) != size:  # fromhex skips white space without a word
+        raise ValueError(f"{text!r} is not digits alone")
+    return packed
 
 
 def is_decimal(data: bytes) -> bool:

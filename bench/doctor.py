@@ -156,11 +156,13 @@ def check_usb(machine: Machine) -> Iterator[Finding]:
     """Which USB readers nfcpy could drive, and whether it may."""
     reason = machine.why_not_loaded("nfc.clf.device")
     if reason:
-        yield Finding("USB NFC readers", "warning", f"unknown, nfcpy does not load ({reason})")
+        found = f"unknown, nfcpy does not load ({reason})"
+        yield Finding("USB NFC readers", "warning", found, "mend nfcpy first")
         return
     table = machine.usb_table()
     is_seen = False
-    for folder in sorted((machine.root / "sys/bus/usb/devices").glob("*")):
+    devices = machine.root / "sys/bus/usb/devices"
+    for folder in sorted(devices.glob("*")):
         ids = number(folder / "idVendor", 16), number(folder / "idProduct", 16)
         if ids in table:
             is_seen = True
@@ -168,7 +170,8 @@ def check_usb(machine: Machine) -> Iterator[Finding]:
     if not is_seen:
         known = ", ".join(f"{vid:04x}:{pid:04x}" for vid, pid in table)
         fix = f"plug in one of {known}; {_REAL_ONLY}"
-        yield Finding("USB NFC readers", "missing", "none that nfcpy drives", fix)
+        found = "none that nfcpy drives" if devices.exists() else f"no {devices}, so no USB here"
+        yield Finding("USB NFC readers", "missing", found, fix)
 
 
 def check_serial(machine: Machine) -> Iterator[Finding]:

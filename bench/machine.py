@@ -129,6 +129,7 @@ def holder(folder: Path) -> str:
 
 
 def group(node: Path) -> str:
+    """The group that may use a device node; the usual one for serial ports if nobody knows."""
     try:
         return node.group()
     except (OSError, KeyError):
@@ -136,6 +137,7 @@ def group(node: Path) -> str:
 
 
 def text(path: Path) -> str:
+    """What a small file says; nothing if it cannot be read."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:

@@ -7,7 +7,7 @@ with an old record needs nothing here, and one with a new record fails loudly.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import fixtures
 from apdu.codec import Record
@@ -236,7 +236,7 @@ class Desk:
         head = bytes((0x27, self.record, size - 3, 1, 1, 0)) if sfi == EF1A.sfi else b""
         return head + bytes((self.filler,)) * (size - len(head))
 
-    _DATA: dict[type[Any], Callable[["Desk", int], Record]] = {
+    _DATA: ClassVar[dict[type[Any], Callable[["Desk", int], Record]]] = {
         SelectName: lambda self, p2: SelectName(AID_PURSE),
         SelectId: lambda self, p2: SelectId(b"\x00\x15"),
         InitializeData: _initialize,
@@ -271,7 +271,7 @@ def desk_in(state: State, card: Card | None = None) -> Desk:
 
 
 def ways() -> Iterator[tuple[CommandSpec[Any, Any], ...]]:
-    """Every whole transaction of the table: the path to a state and a command that ends it there."""
+    """Every whole transaction of the table: a path to a state and a command that ends it."""
     for state, path in PATHS.items():
         if state is not State.IDLE:
             yield from (

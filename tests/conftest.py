@@ -1,9 +1,14 @@
 """Fixtures every kind of test uses."""
 
 import pytest
+from hypothesis import settings
 
 import fixtures
 from emulator.card.card import Card
+
+# A busy machine is not a failure; pytest-timeout stops what hangs.
+settings.register_profile("tapbench", deadline=None)
+settings.load_profile("tapbench")
 
 
 @pytest.fixture

@@ -70,7 +70,9 @@ def _known_problems() -> tuple[type[Exception], ...]:
 
 @app.command()
 def tap(
-    via: Annotated[str, typer.Option(help="inproc, udp, pcsc, several with commas, or all.")] = "inproc",
+    via: Annotated[
+        str, typer.Option(help="inproc, udp, pcsc, several with commas, or all.")
+    ] = "inproc",
     seed: Seed = 1,
     as_json: Json = False,
 ) -> None:
@@ -155,7 +157,9 @@ def doctor(as_json: Json = False) -> None:
 
 @bench_app.command("tap")
 def bench_tap(
-    via: Annotated[str, typer.Option(help="inproc, udp, pcsc, several with commas, or all.")] = "all",
+    via: Annotated[
+        str, typer.Option(help="inproc, udp, pcsc, several with commas, or all.")
+    ] = "all",
     count: Annotated[int, typer.Option(min=10, help="Taps a run on each road.")] = 300,
     runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,
     as_json: Json = False,

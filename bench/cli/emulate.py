@@ -21,7 +21,7 @@ def emulate(
     balance: str,
     issued: str,
     reader_name: str,
-    port: int,
+    port: int | None,
     system: bool,
 ) -> None:
     """Hold a card in the field. Raises Problem, ProfileError, FrontendError, RigError."""
@@ -60,10 +60,10 @@ def _print_exchange(command: bytes, response: bytes) -> None:
     print(f"{asked.title}{request} -> {said.status}{answer}", flush=True)
 
 
-def _over_udp(card: Card, profile: Profile, port: int) -> None:
+def _over_udp(card: Card, profile: Profile, port: int | None) -> None:
     from emulator.frontends.udp import UDP_PORT, UdpFrontend
 
-    front = UdpFrontend(card, port=port or UDP_PORT, on_exchange=_print_exchange)
+    front = UdpFrontend(card, port=UDP_PORT if port is None else port, on_exchange=_print_exchange)
     try:
         host, bound = front.address
         _announce(
@@ -76,7 +76,7 @@ def _over_udp(card: Card, profile: Profile, port: int) -> None:
         front.close()
 
 
-def _over_system_vpcd(card: Card, profile: Profile, port: int) -> None:
+def _over_system_vpcd(card: Card, profile: Profile, port: int | None) -> None:
     from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
 
     front = VpcdFrontend(card, port or VPCD_PORT, on_exchange=_print_exchange)
@@ -84,7 +84,7 @@ def _over_system_vpcd(card: Card, profile: Profile, port: int) -> None:
     front.serve()
 
 
-def _over_private_pcscd(card: Card, profile: Profile, reader_name: str, port: int) -> None:
+def _over_private_pcscd(card: Card, profile: Profile, reader_name: str, port: int | None) -> None:
     from bench.rig.pcscd import PrivatePcscd
     from emulator.frontends.vpcd import VpcdFrontend
 

@@ -1,0 +1,194 @@
+"""The table's static checks: class, instruction, parameters, in that order."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apdu.command import Command
+from apdu.commands import SAM_TABLE, TABLE
+from apdu.records import DebitReply
+from apdu.spec import (
+    ANY,
+    BinaryRef,
+    CommandSpec,
+    CommandTable,
+    Fixed,
+    RecordRef,
+    Refuse,
+    State,
+    answer_of,
+)
+from apdu.sw import SW
+
+SPECS = [(table, spec) for table in (TABLE, SAM_TABLE) for spec in table]
+each_spec = pytest.mark.parametrize(("table", "spec"), SPECS, ids=[s.name for _, s in SPECS])
+BYTES = range(256)
+
+
+def header(spec, p1=None, p2=None):
+    first = spec.params.examples()[0]
+    return bytes(
+        (spec.cla, spec.ins, first[0] if p1 is None else p1, first[1] if p2 is None else p2)
+    )
+
+
+def family(table, spec):
+    return [s for s in table if (s.cla, s.ins) == (spec.cla, spec.ins)]
+
+
+@each_spec
+def test_every_example_is_accepted_and_routed(table, spec):
+    examples = spec.params.examples()
+    assert examples
+    for p1, p2 in examples:
+        assert spec.params.accepts(p1, p2)
+        assert table.route(header(spec, p1, p2)) is spec
+
+
+@each_spec
+def test_every_pair_of_parameters_is_some_command_or_6a86(table, spec):
+    for p1, p2 in product(BYTES, BYTES):
+        found = table.route(header(spec, p1, p2))
+        takers = [s for s in family(table, spec) if s.params.accepts(p1, p2)]
+        assert len(takers) <= 1, "two commands take the same header"
+        assert found is (takers[0] if takers else SW.WRONG_P1P2)
+
+
+@pytest.mark.parametrize("table", [TABLE, SAM_TABLE], ids=["card", "psam"])
+def test_an_unknown_class_comes_first_then_the_instruction_then_the_parameters(table):
+    classes = {s.cla for s in table}
+    pairs = {(s.cla, s.ins) for s in table}
+    for cla, ins in product(BYTES, BYTES):
+        found = table.route(bytes((cla, ins, 0xFF, 0xFF)))
+        if cla not in classes:
+            assert found is SW.CLA_UNKNOWN
+        elif (cla, ins) not in pairs:
+            assert found is SW.INS_UNKNOWN
+        else:
+            assert found is SW.WRONG_P1P2
+
+
+@pytest.mark.parametrize("size", range(4))
+def test_a_header_that_is_cut_off_is_a_wrong_length(size):
+    assert TABLE.route(bytes(size)) is SW.WRONG_LENGTH
+
+
+def test_hostile_headers_do_not_make_the_table_grow():
+    table = CommandTable(TABLE.specs)
+    for p1, p2 in product(BYTES, BYTES):
+        table.route(bytes((0x80, 0x50, p1, p2)))
+        table.route(bytes((p1, p2, 0xFF, 0xFF)))
+    assert len(table._routes) == 3
+
+
+@each_spec
+@settings(max_examples=25)
+@given(st.data())
+def test_describe_says_something_of_every_legal_pair_and_never_fails(table, spec, data):
+    p1, p2 = data.draw(st.tuples(st.integers(0, 255), st.integers(0, 255)))
+    if spec.params.accepts(p1, p2):
+        assert all(k and v for k, v in spec.params.describe(p1, p2).items())
+
+
+@given(st.integers(0, 255), st.integers(0, 255))
+def test_read_binary_names_a_file_or_an_offset(p1, p2):
+    sfi, offset = BinaryRef.split(p1, p2)
+    if p1 & 0x80:
+        assert (sfi, offset) == (p1 & 0x1F, p2)
+        assert BinaryRef().accepts(p1, p2) == (1 <= sfi <= 30 and p1 & 0x60 == 0)
+    else:
+        assert (sfi, offset) == (None, p1 * 256 + p2)
+        assert BinaryRef().accepts(p1, p2)
+
+
+@given(st.integers(0, 255), st.integers(0, 255))
+def test_record_commands_take_the_modes_of_the_file(p1, p2):
+    ref = RecordRef((4,), {0x1A: (0, 4)})
+    sfi, mode = p2 >> 3, p2 & 7
+    modes = (0, 4) if sfi == 0x1A else (4,)
+    assert ref.accepts(p1, p2) == (mode in modes and sfi not in (0, 0x1F))
+
+
+def test_fixed_pairs_are_all_there_is():
+    fixed = Fixed(((1, 2), (3, 4)), {(1, 2): "one"})
+    assert [p for p in product(range(6), range(6)) if fixed.accepts(*p)] == [(1, 2), (3, 4)]
+    assert (fixed.describe(1, 2), fixed.describe(3, 4)) == ({"kind": "one"}, {})
+
+
+# Lengths
+
+
+@each_spec
+@settings(max_examples=25)
+@given(st.data())
+def test_the_data_has_a_declared_length_or_the_answer_is_6700(table, spec, data):
+    sizes = range(1) if spec.data is None else spec.data.SIZES
+    around = {0, 1, 255, sizes[0] - 1, sizes[0], sizes[-1], sizes[-1] + 1} & set(range(256))
+    size = data.draw(st.sampled_from(sorted(around)))
+    ne = data.draw(st.sampled_from([None, 1, 256]))
+    raw = Command(*header(spec), bytes(size), ne).build()
+    if size in sizes:
+        call = CommandTable.shape(spec, raw)
+        assert (call.spec, call.p1, call.p2, call.ne) == (spec, raw[2], raw[3], ne)
+        assert (b"" if call.data is None else call.data.build()) == bytes(size)
+    else:
+        with pytest.raises(Refuse) as refused:
+            CommandTable.shape(spec, raw)
+        assert refused.value.sw == SW.WRONG_LENGTH
+
+
+@each_spec
+def test_a_command_built_by_the_statement_passes_it(table, spec):
+    size = 0 if spec.data is None else spec.data.SIZES[0]
+    q = None if spec.data is None else spec.data.parse(bytes(size))
+    raw = spec.command(q)
+    assert table.route(raw[:4]) is spec
+    call = CommandTable.shape(spec, raw)
+    assert call.ne == spec.ne
+    assert call.data == q
+
+
+@pytest.mark.parametrize("ne", [None, 256, 8, 9])
+def test_an_answer_fits_a_larger_le_or_none(ne):
+    spec = next(s for s in TABLE if s.reply is DebitReply)
+    assert answer_of(spec, DebitReply(bytes(4), bytes(4)), ne) == bytes(8)
+
+
+@pytest.mark.parametrize("ne", [1, 7])
+def test_a_smaller_le_is_6700_unless_the_handler_judges_it(ne):
+    strict = next(s for s in TABLE if s.reply is DebitReply)
+    with pytest.raises(Refuse) as refused:
+        answer_of(strict, bytes(8), ne)
+    assert refused.value.sw == SW.WRONG_LENGTH
+    loose = next(s for s in TABLE if not s.le_rule)
+    assert answer_of(loose, bytes(8), ne) == bytes(8)
+
+
+# The statements
+
+
+def test_names_are_unique():
+    names = [spec.name for _, spec in SPECS]
+    assert len(set(names)) == len(names)
+
+
+@each_spec
+def test_every_command_is_cited_and_its_states_exist(table, spec):
+    assert spec.clause[0].isdigit()
+    assert spec.grade
+    assert spec.when <= ANY
+    assert isinstance(spec.then, State)
+    assert SW.WRONG_STATE not in spec.errors or table is SAM_TABLE
+
+
+@each_spec
+def test_a_fixed_answer_is_read_back(table, spec):
+    assert isinstance(spec, CommandSpec)
+    if spec.reply is bytes:
+        assert spec.parse_reply(b"any") == b"any"
+    else:
+        raw = bytes(spec.reply.size())
+        assert spec.parse_reply(raw).build() == raw
+        assert spec.ne == spec.reply.size()
