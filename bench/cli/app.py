@@ -94,9 +94,11 @@ def emulate(
         str, typer.Option(help="Name of the virtual PC/SC reader.")
     ] = "tapbench",
     port: Annotated[
-        int,
-        typer.Option(min=0, max=65535, help="UDP port, or port of the vpcd driver; 0: default."),
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port of the UDP air or of the vpcd driver; 0 takes a free one."
+        ),
+    ] = None,
     system: Annotated[
         bool, typer.Option("--system", help="Use the vpcd of a pcscd that already runs.")
     ] = False,
