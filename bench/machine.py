@@ -9,16 +9,15 @@ import importlib.metadata
 import logging
 import os
 import pwd
-import socket
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from errno import EPROTO
 from pathlib import Path
 
 from bench.rig import pcscd as rig
+from bench.rig.pcsclite import ask_reader_names
 
 __all__ = ["ANSWER_S", "Machine", "group", "holder", "number", "text"]
 
@@ -48,7 +47,7 @@ def _why_not_loaded(module: str) -> str:
 
 def _which(program: str) -> str | None:
     try:
-        return rig._tool(program)
+        return rig.find_tool(program)
     except rig.RigError:
         return None
 
@@ -65,19 +64,7 @@ def _run(command: Sequence[str]) -> str:
 
 def _ask_pcscd(path: Path) -> tuple[str, ...]:
     """The readers of the pcscd at a socket. Raises OSError, one kind for each thing wrong."""
-    with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(ANSWER_S)
-        link.connect(str(path))
-        hello = rig._VERSION.pack(4, 4, 0)
-        major, minor, refusal = rig._VERSION.unpack(
-            rig._request(link, rig._CMD_VERSION, hello, rig._VERSION.size)
-        )
-        if refusal:
-            raise OSError(EPROTO, f"it speaks protocol {major}.{minor}")
-        size = rig._READER_STATE.size * rig._MAX_READERS
-        states = rig._request(link, rig._CMD_GET_READERS_STATE, b"", size)
-    names = (state[0].rstrip(b"\0") for state in rig._READER_STATE.iter_unpack(states))
-    return tuple(name.decode(errors="replace") for name in names if name)
+    return ask_reader_names(path, ANSWER_S)
 
 
 def _start_rig() -> None:
@@ -115,7 +102,7 @@ class Machine:
     which: Callable[[str], str | None] = _which
     run: Callable[[Sequence[str]], str] = _run
     ask_pcscd: Callable[[Path], tuple[str, ...]] = _ask_pcscd
-    find_vpcd: Callable[[], str] = rig._find_driver
+    find_vpcd: Callable[[], str] = rig.find_driver
     start_rig: Callable[[], None] = _start_rig
     usb_table: Callable[[], Mapping[tuple[int, int], str]] = _usb_table
     may_use: Callable[[Path], bool] = lambda path: os.access(path, os.R_OK | os.W_OK)

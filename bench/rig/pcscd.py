@@ -24,7 +24,6 @@ import pwd
 import secrets
 import shutil
 import socket
-import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +32,8 @@ from functools import cache
 from glob import glob
 from pathlib import Path
 from typing import Self
+
+from bench.rig.pcsclite import ask_reader_names
 
 __all__ = ["PrivatePcscd", "RigError"]
 
@@ -55,7 +56,8 @@ _DRIVER_PATTERNS = (
     "/usr/local/lib/pcsc/drivers/serial/libifdvpcd.so",
 )
 
-# $1 our pid, $2 pcscd, $3 configuration, $4 not empty: in a mount namespace of our own.
+# $1 our pid, $2 pcscd, $3 configuration, $4 not empty: in a mount namespace of our own, $5 an
+# option more or nothing.
 # The socket comes as standard input, because dash cannot move descriptors past 9. `exec` keeps
 # the pid, which LISTEN_PID has to be. If we died before the death signal was set, nobody is left
 # to stop pcscd: it does not start.
@@ -63,15 +65,8 @@ _LAUNCH = """
 [ "$PPID" = "$1" ] || exit 1
 if [ "$4" ]; then mount -t tmpfs none /run && mkdir /run/pcscd || exit 1; fi
 export LISTEN_FDS=1 LISTEN_PID=$$
-exec "$2" --foreground --config "$3" 3<&0 </dev/null
+exec "$2" --foreground --config "$3" $5 3<&0 </dev/null
 """
-
-# pcsc-lite's client protocol, 4.x: a header of size and command, then the body (winscard_msg.h).
-_HEADER = struct.Struct("=II")
-_VERSION = struct.Struct("=iiI")
-_CMD_VERSION, _CMD_GET_READERS_STATE = 0x11, 0x12
-_READER_STATE = struct.Struct("=128sIIi33s3xII")
-_MAX_READERS = 16
 
 
 class RigError(Exception):
@@ -192,7 +187,7 @@ class PrivatePcscd:
         config.write_text(
             f'FRIENDLYNAME "{self.name}"\n'
             f"DEVICENAME /dev/null:0x{port:X}\n"
-            f"LIBPATH {_find_driver()}\n"
+            f"LIBPATH {find_driver()}\n"
             f"CHANNELID 0x{port:X}\n"
         )
         self.socket_path.unlink(missing_ok=True)
@@ -220,22 +215,11 @@ class PrivatePcscd:
         return {**kept, "PCSCLITE_FILTER_IGNORE_READER_NAMES": ignored}
 
     def _ask_reader_names(self) -> tuple[str, ...]:
-        """The readers pcscd has, as soon as it has opened them all.
-
-        pcscd answers its first client only after that, so the answer is the sign that it is
-        ready. Asked without libpcsclite, which would settle for this socket for good.
-        """
+        """The readers pcscd has, as soon as it has opened them all."""
         try:
-            with socket.socket(socket.AF_UNIX) as link:
-                link.settimeout(_READY_S)
-                link.connect(str(self.socket_path))
-                _request(link, _CMD_VERSION, _VERSION.pack(4, 4, 0), _VERSION.size)
-                size = _READER_STATE.size * _MAX_READERS
-                states = _request(link, _CMD_GET_READERS_STATE, b"", size)
+            return ask_reader_names(self.socket_path, _READY_S)
         except OSError as error:
             raise self._failure() from error
-        names = (state[0].rstrip(b"\0").decode() for state in _READER_STATE.iter_unpack(states))
-        return tuple(name for name in names if name)
 
     def _failure(self) -> RigError:
         self.stop()
@@ -248,26 +232,25 @@ class PrivatePcscd:
         return RigError(f"pcscd did not start ({lines[-1].strip()}); {advice}.")
 
 
-def _request(link: socket.socket, command: int, body: bytes, answer_size: int) -> bytes:
-    link.sendall(_HEADER.pack(len(body), command) + body)
-    answer = link.recv(answer_size, socket.MSG_WAITALL)
-    if len(answer) < answer_size:
-        raise ConnectionError("pcscd closed the connection")
-    return answer
-
-
 def _command(config: Path) -> list[str]:
     """The command line that becomes pcscd, not as root, and dies with us."""
-    service = _tool("pcscd")
-    command = [_tool("setpriv"), "--pdeathsig=KILL"]
+    service = find_tool("pcscd")
+    command = [find_tool("setpriv"), "--pdeathsig=KILL"]
     if os.geteuid() == 0:
         _RUN.mkdir(mode=0o755, exist_ok=True)
         command += _hand_over(config.parent)
     namespace = ""
     if _needs_namespace():
-        command = [_tool("unshare"), "--user", "--map-root-user", "--mount", *command]
+        command = [find_tool("unshare"), "--user", "--map-root-user", "--mount", *command]
         namespace = "yes"
-    return [*command, "sh", "-c", _LAUNCH, "sh", str(os.getpid()), service, str(config), namespace]
+    launch = [str(os.getpid()), service, str(config), namespace, _without_polkit(service)]
+    return [*command, "sh", "-c", _LAUNCH, "sh", *launch]
+
+
+def _without_polkit(service: str) -> str:
+    """The option that keeps a pcscd built with polkit from asking it about our own clients."""
+    said = subprocess.run([service, "--version"], capture_output=True, text=True, check=False)
+    return "--disable-polkit" if "polkit" in said.stdout else ""
 
 
 def _needs_namespace() -> bool:
@@ -285,7 +268,8 @@ def _hand_over(folder: Path) -> list[str]:
     return [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 
-def _tool(name: str) -> str:
+def find_tool(name: str) -> str:
+    """The path of a program, system folders included. Raises RigError."""
     path = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
     found = shutil.which(name, path=path)
     if found is None:
@@ -294,7 +278,8 @@ def _tool(name: str) -> str:
     return found
 
 
-def _find_driver() -> str:
+def find_driver() -> str:
+    """The vpcd driver of pcscd. Raises RigError."""
     for pattern in _DRIVER_PATTERNS:
         for path in glob(pattern):
             return path

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from bench.machine import Machine, group, number, text
-from bench.rig import pcscd as rig
+from bench.rig import pcsclite
 
 READERS = ("ACS ACR1252 00 00", "tapbench 00 00")
 
@@ -34,16 +34,16 @@ def service(path, serve):
 
 
 def greet(client, refusal=0):
-    client.recv(rig._HEADER.size + rig._VERSION.size, socket.MSG_WAITALL)
-    client.sendall(rig._VERSION.pack(4, 5, refusal))
+    client.recv(pcsclite.HEADER.size + pcsclite.VERSION.size, socket.MSG_WAITALL)
+    client.sendall(pcsclite.VERSION.pack(4, 5, refusal))
 
 
 def list_readers(client):
     greet(client)
-    client.recv(rig._HEADER.size, socket.MSG_WAITALL)
-    for slot in range(rig._MAX_READERS):
+    client.recv(pcsclite.HEADER.size, socket.MSG_WAITALL)
+    for slot in range(pcsclite.MAX_READERS):
         name = READERS[slot].encode() if slot < len(READERS) else b""
-        client.sendall(rig._READER_STATE.pack(name, 0, 0, 0, b"", 0, 0))
+        client.sendall(pcsclite.READER_STATE.pack(name, 0, 0, 0, b"", 0, 0))
 
 
 @pytest.fixture
