@@ -1,7 +1,8 @@
 """Packed decimal digits, the wire form of dates, times and numbers ("cn" in the standard)."""
 
-from dataclasses import dataclass
 from datetime import date, datetime, time
+
+from apdu.value import value
 
 
 def digits(data: bytes) -> str:
@@ -64,7 +65,7 @@ def unpack_time(data: bytes) -> time:
     return time(int(text[:2]), int(text[2:4]), int(text[4:]))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Moment:
     """A point in time as card and terminal exchange it: 4 bytes of date, 3 bytes of time.
 
@@ -78,7 +79,8 @@ class Moment:
     @classmethod
     def of(cls, at: datetime) -> "Moment":
         """From a local (Asia/Shanghai) time."""
-        return cls(pack_date(at.date()), pack_time(at.time()))
+        both = bytes.fromhex(at.strftime("%Y%m%d%H%M%S"))
+        return cls(both[:4], both[4:])
 
     @property
     def both(self) -> bytes:

@@ -7,7 +7,6 @@ triple-DES key, a CBC context carried from message to message for a MAC key (see
 Key objects hold running cipher contexts, so one object must not be shared between threads.
 """
 
-from functools import cached_property
 from hmac import compare_digest
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 __all__ = ["Key", "MacKey", "compare_digest", "pad", "xor"]
 
 _ZERO = bytes(8)
+_ONES = b"\xff" * 8
 _CBC_ZERO = CBC(_ZERO)
 _ECB = ECB()
 _PADDING = [b"\x80" + bytes(n) for n in range(8)]
@@ -86,12 +86,15 @@ class Key:
     Key(check value 8CA64DE9)
     """
 
-    __slots__ = ("__dict__", "_value")
+    __slots__ = ("_ecb", "_folded", "_value")
 
     def __init__(self, value: bytes) -> None:
         if len(value) not in (8, 16):
             raise ValueError(f"a key is 8 or 16 bytes, got {len(value)}")
         self._value = bytes(value)
+        # Contexts are made when first used: many keys of a card never are.
+        self._ecb: CipherContext | None = None
+        self._folded: MacKey | None = None
 
     def __repr__(self) -> str:
         return f"Key(check value {self.check_value.hex().upper()})"
@@ -106,20 +109,19 @@ class Key:
         """The key's value, for storing it and for nothing else: never print or log it."""
         return self._value
 
-    @cached_property
+    @property
     def check_value(self) -> bytes:
         """The first 4 bytes of eight zero bytes encrypted."""
         return self.encrypt(_ZERO)[:4]
-
-    @cached_property
-    def _encryptor(self) -> CipherContext:
-        return Cipher(TripleDES(_k24(self._value)), _ECB).encryptor()
 
     def encrypt(self, blocks: bytes) -> bytes:
         """`T(k, x)`: ECB over whole 8-byte blocks. Raises ValueError for other lengths."""
         if len(blocks) % 8:
             raise ValueError(f"ECB takes whole blocks of 8 bytes, got {len(blocks)}")
-        return self._encryptor.update(blocks)
+        ecb = self._ecb
+        if ecb is None:
+            ecb = self._ecb = Cipher(TripleDES(_k24(self._value)), _ECB).encryptor()
+        return ecb.update(blocks)
 
     def decrypt(self, blocks: bytes) -> bytes:
         """The inverse of `encrypt`."""
@@ -134,7 +136,7 @@ class Key:
         """
         if len(factor) != 8:
             raise ValueError(f"a diversification factor is 8 bytes, got {len(factor)}")
-        return Key(self.encrypt(factor + xor(factor, b"\xff" * 8)))
+        return Key(self.encrypt(factor + xor(factor, _ONES)))
 
     def halves_xored(self) -> bytes:
         """Left half xor right half, the single-DES form of a TAC or PIN-reload key."""
@@ -142,10 +144,12 @@ class Key:
             return self._value
         return xor(self._value[:8], self._value[8:])
 
-    @cached_property
+    @property
     def folded(self) -> MacKey:
         """The MAC key made of `halves_xored`: DTK for every TAC, DRPK for RELOAD PIN."""
-        return MacKey(self.halves_xored())
+        if self._folded is None:
+            self._folded = MacKey(self.halves_xored())
+        return self._folded
 
     def retail_mac(self, data: bytes, iv: bytes = _ZERO) -> bytes:
         """Secure-messaging MAC: ISO/IEC 9797-1 algorithm 3, 4 bytes (protocol reference 5.6).

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from apdu.codec import Record, WireError
 from apdu.command import body
 from apdu.sw import SW
+from apdu.value import value
 
 Q = TypeVar("Q", bound=Record | None)
 """The request record of a command; None when it carries no data."""
@@ -195,7 +196,7 @@ class CommandSpec(Generic[Q, A]):
         return hash((self.name, self.cla, self.ins))
 
 
-@dataclass(slots=True)
+@value
 class Call(Generic[Q]):
     """A command that passed the table's checks: what a handler gets."""
 

@@ -35,7 +35,7 @@ class Picc(Protocol):
         ...
 
     def power_off(self) -> None:
-        """The field is gone (or S(DESELECT) came): challenge, PIN and pending transaction are lost."""
+        """The field is gone, or S(DESELECT) came: challenge and pending transaction are lost."""
         ...
 
     def process(self, command: bytes) -> bytes:

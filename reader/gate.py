@@ -10,10 +10,11 @@ The order of decisions is that of protocol reference 6.10.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import Enum
 
-from apdu.bcd import Moment, digits, is_decimal, unpack_date
+from apdu.bcd import Moment, digits, is_decimal
+from apdu.value import value
 from reader.fare import Network, Station
 from reader.psam import Psam
 from reader.session import StatusError, Txn, run
@@ -85,7 +86,7 @@ class Verdict(Enum):
     TAP_AGAIN = "tap again"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What became of a tap. fare: fen charged in this tap, 0 when it was recovered."""
 
@@ -192,26 +193,25 @@ class Gate:
         return Reject.IIN_MISMATCH if known else Reject.ISSUER_UNKNOWN
 
     def _validity(self, view: CardView, at: Moment) -> Reject | None:
+        # Days are compared as YYYYMMDD in BCD, which sorts as days do; both ends are valid days.
         info = view.info
         if info.enabled != 0x01:
             return Reject.NOT_ENABLED
-        today = unpack_date(at.date)
-        if not is_decimal(info.start_date) or today < _day(info.start_date):
+        if not is_decimal(info.start_date) or at.date < info.start_date:
             return Reject.NOT_YET_VALID
-        tested = self._tested_day(view, today)
-        if not is_decimal(info.end_date) or tested > _day(info.end_date):
+        if not is_decimal(info.end_date) or self._tested_day(view, at) > info.end_date:
             return Reject.EXPIRED
         if info.serial in self.config.blacklist:
             return Reject.BLACKLISTED
         return None
 
-    def _tested_day(self, view: CardView, today: date) -> date:
+    def _tested_day(self, view: CardView, at: Moment) -> bytes:
         """The day validity is tested against: at exit that of entry, so as to trap nobody."""
         trip = view.trip
         leaving = self.config.direction is Direction.EXIT
         if leaving and is_inside(trip) and is_decimal(trip.entry_time):
-            return _day(trip.entry_time[:4])
-        return today
+            return trip.entry_time[:4]
+        return at.date
 
     def _place(self, view: CardView, at: Moment) -> Reject | None:
         if view.interop.city != self.place.city and view.interop.interop != 1:
@@ -253,14 +253,6 @@ class Gate:
                 return Outcome(Verdict.REJECT, Reject.BALANCE_TOO_LOW, view=view, fare=0)
             raise
         return Outcome(Verdict.PASS, view=view, receipt=receipt, fare=fare)
-
-
-def _day(data: bytes) -> date:
-    """A card's date; one that is no day counts as long past, so that the card is refused."""
-    try:
-        return unpack_date(data)
-    except ValueError:
-        return date.min
 
 
 def parse_white_list(lines: Iterable[str]) -> frozenset[tuple[str, str]]:

@@ -11,11 +11,12 @@ a simulator's virtual time, or step by step in a test::
 """
 
 from collections.abc import Generator, Mapping
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 from apdu.codec import Record, WireError
 from apdu.spec import CommandSpec
 from apdu.sw import describe
+from apdu.value import value
 from reader.transport.base import Transport, TransportError
 
 T = TypeVar("T")
@@ -25,7 +26,8 @@ A = TypeVar("A", bound=Record | bytes)
 Peer = Literal["card", "psam"]
 
 
-class Send(NamedTuple):
+@value
+class Send:
     """One command, and whom it is for."""
 
     to: Peer

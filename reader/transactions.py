@@ -10,7 +10,6 @@ failure: it raises `Interrupted` with what it needs to ask GET TRANSACTION PROVE
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from apdu.bcd import Moment
@@ -50,6 +49,7 @@ from apdu.records import (
 from apdu.spec import CommandSpec
 from apdu.sw import SW, is_blocked
 from apdu.tlv import value_of
+from apdu.value import value
 from reader.session import ProtocolError, StatusError, Txn, ask, exchange
 from reader.transport.base import CardLost, TransportError
 from reader.trips import EP_ENTRY, EP_EXIT, Place, entered, exited, trip_log
@@ -73,7 +73,7 @@ class Blocked(Exception):
         self.sw = sw
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CardView:
     """What a gate reads before it decides."""
 
@@ -82,7 +82,7 @@ class CardView:
     trip: RailTrip
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Receipt:
     """A transaction the card has committed: what the clearing house gets."""
 
@@ -99,7 +99,7 @@ class Receipt:
     recovered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unresolved:
     """A debit or load whose answer was lost.
 

@@ -164,9 +164,10 @@ def bench_tap(
     ] = "all",
     count: Annotated[int, typer.Option(min=10, help="Taps a run on each road.")] = 300,
     runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,
+    pin: Annotated[bool, typer.Option(help="Keep everything on one processor.")] = True,
     as_json: Json = False,
 ) -> None:
     """Time one APDU and one whole entry tap on each road."""
     from bench.cli.bench_tap import bench_tap as command
 
-    command(via, count, runs, as_json)
+    command(via, count, runs, pin, as_json)

@@ -13,16 +13,19 @@ from rich.table import Table
 
 from bench.rig.pcscd import RigError
 from bench.roads import choose
-from bench.throughput.tap import RoadFigures, Shares, measure, shares
+from bench.throughput.tap import RoadFigures, Shares, measure, one_processor, shares
 from emulator.frontends.errors import FrontendError
 from reader.transport.base import ReaderFault
 
 
-def bench_tap(via: str, count: int, runs: int, as_json: bool) -> None:
+def bench_tap(via: str, count: int, runs: int, pin: bool, as_json: bool) -> None:
     """Measure and print. A road this machine lacks is named and left out if others remain."""
     names = choose(via)
     figures: dict[str, RoadFigures] = {}
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with (
+        one_processor(pin) as processor,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
         task = progress.add_task("measuring", total=len(names) * runs + 1)
         for name in names:
             try:
@@ -34,16 +37,17 @@ def bench_tap(via: str, count: int, runs: int, as_json: bool) -> None:
         split = shares(count * runs)
         progress.advance(task)
     if as_json:
-        print(json.dumps(_as_json(figures, split, count, runs), indent=2))
+        print(json.dumps(_as_json(figures, split, count, runs, processor), indent=2))
     else:
-        _print(figures, split, count, runs)
+        _print(figures, split, count, runs, processor)
 
 
-def _machine() -> dict[str, str]:
+def _machine(processor: int | None) -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "system": platform.platform(),
+        "processors": "all" if processor is None else f"pinned to {processor}",
         "cryptography": version("cryptography"),
         "tapbench": _own_version(),
     }
@@ -57,10 +61,14 @@ def _own_version() -> str:
 
 
 def _as_json(
-    figures: dict[str, RoadFigures], split: Shares, count: int, runs: int
+    figures: dict[str, RoadFigures],
+    split: Shares,
+    count: int,
+    runs: int,
+    processor: int | None,
 ) -> dict[str, Any]:
     return {
-        "machine": _machine(),
+        "machine": _machine(processor),
         "taps_per_run": count,
         "runs": runs,
         "unit": "us",
@@ -71,7 +79,13 @@ def _as_json(
     }
 
 
-def _print(figures: dict[str, RoadFigures], split: Shares, count: int, runs: int) -> None:
+def _print(
+    figures: dict[str, RoadFigures],
+    split: Shares,
+    count: int,
+    runs: int,
+    processor: int | None,
+) -> None:
     table = Table(title=f"Entry tap: 10 card APDUs + 2 PSAM; {runs} runs of {count}; microseconds")
     table.add_column("road")
     for head in ("APDU p50", "p90", "medians", "tap p50", "p90", "medians", "taps/s"):
@@ -92,4 +106,4 @@ def _print(figures: dict[str, RoadFigures], split: Shares, count: int, runs: int
     parts = (("codec", split.codec), ("cryptograms", split.crypto), ("the rest", split.rest))
     shown = ", ".join(f"{name} {us:.0f} us ({us / split.tap:.0%})" for name, us in parts)
     console.print(f"A tap in process is {split.tap:.0f} us: {shown}.")
-    console.print(", ".join(f"{k} {v}" for k, v in _machine().items()), style="dim")
+    console.print(", ".join(f"{k} {v}" for k, v in _machine(processor).items()), style="dim")

@@ -5,7 +5,9 @@ checks, outcome and receipt. Before each tap the card's memory is put back as it
 measured time.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median, quantiles
@@ -86,6 +88,26 @@ class Bench:
         outcome = run(self.gate.tap(), {"card": link, "psam": self.gate.psam})
         if outcome.verdict is not Verdict.PASS:
             raise AssertionError(f"the gate did not open: {outcome.reason} {outcome.detail}")
+
+
+@contextmanager
+def one_processor(wanted: bool = True) -> Iterator[int | None]:
+    """Keep this thread, and the threads and services it starts, on one processor.
+
+    Yields its number, or None where that is not wanted or not possible. On two processors most of
+    a road's time is the waking of the other one, and the figures say more about the scheduler than
+    about the road.
+    """
+    if not wanted or not hasattr(os, "sched_setaffinity"):
+        yield None
+        return
+    before = os.sched_getaffinity(0)
+    chosen = max(before)
+    os.sched_setaffinity(0, {chosen})
+    try:
+        yield chosen
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def measure(name: str, count: int, runs: int, tick: Callable[[], None]) -> RoadFigures:

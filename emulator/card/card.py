@@ -16,7 +16,7 @@ that tests see them; front ends do, and answer 6F00.
 from typing import Any
 
 from apdu.commands import TABLE
-from apdu.spec import CommandSpec, CommandTable, Refuse, State, answer_of
+from apdu.spec import ANY, CommandSpec, CommandTable, Refuse, State, answer_of
 from apdu.sw import SW
 from emulator.card import filesystem, purse
 from emulator.card.handlers import HANDLERS, Handler
@@ -90,7 +90,7 @@ class Card:
             if card.image.blocked is not Blocked.NO and not spec.if_blocked:
                 self._refuse_if_blocked(card)
             call = CommandTable.shape(spec, command)
-            if card.state not in spec.when:
+            if spec.when is not ANY and card.state not in spec.when:
                 raise Refuse(SW.WRONG_STATE)
             after, reply = handler(card, call, self._chip)
             answer = answer_of(spec, reply, call.ne) + _OK

@@ -5,29 +5,19 @@ and only then lets the answer leave. Type checkers see them frozen (see `apdu.co
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar, dataclass_transform
 
 from apdu.crypto import Key, MacKey
 from apdu.files import FileSpec
 from apdu.spec import State
+from apdu.value import value
 from emulator.card.env import Env
-
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True)
-def _value(cls: type[T]) -> type[T]:
-    """A slots dataclass that only type checkers freeze: making one is on the hot path."""
-    return dataclass(slots=True)(cls)
-
 
 Content = bytes | tuple[bytes, ...]
 """A file's content: bytes of a transparent file, or records (cyclic ones newest first)."""
 
 
-@_value
+@value
 class Purse:
     """The purse object, all fen (protocol reference 3.1).
 
@@ -48,7 +38,7 @@ class Purse:
         return self.actual + self.limit - self.used
 
 
-@_value
+@value
 class Proof:
     """The last committed result of one transaction type, for GET TRANSACTION PROVE.
 
@@ -68,7 +58,7 @@ class Blocked(Enum):
     PERMANENT = "permanent"
 
 
-@_value
+@value
 class CardKeys:
     """The card's own keys that the transactions use (protocol reference 5.1)."""
 
@@ -77,7 +67,7 @@ class CardKeys:
     dtk: Key
 
 
-@_value
+@value
 class Image:
     """Everything that survives the field: the unit of commit."""
 
@@ -87,7 +77,7 @@ class Image:
     blocked: Blocked
 
 
-@_value
+@value
 class Application:
     """One directory a reader can SELECT; shared by all cards of a kind.
 
@@ -103,7 +93,7 @@ class Application:
     has_purse: bool
 
 
-@_value
+@value
 class Chip:
     """What a handler may use besides the state: the card's fixed parts and the outside world.
 
@@ -120,7 +110,7 @@ class Chip:
     env: Env
 
 
-@_value
+@value
 class Pending:
     """A transaction between INITIALIZE and its final command.
 
@@ -134,7 +124,7 @@ class Pending:
     session: MacKey | None
 
 
-@_value
+@value
 class Cached:
     """One record waiting for the debit. slot: place in the file; 0 means a new cyclic record."""
 
@@ -143,7 +133,7 @@ class Cached:
     content: bytes
 
 
-@_value
+@value
 class CardState:
     """The image, and the volatile state around it."""
 

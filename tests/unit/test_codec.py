@@ -252,6 +252,31 @@ def test_every_kind_of_field_is_flattened_in_its_place():
     ]
 
 
+@given(st.binary(max_size=12))
+def test_a_variable_record_of_several_fields_is_interpreted_behind_its_gate(raw):
+    @record(sizes=range(4, 9))
+    class Tailed(Record):
+        seq: int = wire(Int16ub, "2 bytes")
+        rest: bytes = wire(GreedyBytes, "the rest")
+
+    if len(raw) in range(4, 9):
+        made = Tailed.parse(raw)
+        assert (made.seq, made.rest) == (int.from_bytes(raw[:2], "big"), raw[2:])
+        assert made.build() == raw
+        assert [(f.offset, f.size) for f in Tailed.FIELDS] == [(0, 2), (2, None)]
+    else:
+        with pytest.raises(WireError, match="4 to 8 bytes"):
+            Tailed.parse(raw)
+    for wrong in (
+        Tailed(0x10000, bytes(4)),
+        Tailed(1, bytes(7)),
+        Tailed(1, b""),
+        Tailed(None, b""),
+    ):
+        with pytest.raises(WireError):
+            wrong.build()
+
+
 def test_the_message_says_which_record_and_both_lengths():
     with pytest.raises(WireError, match=r"DebitReply is 8 bytes, got 7"):
         apdu.records.DebitReply.parse(bytes(7))

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apdu.codec import WireError
-from apdu.tlv import Tlv, parse_all
+from apdu.tlv import Tlv, parse_all, value_of
 
 first = st.integers(1, 255).filter(lambda b: b & 0x1F != 0x1F)
 opens = st.integers(0, 255).map(lambda b: b | 0x1F)
@@ -72,6 +72,13 @@ def test_first_finds_what_a_walk_in_order_finds(item):
         assert item.get(tag) == (None if expected is None else expected.value)
 
 
+@given(tree(3))
+def test_value_of_takes_the_same_walk_without_the_objects(item):
+    for tag in {t.tag for t in flat(item)} | {0x9F7F}:
+        expected = item.value if tag == item.tag else item.get(tag)
+        assert value_of(bytes(item), tag) == expected
+
+
 @given(st.binary(max_size=256))
 @example(bytes.fromhex("84"))
 @example(bytes.fromhex("9F"))
@@ -89,7 +96,11 @@ def test_malformed_bytes_are_a_wire_error_and_nothing_else(data):
     else:
         assert bytes(item) == data
         assert item.value == data[len(data) - len(item.value) :]
-    for ask in (lambda: list(parse_all(data)), lambda: Tlv(data).first(0x9F0C)):
+    for ask in (
+        lambda: list(parse_all(data)),
+        lambda: Tlv(data).first(0x9F0C),
+        lambda: value_of(data, 0x9F0C),
+    ):
         try:
             ask()
         except WireError:
