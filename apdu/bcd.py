@@ -79,7 +79,9 @@ class Moment:
     @classmethod
     def of(cls, at: datetime) -> "Moment":
         """From a local (Asia/Shanghai) time."""
-        both = bytes.fromhex(at.strftime("%Y%m%d%H%M%S"))
+        # Not strftime: its %Y does not fill early years with zeros.
+        text = at.isoformat(" ", "seconds")[:19].replace("-", "").replace(":", "")
+        both = bytes.fromhex(text)
         return cls(both[:4], both[4:])
 
     @property

@@ -208,7 +208,7 @@ UPDATE_CACHE: CommandSpec[CacheData, bytes] = CommandSpec(
     "UPDATE CAPP DATA CACHE",
     0x80,
     0xDC,
-    RecordRef((0,), {EF1A.sfi: (0,), EF1E.sfi: (0,)}),
+    RecordRef((0,), {EF1A.sfi: (0,), EF1E.sfi: (0,)}, frozenset({EF1E.sfi})),
     CacheData,
     bytes,
     "4.15",
@@ -291,7 +291,10 @@ SAM_INIT_PURCHASE: CommandSpec[SamPurchaseData, SamPurchaseReply] = CommandSpec(
     SamPurchaseReply,
     "5.7",
     ne=8,
-    errors={SW.KEY_INDEX: "no purchase key of that version and algorithm"},
+    errors={
+        SW.KEY_INDEX: "no purchase key of that version and algorithm",
+        SW.COUNTER_AT_MAXIMUM: "terminal transaction number at its maximum",
+    },
 )
 
 SAM_CREDIT_PURCHASE: CommandSpec[SamCreditData, bytes] = CommandSpec(

@@ -118,14 +118,18 @@ class RecordRef:
     in record order, so NN serves as both (4.7, Q10).
 
     sfis: the purse's files the command is for, with their modes; other files take `modes`.
+    zero: files whose P1 is 00: the record is a new one.
     """
 
     modes: tuple[int, ...]
     sfis: Mapping[int, tuple[int, ...]]
+    zero: frozenset[int] = frozenset()
 
     def accepts(self, p1: int, p2: int) -> bool:
         """See Params."""
         sfi = p2 >> 3
+        if p1 and sfi in self.zero:
+            return False
         return p2 & 0x07 in self.sfis.get(sfi, self.modes) and 0 < sfi < 0x1F
 
     def describe(self, p1: int, p2: int) -> dict[str, str]:
@@ -134,7 +138,11 @@ class RecordRef:
 
     def examples(self) -> list[tuple[int, int]]:
         """See Params."""
-        return [(1, sfi << 3 | mode) for sfi, modes in self.sfis.items() for mode in modes]
+        return [
+            (0 if sfi in self.zero else 1, sfi << 3 | mode)
+            for sfi, modes in self.sfis.items()
+            for mode in modes
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from typing import Self
 
 from apdu.codec import WireError
 
+DEEPEST = 128
+"""Levels of nesting followed: as many as the longest answer can hold; an FCI has five."""
+
 
 class Tlv(bytes):
     """One data object.
@@ -55,11 +58,18 @@ class Tlv(bytes):
         return list(parse_all(self.value))
 
     def first(self, tag: int) -> "Tlv | None":
-        """The first data object with that tag inside this one, at any depth."""
+        """The first data object with that tag inside this one, at any depth.
+
+        Raises WireError if the value is not well-formed or nested too deep.
+        """
+        return self._first(tag, DEEPEST)
+
+    def _first(self, tag: int, depth: int) -> "Tlv | None":
+        demand_depth(depth)
         for child in self.children():
             if child.tag == tag:
                 return child
-            if child.is_constructed and (deeper := child.first(tag)) is not None:
+            if child.is_constructed and (deeper := child._first(tag, depth - 1)) is not None:
                 return deeper
         return None
 
@@ -84,7 +94,13 @@ def parse_all(data: bytes) -> Iterator[Tlv]:
         at = end
 
 
-def value_of(data: bytes, tag: int) -> bytes | None:
+def demand_depth(left: int) -> None:
+    """Raise WireError when no level is left: hostile input may nest without end."""
+    if left < 0:
+        raise WireError(f"data objects are nested deeper than {DEEPEST}")
+
+
+def value_of(data: bytes, tag: int, depth: int = DEEPEST) -> bytes | None:
     """The value of the first data object with that tag, at any depth; None if there is none.
 
     The same walk as `Tlv.first` without making an object of every step.
@@ -93,6 +109,7 @@ def value_of(data: bytes, tag: int) -> bytes | None:
     >>> value_of(bytes.fromhex("6f09 8407a0000000032010"), 0x84).hex()
     'a0000000032010'
     """
+    demand_depth(depth)
     at = 0
     while at < len(data):
         first = data[at]
@@ -103,7 +120,7 @@ def value_of(data: bytes, tag: int) -> bytes | None:
         if found == tag:
             return value
         if first & 0x20:
-            deeper = value_of(value, tag)
+            deeper = value_of(value, tag, depth - 1)
             if deeper is not None:
                 return deeper
     return None

@@ -15,7 +15,7 @@ from apdu.files import FILES, PublicInfo, Structure, layout_of
 from apdu.show import Line, hexed, record_lines
 from apdu.spec import BinaryRef, Call, CommandSpec, CommandTable, Refuse
 from apdu.sw import SW, describe
-from apdu.tlv import Tlv, parse_all
+from apdu.tlv import DEEPEST, Tlv, demand_depth, parse_all
 
 _FILLER = re.compile(r"(00)+|00 x \d+")
 
@@ -83,6 +83,7 @@ _TEXT_TAGS = {0x50, 0x84, 0x9F12, 0x5F2D}
 def tlv_lines(data: bytes, depth: int = 0) -> list[Line]:
     """Data objects with their names, nested. Raises WireError if they are not well-formed."""
     lines: list[Line] = []
+    demand_depth(DEEPEST - depth)
     for item in parse_all(data):
         tag = f"{item.tag:02X}"
         label, note = (_TAGS[item.tag], tag) if item.tag in _TAGS else (tag, "")

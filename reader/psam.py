@@ -15,7 +15,9 @@ from apdu.spec import Call, CommandSpec, CommandTable, Refuse, answer_of
 from apdu.sw import SW
 
 _ISSUERS_KEPT = 64
-_UNRESOLVED_KEPT = 16
+_UNRESOLVED_KEPT = 1024
+_ALGORITHMS = (0x00, 0x01)
+"""Both mean 3DES: T-Union captures show 00, one FMCOS card 01 (5.8, V4)."""
 
 
 @dataclass(slots=True)
@@ -33,8 +35,8 @@ class Psam:
     roots:        purchase root keys (PMK) by key version.
     terminal_seq: the number the next transaction gets; it grows by one each time.
 
-    Transactions whose MAC2 never came are kept (the last 16), so that a debit recovered with GET
-    TRANSACTION PROVE can still be checked after others have passed (6.8).
+    Transactions whose MAC2 never came are kept (the last 1024, more than a gate remembers), so that
+    a debit recovered with GET TRANSACTION PROVE can still be checked after others passed (6.8).
     """
 
     def __init__(self, terminal: bytes, roots: dict[int, Key], terminal_seq: int = 1) -> None:
@@ -70,6 +72,8 @@ class Psam:
     def _initialize(self, q: SamPurchaseData) -> SamPurchaseReply:
         if self.terminal_seq > 0xFFFFFFFF:
             raise Refuse(SW.COUNTER_AT_MAXIMUM)
+        if q.algorithm not in _ALGORITHMS:
+            raise Refuse(SW.KEY_INDEX)
         dpk = self._issuer_key(q.key_version, q.issuer).diversify(q.serial)
         seq = self.terminal_seq
         session = purchase_session(dpk, q.random, q.offline_seq, seq)

@@ -51,7 +51,7 @@ from apdu.sw import SW, is_blocked
 from apdu.tlv import value_of
 from apdu.value import value
 from reader.session import ProtocolError, StatusError, Txn, ask, exchange
-from reader.transport.base import CardLost, TransportError
+from reader.transport.base import TransportError
 from reader.trips import EP_ENTRY, EP_EXIT, Place, entered, exited, trip_log
 
 KEY_INDEX = 1
@@ -195,7 +195,8 @@ def purchase(
     debit = DebitData(proof.terminal_seq, at.date, at.time, proof.mac1)
     try:
         paid = yield from ask("card", DEBIT, debit)
-    except CardLost as lost:
+    except (TransportError, ProtocolError) as lost:
+        # Whatever broke, a spoilt answer included: the card may have paid (6.9).
         seq = proof.terminal_seq
         raise Interrupted(
             Unresolved(
@@ -272,20 +273,28 @@ def exit(view: CardView, place: Place, terminal: bytes, fare: int, at: Moment) -
     return purchase(view.info, fare, terminal, at, CAPP, writes)
 
 
+_NOT_TAKEN = {
+    ("card", SW.PROOF_NOT_AVAILABLE),
+    ("psam", SW.MAC_INVALID),
+    ("psam", SW.WRONG_STATE),
+}
+
+
 def recover(lost: Unresolved) -> Txn[Receipt | None]:
     """Ask the selected purse whether a lost debit was committed (6.8).
 
-    Returns its receipt, with no second charge, or None if nothing was taken (9406).
-    Raises ProtocolError if the card's MAC2 is not the one the PSAM expects.
+    Returns its receipt, with no second charge, or None if nothing was taken: the card has no such
+    proof (9406), or the proof is another gate's, which our PSAM does not know. The debit never
+    reached the card then, and its number was used elsewhere.
     """
     data = ProveData(lost.seq + 1)
     try:
         proof = yield from ask("card", GET_PROVE, data, 0x00, lost.kind)
+        yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(proof.mac2))
     except StatusError as refused:
-        if refused.sw == SW.PROOF_NOT_AVAILABLE:
+        if (refused.to, refused.sw) in _NOT_TAKEN:
             return None
         raise
-    yield from _check_mac2(proof.mac2)
     return Receipt(
         lost.info.serial,
         lost.info.issuer,
@@ -332,7 +341,7 @@ def load(
     after = offer.balance + amount
     try:
         done = yield from ask("card", CREDIT_LOAD, CreditLoadData(at.date, at.time, mac2))
-    except CardLost as lost:
+    except (TransportError, ProtocolError) as lost:
         raise Interrupted(
             Unresolved(info, offer.online_seq, amount, after, LOAD, terminal, 0, at)
         ) from lost

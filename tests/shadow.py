@@ -49,7 +49,7 @@ class Pending:
 
 
 class Shadow:
-    """Follows one card. commits: final commands the card has accepted."""
+    """Follows one card. commits: final commands it accepted. trips: records written with them."""
 
     def __init__(self, card: Card, keys: CardKeys) -> None:
         purse, files = card.image.purse, card.image.files
@@ -65,6 +65,7 @@ class Shadow:
         self.pending: Pending | None = None
         self.image = card.image
         self.commits = 0
+        self.trips = 0
 
     @property
     def available(self) -> int:
@@ -181,6 +182,7 @@ class Shadow:
         self._write(pending, self.offline_seq, data[4:11], right["mac2"] + right["tac"])
 
     def _write(self, pending: Pending, seq: int, when: bytes, proof: bytes) -> None:
+        self.trips += len(pending.cache)
         for (sfi, slot), content in pending.cache.items():
             if slot:
                 self.records[sfi][slot - 1] = content

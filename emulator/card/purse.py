@@ -239,8 +239,6 @@ def update_cache(card: CardState, call: Call[CacheData], chip: Chip) -> tuple[Ca
 def _slot(card: CardState, spec: FileSpec, p1: int, content: bytes) -> int:
     """Where a cached record goes: EF1A by the id in its first two bytes (Q10), EF1E on top."""
     if spec.structure is Structure.CYCLIC:
-        if p1:
-            raise Refuse(SW.WRONG_P1P2)
         return 0
     number = content[1]
     records = card.image.files[spec.sfi]

@@ -5,7 +5,14 @@ from itertools import product
 import pytest
 
 from apdu.command import Command
-from apdu.commands import GET_BALANCE, SELECT, TABLE, UPDATE_CACHE
+from apdu.commands import (
+    GET_BALANCE,
+    READ_BINARY,
+    SELECT,
+    SELECT_FILE,
+    TABLE,
+    UPDATE_CACHE,
+)
 from apdu.files import FILES, Structure
 from apdu.records import ProveData
 from apdu.spec import ANY, State
@@ -165,6 +172,26 @@ def test_power_off_ends_everything(state):
     assert pending(made) == (None, (), None)
     assert made.card.image is before
     assert sw_of(made.send(made.request(GET_BALANCE))) == SW.FILE_NOT_FOUND, "the PPSE is selected"
+
+
+def example_params():
+    """Every example of every command."""
+    for spec in TABLE:
+        for pair in spec.params.examples():
+            yield pytest.param(spec, pair, id=f"{spec.name}-{pair[0]:02X}{pair[1]:02X}")
+
+
+@pytest.mark.parametrize(("spec", "pair"), list(example_params()))
+def test_every_example_of_the_table_is_taken_in_every_legal_state(spec, pair):
+    for state in STATES:
+        if state not in spec.when:
+            continue
+        made = desk(state)
+        if spec is READ_BINARY and pair[0] < 0x80:
+            made.run(SELECT_FILE)
+        response = made.send(made.request(spec, pair))
+        never_made = response[-2:] == b"\x94\x06" and pair[1] not in made.done
+        assert response[-2:] == OK or never_made, response.hex()
 
 
 # Refusals of handlers: each declared word can be had, and nothing else ever comes

@@ -35,6 +35,7 @@ class Result:
     words: Counter[int] = field(default_factory=Counter)
     commands: int = 0
     commits: int = 0
+    trips: int = 0
     cards: int = 0
     cuts: int = 0
 
@@ -90,6 +91,7 @@ def run_card(rng: Random, count: int, result: Result) -> None:
         result.words[sw] += 1
     result.commands += count
     result.commits += shadow.commits
+    result.trips += shadow.trips
     result.cards += 1
 
 
@@ -127,7 +129,8 @@ def report(result: Result) -> str:
     lines = [f"{n:>9}  {sw:04X}  {describe(sw)}" for sw, n in result.words.most_common()]
     lines.append(
         f"{result.commands} commands, {result.cards} cards, {result.commits} transactions, "
-        f"{result.cuts} power cuts, {len(result.words)} status words: all invariants hold"
+        f"{result.trips} trip records, {result.cuts} power cuts, "
+        f"{len(result.words)} status words: all invariants hold"
     )
     return "\n".join(lines)
 

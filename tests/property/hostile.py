@@ -56,10 +56,10 @@ class Request:
         members = MEMBERS[desk.card.state]
         spec = self.spec or members[self.choice % len(members)]
         examples = spec.params.examples()
-        p1, p2 = examples[self.choice % len(examples)]
-        if isinstance(spec.params, RecordRef) and self.choice & 16:
+        p1, p2 = examples[self.choice // 7 % len(examples)]
+        if isinstance(spec.params, RecordRef) and self.choice & 32:
             p1 = 0  # a cyclic file caches its newest record under number 0 (4.15)
-        record = 1 if self.choice % 4 else 1 + self.choice % 18
+        record = 1 if self.place % 4 else 1 + self.choice % 18
         desk.amount, desk.record, desk.filler = self.amount, record, self.value
         ne = spec.ne if self.is_usual else self.ne
         command = Command(spec.cla, spec.ins, p1, p2, desk.data(spec, p1, p2), ne).build()

@@ -151,4 +151,4 @@ class PurseMachine(RuleBasedStateMachine):
 
 
 TestPurse = PurseMachine.TestCase
-TestPurse.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestPurse.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
