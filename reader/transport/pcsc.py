@@ -41,6 +41,7 @@ class _Result(IntEnum):
     UNKNOWN_READER = 0x80100009
     SHARING_VIOLATION = 0x8010000B
     NO_SMARTCARD = 0x8010000C
+    PROTO_MISMATCH = 0x8010000F
     COMM_ERROR = 0x80100013
     NOT_TRANSACTED = 0x80100016
     READER_UNAVAILABLE = 0x80100017
@@ -76,6 +77,7 @@ _FAULTS: dict[int, tuple[type[TransportError], str]] = {
     _Result.REMOVED_CARD: (CardLost, _GONE),
     _Result.NO_SMARTCARD: (CardLost, _GONE),
     _Result.NOT_TRANSACTED: (CardLost, _GONE),
+    _Result.PROTO_MISMATCH: (CardLost, _GONE),  # it was powered anew and has no protocol yet
     _Result.UNPOWERED_CARD: (CardLost, _GONE),
     _Result.UNRESPONSIVE_CARD: (CardLost, _GONE),
     _Result.RESET_CARD: (
@@ -105,8 +107,12 @@ _NOT_THERE_YET = frozenset(
         _Result.UNPOWERED_CARD,
         _Result.UNRESPONSIVE_CARD,
         _Result.RESET_CARD,
+        _Result.PROTO_MISMATCH,
     )
 )
+
+# How soon to look again at a card that is present but not powered yet.
+_POWERING_S = 0.02
 
 
 def fault(result: int, reader: str = "the reader") -> TransportError:
@@ -239,12 +245,18 @@ class PcscCoupler:
         A card that is there already counts, and the transport given out before is disconnected.
         """
         self._let_go()
+        deadline = time.monotonic() + timeout_s
         for state in self._states(timeout_s):
-            if state & _State.PRESENT and not state & _State.MUTE:
+            while state & _State.PRESENT and not state & _State.MUTE:
                 card = self._connect()
                 if card is not None:
                     self._card = card
                     return card
+                if time.monotonic() > deadline:
+                    break
+                # Present but still being powered: that ends without a change of state to wait for.
+                time.sleep(_POWERING_S)
+                state = next(self._states(0))
         raise NoCard(f"no card came to {self.name} within {timeout_s:g} s; present one.")
 
     def wait_gone(self, timeout_s: float) -> bool:
@@ -269,7 +281,11 @@ class PcscCoupler:
             self._context, self.name, self._share, protocols
         )
         if not result:
-            return PcscTransport(self._scard, self.name, handle, protocol)
+            card = PcscTransport(self._scard, self.name, handle, protocol)
+            if protocol & protocols:
+                return card
+            card.disconnect(Disposition.LEAVE)  # between two powerings it has no protocol
+            return None
         if result & 0xFFFFFFFF in _NOT_THERE_YET:
             return None
         raise fault(result, self.name)
