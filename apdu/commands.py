@@ -18,6 +18,7 @@ from apdu.records import (
     ProveData,
     ProveReply,
     SamCreditData,
+    SamEarlierData,
     SamPurchaseData,
     SamPurchaseReply,
     SelectId,
@@ -311,5 +312,21 @@ SAM_CREDIT_PURCHASE: CommandSpec[SamCreditData, bytes] = CommandSpec(
     },
 )
 
-SAM_TABLE = CommandTable((SAM_INIT_PURCHASE, SAM_CREDIT_PURCHASE))
+SAM_CREDIT_EARLIER: CommandSpec[SamEarlierData, bytes] = CommandSpec(
+    "CREDIT_SAM_FOR_PURCHASE (earlier)",
+    0x80,
+    0x72,
+    Fixed(((0x00, 0x01),)),
+    SamEarlierData,
+    bytes,
+    "6.8 D",
+    errors={
+        SW.MAC_INVALID: "MAC2 is not the card's",
+        SW.REFERENCE_NOT_FOUND: "no such transaction is open",
+    },
+    grade="D",
+)
+"""Ours alone: the reference lets a software PSAM keep what is unresolved and names no command."""
+
+SAM_TABLE = CommandTable((SAM_INIT_PURCHASE, SAM_CREDIT_PURCHASE, SAM_CREDIT_EARLIER))
 """The PSAM's commands."""

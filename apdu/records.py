@@ -183,6 +183,14 @@ class SamPurchaseReply(Record):
 
 
 @record
+class SamEarlierData(Record):
+    """PSAM: MAC2 of an earlier transaction, by its number. Our own, for recovery."""
+
+    terminal_seq: int = wire(Int32ub, "terminal transaction number")
+    mac2: bytes = wire(Bytes(4), "MAC2")
+
+
+@record
 class SamCreditData(Record):
     """PSAM CREDIT_SAM_FOR_PURCHASE (5.7)."""
 

@@ -58,5 +58,5 @@ def value_text(field: Field, value: int | bytes) -> str:
 
 
 def record_lines(rec: Record, depth: int = 0) -> list[Line]:
-    """A record's fields by name. A trip record never used says so instead of listing zeros."""
+    """A record's fields by name."""
     return [Line(f.name, value_text(f, getattr(rec, f.name)), f.meaning, depth) for f in rec.FIELDS]

@@ -4,7 +4,7 @@
 PSAM, the terminal's calls, the trace decoder and the tests all read those statements.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
@@ -215,9 +215,6 @@ class Call(Generic[Q]):
     ne: int | None
 
 
-C = TypeVar("C", bound=Callable[..., Any])
-
-
 class CommandTable:
     """All commands of one card, and the static checks on any bytes."""
 
@@ -235,8 +232,8 @@ class CommandTable:
     def route(self, header: bytes) -> CommandSpec[Any, Any] | SW:
         """The command a 4-byte header means, or 6E00, 6D00, 6A86 in that order (4.1).
 
-        Answers are remembered; there are at most 2**15 legal headers, and refusals of
-        illegal ones are not kept, so hostile input cannot grow the table.
+        Answers for legal headers are remembered, at most 2**16 of them; refusals are not kept, so
+        hostile input cannot grow the table further.
         """
         found = self._routes.get(header)
         if found is None:

@@ -142,7 +142,8 @@ def _foreign(command: bytes) -> Explanation:
     lines = [Line("CLA", f"{c.cla:02X}"), Line("INS", f"{c.ins:02X}")]
     lines += [Line("P1 P2", f"{c.p1:02X} {c.p2:02X}")]
     if c.data:
-        lines.append(Line("data", hexed(c.data)))
+        # Not shown: what we do not know may be a PIN or a key.
+        lines.append(Line("data", f"{len(c.data)} bytes"))
     if c.ne is not None:
         lines.append(Line("Le", str(c.ne)))
     refusal = TABLE.route(bytes(command[:4]))

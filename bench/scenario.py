@@ -17,9 +17,10 @@ from fixtures.network import load_network
 from issuer.clearing import tac_is_right
 from issuer.loads import SoftLoadHost
 from reader.gate import Direction, Gate, GateConfig, Outcome, Verdict
+from reader.loading import load
 from reader.psam import Psam
 from reader.session import Txn, run
-from reader.transactions import Receipt, balance, load, select_purse
+from reader.transactions import Receipt, balance, select_purse
 from reader.transport.base import Transport
 from reader.transport.decorators import Exchange, Recording
 
@@ -67,6 +68,7 @@ class Run:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     balances: dict[str, tuple[int, int]] = field(default_factory=dict)
     tacs: dict[str, tuple[bytes, bool]] = field(default_factory=dict)
+    failure: str = ""
 
     @property
     def is_good(self) -> bool:
@@ -74,7 +76,8 @@ class Run:
         passed = [o.verdict is Verdict.PASS for o in self.outcomes.values()]
         fare = sum(o.fare for o in self.outcomes.values())
         return (
-            passed == [True, True]
+            not self.failure
+            and passed == [True, True]
             and len(self.tacs) == 3
             and all(right for _, right in self.tacs.values())
             and self.balances["top-up"][1] == TOP_UP
@@ -94,15 +97,22 @@ def _reading() -> Txn[int]:
     return (yield from balance())
 
 
-def play(card: Transport, seed: int) -> Run:
-    """Top-up, entry and exit over a transport. Raises TransportError, ProtocolError."""
-    played = Run()
+def play(card: Transport, seed: int, played: Run | None = None) -> Run:
+    """Top-up, entry and exit over a transport.
+
+    played: filled as it goes, so that what was done before an error can be shown.
+    Raises TransportError, ProtocolError, StatusError.
+    """
+    played = Run() if played is None else played
     before = run(_reading(), {"card": card})
     for part, action in (("top-up", _top_up), ("entry", _entry), ("exit", _exit)):
         seen: list[Exchange] = []
         link = Recording(card, perf_counter_ns, "card", seen)
-        receipt = action(link, seen, seed, played)
-        played.steps += [Step(part, exchange) for exchange in seen]
+        played.balances[part] = (before, before)
+        try:
+            receipt = action(link, seen, seed, played)
+        finally:
+            played.steps += [Step(part, exchange) for exchange in seen]
         after = run(_reading(), {"card": card})
         played.balances[part] = (before, after)
         before = after

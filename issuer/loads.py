@@ -9,7 +9,7 @@ from reader.session import ProtocolError
 
 
 class SoftLoadHost:
-    """A load host with its root keys in memory. See `reader.transactions.LoadHost`.
+    """A load host with its root keys in memory. See `reader.loading.LoadHost`.
 
     load_root: LMK. tac_root: TMK.
     """

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from apdu.bcd import Moment, digits, is_decimal
+from apdu.bcd import Moment, digits, is_decimal, unpack_date
+from apdu.files import RailTrip
+from apdu.records import InitPurchaseReply
+from apdu.sw import SW
 from apdu.value import value
-from reader.fare import Network, Station
+from reader.fare import Network, Station, UnknownStation
 from reader.psam import Psam
 from reader.session import StatusError, Txn, run
 from reader.transactions import (
@@ -23,6 +26,7 @@ from reader.transactions import (
     CardView,
     Interrupted,
     Receipt,
+    Unproven,
     Unresolved,
     balance,
     entry,
@@ -31,7 +35,7 @@ from reader.transactions import (
     recover,
     select_purse,
 )
-from reader.transport.base import Transport
+from reader.transport.base import Transport, TransportError, exclusively
 from reader.trips import Place, entry_platform, is_inside
 
 MOST_UNRESOLVED = 1000
@@ -51,6 +55,7 @@ class Reject(Enum):
     The order is the order of decisions. code: the laboratory's reject code where one is public.
     """
 
+    NOT_OUR_CARD = ("不是交通卡", "not a transit card", None)
     BLOCKED = ("卡片已锁定，请到服务窗口", "card blocked, please see staff", None)
     ISSUER_UNKNOWN = ("发卡机构不在白名单", "issuer not accepted here", 2449)
     IIN_MISMATCH = ("卡号与发卡机构不符", "card number does not belong to its issuer", 5469)
@@ -70,6 +75,7 @@ class Reject(Enum):
     BALANCE_IMPLAUSIBLE = ("余额异常，请到服务窗口", "balance implausible, please see staff", None)
     ZERO_BALANCE = ("余额为零，请充值", "no money on the card, please top up", 2731)
     BALANCE_TOO_LOW = ("余额不足，请充值", "balance too low, please top up", None)
+    UNPROVEN = ("交易待核实，请到服务窗口", "earlier debit to be checked, please see staff", None)
     CARD_REFUSED = ("卡片处理失败，请到服务窗口", "the card refused, please see staff", None)
 
     def __init__(self, zh: str, en: str, code: int | None) -> None:
@@ -125,6 +131,7 @@ class Gate:
     def __init__(self, config: GateConfig, psam: Psam, clock: Callable[[], datetime]) -> None:
         self.config = config
         self.unresolved: dict[bytes, Unresolved] = {}
+        self._last_seq: int | None = None
         self.psam = psam
         self._clock = clock
         network, station = config.network, config.station
@@ -139,8 +146,12 @@ class Gate:
         self._min_balance = network.min_fare if config.min_balance is None else config.min_balance
 
     def pass_(self, card: Transport) -> Outcome:
-        """Pass one card over a transport. Raises TransportError, ProtocolError."""
-        return run(self.tap(), {"card": card, "psam": self.psam})
+        """Pass one card over a transport. Raises TransportError, ProtocolError.
+
+        Raises StatusError only if the PSAM refuses for a reason of its own: the gate is broken.
+        """
+        with exclusively(card):
+            return run(self.tap(), {"card": card, "psam": self.psam})
 
     def tap(self) -> Txn[Outcome]:
         """One tap, from SELECT to the verdict."""
@@ -149,31 +160,52 @@ class Gate:
             info = yield from select_purse()
         except Blocked as blocked:
             return Outcome(Verdict.REJECT, Reject.BLOCKED, str(blocked))
-        lost = self.unresolved.get(info.serial)
-        if lost is not None:
-            receipt = yield from recover(lost)
-            del self.unresolved[info.serial]
-            if receipt is not None:
-                return Outcome(Verdict.PASS, receipt=receipt)
+        except StatusError as refused:
+            return Outcome(Verdict.REJECT, Reject.NOT_OUR_CARD, str(refused))
+        try:
+            known = yield from self._resolved(info.serial)
+            return known or (yield from self._judged(at))
+        except StatusError as refused:
+            if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
+                raise
+            # The card refused, or named a key that the PSAM does not have.
+            return Outcome(Verdict.REJECT, Reject.CARD_REFUSED, str(refused))
+
+    def _resolved(self, serial: bytes) -> Txn[Outcome | None]:
+        """What became of this card's lost debit, if it has one: None goes on with the tap."""
+        lost = self.unresolved.get(serial)
+        if lost is None:
+            return None
+        try:
+            is_last = lost.terminal_seq == self._last_seq
+            receipt = yield from recover(lost, is_last)
+        except Unproven as unproven:
+            return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(unproven))
+        except TransportError as again:
+            return Outcome(Verdict.TAP_AGAIN, detail=str(again))
+        del self.unresolved[serial]
+        return None if receipt is None else Outcome(Verdict.PASS, receipt=receipt)
+
+    def _judged(self, at: Moment) -> Txn[Outcome]:
+        """Read, decide, and let through."""
         view = yield from read_card()
         reason = self._judge(view, at)
         if reason is not None:
             return Outcome(Verdict.REJECT, reason, view=view)
+        self._last_seq = None  # whatever comes now, the PSAM's latest transaction is another
         passing = self._enter if self.config.direction is Direction.ENTRY else self._leave
         try:
-            return (yield from passing(view, at))
+            outcome = yield from passing(view, at)
         except Interrupted as interrupted:
             self._remember(interrupted.unresolved)
             return Outcome(Verdict.TAP_AGAIN, detail=str(interrupted), view=view)
-        except StatusError as refused:
-            if refused.to == "psam":
-                raise
-            return Outcome(Verdict.REJECT, Reject.CARD_REFUSED, str(refused), view)
+        return outcome
 
     def _remember(self, lost: Unresolved) -> None:
         if len(self.unresolved) >= MOST_UNRESOLVED:
             del self.unresolved[next(iter(self.unresolved))]
         self.unresolved[lost.info.serial] = lost
+        self._last_seq = lost.terminal_seq
 
     def _judge(self, view: CardView, at: Moment) -> Reject | None:
         """All decisions that need no money, in their order (6.10)."""
@@ -209,9 +241,7 @@ class Gate:
         """The day validity is tested against: at exit that of entry, so as to trap nobody."""
         trip = view.trip
         leaving = self.config.direction is Direction.EXIT
-        if leaving and is_inside(trip) and is_decimal(trip.entry_time):
-            return trip.entry_time[:4]
-        return at.date
+        return trip.entry_time[:4] if leaving and is_inside(trip) and _is_day(trip) else at.date
 
     def _place(self, view: CardView, at: Moment) -> Reject | None:
         if view.interop.city != self.place.city and view.interop.interop != 1:
@@ -241,18 +271,42 @@ class Gate:
         return Outcome(Verdict.PASS, view=view, receipt=receipt)
 
     def _leave(self, view: CardView, at: Moment) -> Txn[Outcome]:
+        network = self.config.network
         try:
-            entered_at = self.config.network.at(*entry_platform(view.trip))
-        except ValueError as unknown:
+            if view.trip.entry_city != self.place.city:
+                raise UnknownStation(f"the trip began in city {digits(view.trip.entry_city)}")
+            entered_at = network.at(*entry_platform(view.trip))
+        except UnknownStation as unknown:
             return Outcome(Verdict.REJECT, Reject.STATION_UNKNOWN, str(unknown), view)
-        fare = self.config.network.fare(entered_at, self.config.station)
+        fare = network.fare(entered_at, self.config.station)
+        place, terminal = self.place, self.psam.terminal
         try:
-            receipt = yield from exit(view, self.place, self.psam.terminal, fare, at)
+            receipt = yield from exit(view, place, terminal, fare, at, self._accept)
+        except _Declined:
+            return Outcome(Verdict.REJECT, Reject.BALANCE_IMPLAUSIBLE, view=view)
         except StatusError as refused:
-            if refused.to == "card" and refused.sw == 0x9401:
-                return Outcome(Verdict.REJECT, Reject.BALANCE_TOO_LOW, view=view, fare=0)
+            if (refused.to, refused.sw) == ("card", SW.BALANCE_TOO_LOW):
+                return Outcome(Verdict.REJECT, Reject.BALANCE_TOO_LOW, view=view)
             raise
         return Outcome(Verdict.PASS, view=view, receipt=receipt, fare=fare)
+
+    def _accept(self, offer: InitPurchaseReply) -> None:
+        """At exit the balance is known from the offer: the ladder reads none before (6.2)."""
+        if offer.balance - offer.overdraft_limit > self.config.max_balance:
+            raise _Declined
+
+
+def _is_day(trip: RailTrip) -> bool:
+    """Whether the trip's entry time begins with a day there is."""
+    try:
+        unpack_date(trip.entry_time[:4])
+    except ValueError:
+        return False
+    return True
+
+
+class _Declined(Exception):
+    """The gate does not like the card's offer."""
 
 
 def parse_white_list(lines: Iterable[str]) -> frozenset[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What a terminal does with a card: read it, let it enter, let it exit, sell, load, recover.
+"""What a gate or till does with a card: read it, let it enter, let it exit, sell, recover.
 
 Theory of operation. Each transaction is a generator (`reader.session`): it yields commands for the
 card or the PSAM and returns a value. The order of commands is that of the printed ladders
@@ -10,45 +10,44 @@ failure: it raises `Interrupted` with what it needs to ask GET TRANSACTION PROVE
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any
 
 from apdu.bcd import Moment
 from apdu.codec import Record, WireError
 from apdu.commands import (
     AID_PPSE,
     AID_PURSE,
-    CREDIT_LOAD,
     DEBIT,
     GET_BALANCE,
     GET_PROVE,
     INIT_CAPP,
-    INIT_LOAD,
     INIT_PURCHASE,
     READ_BINARY,
     READ_RECORD,
+    SAM_CREDIT_EARLIER,
     SAM_CREDIT_PURCHASE,
     SAM_INIT_PURCHASE,
     SELECT,
     UPDATE_CACHE,
 )
 from apdu.files import EF1A, EF1E, EF15, EF17, Interop, PublicInfo, RailTrip
-from apdu.purse import CAPP, LOAD, PURCHASE
+from apdu.purse import CAPP, PURCHASE
 from apdu.records import (
     CacheData,
-    CreditLoadData,
     DebitData,
     InitializeData,
-    InitLoadReply,
     InitPurchaseReply,
     ProveData,
     SamCreditData,
+    SamEarlierData,
     SamPurchaseData,
     SamPurchaseReply,
     SelectName,
 )
 from apdu.spec import CommandSpec
 from apdu.sw import SW, is_blocked
-from apdu.tlv import value_of
+from apdu.tlv import Tlv, value_of
 from apdu.value import value
 from reader.session import ProtocolError, StatusError, Txn, ask, exchange
 from reader.transport.base import TransportError
@@ -101,7 +100,7 @@ class Receipt:
 
 @value
 class Unresolved:
-    """A debit or load whose answer was lost.
+    """A debit whose answer was lost.
 
     seq: the number INITIALIZE answered, before the increment.
     """
@@ -127,12 +126,19 @@ class Interrupted(TransportError):
 def select_purse(directory: bool = True) -> Txn[PublicInfo]:
     """Select the purse, through the PPSE unless told not to (2.1).
 
+    The PPSE's entry of lowest priority number that is a purse of ours is taken; a card without
+    PPSE, or whose PPSE does not name the purse, is asked for the purse itself, as many readers do.
     Returns EF15 as the FCI shows it. Raises Blocked, StatusError, ProtocolError.
     """
+    command = _PURSE
     if directory:
-        yield from exchange("card", SELECT, _PPSE)
+        try:
+            command = _listed((yield from exchange("card", SELECT, _PPSE)))
+        except StatusError as refused:
+            if is_blocked(refused.sw):
+                raise Blocked(refused.sw) from refused
     try:
-        fci = yield from exchange("card", SELECT, _PURSE)
+        fci = yield from exchange("card", SELECT, command)
     except StatusError as refused:
         if is_blocked(refused.sw):
             raise Blocked(refused.sw) from refused
@@ -144,6 +150,22 @@ def select_purse(directory: bool = True) -> Txn[PublicInfo]:
         return PublicInfo.from_wire(data)
     except WireError as error:
         raise ProtocolError(f"SELECT: the FCI does not fit: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _listed(ppse: bytes) -> bytes:
+    """The SELECT for the purse a PPSE lists. Remembered: gates see the same few PPSEs all day."""
+    best: tuple[int, bytes] | None = None
+    try:
+        directory = Tlv(ppse).first(0xBF0C)
+        for entry in directory.children() if directory else []:
+            aid = entry.get(0x4F) if entry.tag == 0x61 else None
+            if aid is not None and aid.startswith(AID_PURSE) and len(aid) in SelectName.SIZES:
+                rank = int.from_bytes(entry.get(0x87) or b"\xff", "big") & 0x0F
+                best = min(best, (rank, aid)) if best else (rank, aid)
+    except WireError:
+        return _PURSE  # a malformed directory is no reason to turn a passenger away
+    return _PURSE if best is None else SELECT.command(SelectName(best[1]))
 
 
 def read_card() -> Txn[CardView]:
@@ -175,6 +197,10 @@ Writes = Callable[[InitPurchaseReply, SamPurchaseReply], list[Write]]
 """Makes the records to cache once balance and transaction number are known."""
 
 
+Accept = Callable[[InitPurchaseReply], None]
+"""Looks at the card's offer before anything is promised; raises to decline."""
+
+
 def purchase(
     info: PublicInfo,
     amount: int,
@@ -182,40 +208,63 @@ def purchase(
     at: Moment,
     kind: int = PURCHASE,
     writes: Writes | None = None,
+    accept: Accept | None = None,
 ) -> Txn[Receipt]:
     """Debit the purse, with trip records if it is a CAPP purchase (6.1 to 6.3).
 
-    terminal: 6 bytes, the PSAM's own number. Raises Interrupted if the card is lost at DEBIT.
+    terminal: 6 bytes, the PSAM's own number.
+    Raises Interrupted if after DEBIT it is not certain that nothing was taken: the card lost, its
+    answer spoilt, its MAC2 wrong, the PSAM silent (6.9).
     """
     init = INIT_CAPP if kind == CAPP else INIT_PURCHASE
     offer = yield from ask("card", init, InitializeData(KEY_INDEX, amount, terminal))
+    if accept is not None:
+        accept(offer)
     proof = yield from ask("psam", SAM_INIT_PURCHASE, _sam_data(info, offer, amount, kind, at))
     for sfi, p1, content in writes(offer, proof) if writes else []:
         yield from ask("card", UPDATE_CACHE, CacheData(content), p1, sfi << 3)
     debit = DebitData(proof.terminal_seq, at.date, at.time, proof.mac1)
+    left = _left(offer, amount)
     try:
         paid = yield from ask("card", DEBIT, debit)
-    except (TransportError, ProtocolError) as lost:
-        # Whatever broke, a spoilt answer included: the card may have paid (6.9).
+        yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(paid.mac2))
+    except (TransportError, ProtocolError, StatusError) as lost:
+        if isinstance(lost, StatusError) and lost.to == "card" and lost.sw in _REFUSALS:
+            raise
         seq = proof.terminal_seq
         raise Interrupted(
-            Unresolved(
-                info, offer.offline_seq, amount, _left(offer, amount), kind, terminal, seq, at
-            )
+            Unresolved(info, offer.offline_seq, amount, left, kind, terminal, seq, at)
         ) from lost
-    yield from _check_mac2(paid.mac2)
     return Receipt(
         info.serial,
         info.issuer,
         offer.offline_seq + 1,
         amount,
-        _left(offer, amount),
+        left,
         kind,
         terminal,
         proof.terminal_seq,
         at,
         paid.tac,
     )
+
+
+_REFUSALS = frozenset(
+    {
+        *DEBIT.errors,
+        SW.WRONG_STATE,
+        SW.CONDITIONS_OF_USE,
+        SW.BALANCE_TOO_LOW,
+        SW.WRONG_LENGTH,
+        SW.WRONG_P1P2,
+        SW.BLOCKED,
+        SW.PERMANENTLY_BLOCKED,
+        SW.INS_UNKNOWN,
+        SW.CLA_UNKNOWN,
+        SW.MEMORY_FAILURE,
+    }
+)
+"""Words by which a card says for certain that it has not paid (4.16)."""
 
 
 def _left(offer: InitPurchaseReply, amount: int) -> int:
@@ -240,15 +289,6 @@ def _sam_data(
     )
 
 
-def _check_mac2(mac2: bytes) -> Txn[None]:
-    try:
-        yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(mac2))
-    except StatusError as refused:
-        if refused.sw == SW.MAC_INVALID:
-            raise ProtocolError("DEBIT: the PSAM does not accept the card's MAC2") from refused
-        raise
-
-
 def entry(view: CardView, place: Place, terminal: bytes, at: Moment) -> Txn[Receipt]:
     """Mark the card as inside: a CAPP purchase of zero (6.1)."""
 
@@ -261,7 +301,14 @@ def entry(view: CardView, place: Place, terminal: bytes, at: Moment) -> Txn[Rece
     return purchase(view.info, 0, terminal, at, CAPP, writes)
 
 
-def exit(view: CardView, place: Place, terminal: bytes, fare: int, at: Moment) -> Txn[Receipt]:
+def exit(
+    view: CardView,
+    place: Place,
+    terminal: bytes,
+    fare: int,
+    at: Moment,
+    accept: Accept | None = None,
+) -> Txn[Receipt]:
     """Close the trip and charge the fare (6.2)."""
 
     def writes(offer: InitPurchaseReply, proof: SamPurchaseReply) -> list[Write]:
@@ -270,30 +317,36 @@ def exit(view: CardView, place: Place, terminal: bytes, fare: int, at: Moment) -
         log = trip_log(EP_EXIT, place, terminal, fare, left, at)
         return [(EF1A.sfi, 0x01, trip.build()), (EF1E.sfi, 0x00, log.build())]
 
-    return purchase(view.info, fare, terminal, at, CAPP, writes)
+    return purchase(view.info, fare, terminal, at, CAPP, writes, accept)
 
 
-_NOT_TAKEN = {
-    ("card", SW.PROOF_NOT_AVAILABLE),
-    ("psam", SW.MAC_INVALID),
-    ("psam", SW.WRONG_STATE),
-}
+class Unproven(Exception):
+    """The card proves a debit that the PSAM does not remember: staff must look."""
 
 
-def recover(lost: Unresolved) -> Txn[Receipt | None]:
+def recover(lost: Unresolved, is_last: bool = True) -> Txn[Receipt | None]:
     """Ask the selected purse whether a lost debit was committed (6.8).
 
+    is_last: the lost debit is the PSAM's latest transaction; an earlier one is named by its number.
     Returns its receipt, with no second charge, or None if nothing was taken: the card has no such
-    proof (9406), or the proof is another gate's, which our PSAM does not know. The debit never
-    reached the card then, and its number was used elsewhere.
+    proof (9406), or the proof is another gate's, which got the number because ours never reached
+    the card. Raises Unproven.
     """
-    data = ProveData(lost.seq + 1)
     try:
-        proof = yield from ask("card", GET_PROVE, data, 0x00, lost.kind)
-        yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(proof.mac2))
+        proof = yield from ask("card", GET_PROVE, ProveData(lost.seq + 1), 0x00, lost.kind)
+        if is_last:
+            yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(proof.mac2))
+        else:
+            earlier = SamEarlierData(lost.terminal_seq, proof.mac2)
+            yield from ask("psam", SAM_CREDIT_EARLIER, earlier)
     except StatusError as refused:
-        if (refused.to, refused.sw) in _NOT_TAKEN:
+        if (refused.to, refused.sw) in (
+            ("card", SW.PROOF_NOT_AVAILABLE),
+            ("psam", SW.MAC_INVALID),
+        ):
             return None
+        if refused.to == "psam":
+            raise Unproven(str(refused)) from refused
         raise
     return Receipt(
         lost.info.serial,
@@ -308,54 +361,3 @@ def recover(lost: Unresolved) -> Txn[Receipt | None]:
         proof.tac,
         recovered=True,
     )
-
-
-class LoadHost(Protocol):
-    """The party that owns the load key and the payer's account."""
-
-    def authorise(
-        self, info: PublicInfo, asked: InitializeData, offer: InitLoadReply, at: Moment
-    ) -> bytes:
-        """Check MAC1, debit the payer, return MAC2. Raises ProtocolError if MAC1 is wrong."""
-        ...
-
-    def confirm(
-        self,
-        info: PublicInfo,
-        asked: InitializeData,
-        offer: InitLoadReply,
-        at: Moment,
-        tac: bytes,
-    ) -> None:
-        """Check and keep the TAC. Raises ProtocolError if it is wrong."""
-        ...
-
-
-def load(
-    info: PublicInfo, amount: int, host: LoadHost, terminal: bytes, at: Moment
-) -> Txn[Receipt]:
-    """Top up the selected purse online (6.4). Raises Interrupted if the card is lost at CREDIT."""
-    asked = InitializeData(KEY_INDEX, amount, terminal)
-    offer = yield from ask("card", INIT_LOAD, asked)
-    mac2 = host.authorise(info, asked, offer, at)
-    after = offer.balance + amount
-    try:
-        done = yield from ask("card", CREDIT_LOAD, CreditLoadData(at.date, at.time, mac2))
-    except (TransportError, ProtocolError) as lost:
-        raise Interrupted(
-            Unresolved(info, offer.online_seq, amount, after, LOAD, terminal, 0, at)
-        ) from lost
-    host.confirm(info, asked, offer, at, done.tac)
-    seq = offer.online_seq + 1
-    return Receipt(info.serial, info.issuer, seq, amount, after, LOAD, terminal, 0, at, done.tac)
-
-
-def recover_load(lost: Unresolved) -> Txn[bytes | None]:
-    """Ask whether a lost load was credited (6.4). Returns its TAC, or None: load again."""
-    try:
-        proof = yield from ask("card", GET_PROVE, ProveData(lost.seq + 1), 0x00, LOAD)
-    except StatusError as refused:
-        if refused.sw == SW.PROOF_NOT_AVAILABLE:
-            return None
-        raise
-    return proof.tac

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from apdu.bcd import Moment, pack
 from apdu.files import RailTrip, TripLog
 
-METRO, BUS = 0x01, 0x02
+METRO = 0x01
 ENTERED, EXITED, ENTRY_CORRECTED = 0x01, 0x02, 0x03
-EP_ENTRY, EP_EXIT, EP_SINGLE = 0x03, 0x04, 0x06
+EP_ENTRY, EP_EXIT = 0x03, 0x04
 
 
 @dataclass(frozen=True, slots=True)

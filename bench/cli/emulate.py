@@ -80,8 +80,9 @@ def _over_system_vpcd(card: Card, profile: Profile, port: int | None) -> None:
     from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
 
     front = VpcdFrontend(card, port or VPCD_PORT, on_exchange=_print_exchange)
+    link = front.insert()
     _announce(profile, profile.balance, f"in the vpcd reader on port {port or VPCD_PORT}")
-    front.serve()
+    front.attend(link)
 
 
 def _over_private_pcscd(card: Card, profile: Profile, reader_name: str, port: int | None) -> None:
@@ -90,10 +91,12 @@ def _over_private_pcscd(card: Card, profile: Profile, reader_name: str, port: in
 
     with ExitStack() as stack:
         rig = stack.enter_context(PrivatePcscd(reader_name, port=port or None))
+        front = VpcdFrontend(card, rig.port, on_exchange=_print_exchange)
+        link = front.insert()
         _announce(
             profile,
             profile.balance,
             f"in the reader '{rig.reader_names[0]}' of a private pcscd; programs reach it with:",
             f"  export PCSCLITE_CSOCK_NAME={rig.socket_path}",
         )
-        VpcdFrontend(card, rig.port, on_exchange=_print_exchange).serve()
+        front.attend(link)

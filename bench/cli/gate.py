@@ -1,6 +1,7 @@
 """`tapbench gate`: wait for cards and pass them."""
 
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ def _make_gate(options: GateOptions) -> Gate:
     network = load_network()
     config = GateConfig(network, network.station(options.station), direction, LAB_WHITE_LIST)
     terminal = ENTRY_TERMINAL if direction is Direction.ENTRY else EXIT_TERMINAL
-    # Numbers of a PSAM never repeat; a soft one without a file starts at the time of day.
-    psam = Psam(terminal, {1: fixtures.load_roots()["PMK"]}, int(now().timestamp()))
+    # A PSAM's numbers never repeat. This one has no memory between runs: it starts anywhere.
+    psam = Psam(terminal, {1: fixtures.load_roots()["PMK"]}, 1 + secrets.randbelow(1 << 31))
     return Gate(config, psam, _clock(options.at))
 
 
@@ -105,7 +106,7 @@ def _serve(made: Gate, coupler: Coupler, options: GateOptions) -> int:
         try:
             outcome = made.pass_(card)
         except CardLost as lost:
-            _say(options, f"card lost before the debit, nothing charged: {lost}")
+            _say(options, f"nothing charged: {lost}")
             continue
         except ProtocolError as error:
             _say(options, f"card refused: {error}")
@@ -114,7 +115,8 @@ def _serve(made: Gate, coupler: Coupler, options: GateOptions) -> int:
         served += 1
         code = 0 if outcome.verdict is Verdict.PASS else 1
         _print(options, outcome, (perf_counter_ns() - start) / 1e6)
-        while not coupler.wait_gone(POLL_S) and not options.cards:
+        # A card that stays in the field is one card (protocol reference 7).
+        while served != options.cards and not coupler.wait_gone(POLL_S):
             pass
     return code
 

@@ -10,11 +10,12 @@ from bench.rig.pcscd import RigError
 from bench.roads import ROADS, choose
 from bench.scenario import Run, fresh_card, play
 from emulator.frontends.errors import FrontendError
+from reader.session import ProtocolError, StatusError
 from reader.transport.base import ReaderFault
 
 
 def tap(via: str, seed: int, as_json: bool) -> int:
-    """Play the scenario. Returns 0 only if every cryptogram verified on every road."""
+    """Play the scenario. Returns 0 only if every cryptogram verified on every road asked for."""
     played: dict[str, Run] = {}
     missing: dict[str, str] = {}
     for name in choose(via):
@@ -30,13 +31,18 @@ def tap(via: str, seed: int, as_json: bool) -> int:
         print(json.dumps(_as_json(seed, played, missing, same), ensure_ascii=False, indent=2))
     else:
         _print(played, missing, same)
-    return 0 if good and same else 1
+    return 0 if good and same and not missing else 1
 
 
 def _play(name: str, seed: int) -> Run:
     card = fresh_card(seed)
+    run = Run()
     with ROADS[name](card) as link:
-        return play(link, seed)
+        try:
+            play(link, seed, run)
+        except (ProtocolError, StatusError) as error:  # a wrong cryptogram, or a refusal
+            run.failure = str(error)
+    return run
 
 
 def _print(played: dict[str, Run], missing: dict[str, str], same: bool) -> None:
@@ -48,7 +54,7 @@ def _print(played: dict[str, Run], missing: dict[str, str], same: bool) -> None:
         print(f"{name}: left out, {reason}", file=sys.stderr)
     for name, run in played.items():
         if not run.is_good:
-            print(f"{name}: FAILED, see the ladder above")
+            print(f"{name}: FAILED, {run.failure or 'see the ladder above'}")
 
 
 def _print_ladder(run: Run) -> None:
@@ -56,8 +62,8 @@ def _print_ladder(run: Run) -> None:
     for step in run.steps:
         if step.part != part:
             part = step.part
-            before, after = run.balances[part]
-            print(f"\n{part}: balance {money(before)} -> {money(after)} yuan")
+            before, after = (money(fen) for fen in run.balances[part])
+            print(f"\n{part}: balance {before} -> {after} yuan")
         for line in exchange_lines(step.exchange):
             print(line)
     print()
@@ -97,6 +103,7 @@ def _as_json(
 def _run_json(run: Run) -> dict[str, Any]:
     return {
         "ok": run.is_good,
+        "failure": run.failure,
         "balances_fen": {k: {"before": b, "after": a} for k, (b, a) in run.balances.items()},
         "tacs": {
             k: {"tac": tac.hex().upper(), "verified": right} for k, (tac, right) in run.tacs.items()

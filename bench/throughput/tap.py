@@ -22,7 +22,6 @@ from apdu.spec import CommandSpec, CommandTable
 from bench.clock import SHANGHAI
 from bench.roads import ROADS
 from bench.scenario import ENTRY_STATION, ENTRY_TERMINAL, make_gate
-from emulator.card.card import Card
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import new_image, personalise
 from emulator.card.store import MemoryStore
@@ -30,6 +29,7 @@ from reader.gate import Direction, Gate, Verdict
 from reader.session import run
 from reader.transport.base import Transport
 from reader.transport.decorators import Exchange, Recording
+from reader.transport.inprocess import InProcess
 
 _AT = datetime(2025, 9, 8, 7, 30, 15, tzinfo=SHANGHAI)
 _WARM_UP = 20
@@ -37,7 +37,7 @@ _WARM_UP = 20
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Microseconds. spread: medians of the slowest and quickest run, to judge the noise."""
+    """Microseconds. spread: the least and the greatest median of a run, to judge the noise."""
 
     p50: float
     p90: float
@@ -159,19 +159,14 @@ def shares(count: int) -> Shares:
     bench.put_back()
     seen: list[Exchange] = []
     psam = Recording(bench.gate.psam, perf_counter_ns, "psam", seen)
-    card = Recording(_InProcess(bench.card), perf_counter_ns, "card", seen)
+    card = Recording(InProcess(bench.card), perf_counter_ns, "card", seen)
     run(bench.gate.tap(), {"card": card, "psam": psam})
     codec = [work for exchange in seen for work in _codec_work(exchange)]
-    link = _InProcess(bench.card)
+    link = InProcess(bench.card)
     whole = median(_time(lambda: bench.tap(link), count, bench.put_back))
     coded = median(_time(lambda: [work() for work in codec], count))
     ciphered = median(_time(_crypto_work(), count))
     return Shares(whole / 1000, coded / 1000, ciphered / 1000)
-
-
-class _InProcess:
-    def __init__(self, card: Card) -> None:
-        self.transmit = card.process
 
 
 def _codec_work(exchange: Exchange) -> list[Callable[[], object]]:

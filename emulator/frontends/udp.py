@@ -189,7 +189,8 @@ class _Watched:
         try:
             response = self._process(command)
         except Exception:  # noqa: BLE001 - the bug is logged, and the reader gets its answer
-            _log.exception("the card failed on %s and answered 6F00", command.hex(" "))
+            # The header alone: the data may hold a key or a PIN.
+            _log.exception("the card failed on %s and answered 6F00", command[:4].hex(" "))
             response = _NO_DIAGNOSIS
         if self._on_exchange is not None:
             self._on_exchange(command, response)
@@ -204,10 +205,22 @@ def _bind(host: str, port: int) -> socket.socket:
     air = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         air.bind((host, port))
+        while port == 0 and _has_name(air.getsockname()[1]):
+            air.close()
+            air = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            air.bind((host, port))
     except (OSError, OverflowError) as error:
         air.close()
         raise FrontendError(_why_not(host, port, error)) from error
     return air
+
+
+def _has_name(port: int) -> bool:
+    """Whether a service is named for the port: nfcpy would take that name for the number."""
+    with suppress(OSError):
+        socket.getservbyport(port)
+        return True
+    return False
 
 
 def _why_not(host: str, port: int, error: Exception) -> str:

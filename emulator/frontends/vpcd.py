@@ -112,9 +112,13 @@ class VpcdFrontend:
         self._link: socket.socket | None = None
         self._stopped = threading.Event()
 
+    def insert(self) -> socket.socket:
+        """Put the card into the slot, for `attend`. Raises FrontendError if there is no slot."""
+        return self._connect()
+
     def serve(self) -> None:
         """Insert the card and answer until `stop`. Raises FrontendError if vpcd goes away."""
-        self.attend(self._connect())
+        self.attend(self.insert())
 
     def stop(self) -> None:
         """Take the card away. Safe from another thread or a signal handler, and more than once."""

@@ -4,6 +4,7 @@ A transport is a card in the field; a coupler (PCD) is what finds one. Both are 
 the protocol is half duplex and every real driver blocks.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 
@@ -29,6 +30,12 @@ class Transport(Protocol):
     def transmit(self, command: bytes) -> bytes:
         """Send one command. Returns data and status word. Raises TransportError."""
         ...
+
+
+def exclusively(link: Transport) -> AbstractContextManager[object]:
+    """Keep other programs from the card for a block, where the road has other programs (PC/SC)."""
+    hold = getattr(link, "exclusive", None)
+    return nullcontext() if hold is None else hold()
 
 
 class Coupler(Protocol):

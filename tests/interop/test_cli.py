@@ -8,8 +8,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
+import nfc
+import nfc.clf
+import nfc.tag
 import pytest
 
 from tests.needs import require_module, require_tool
@@ -91,13 +95,33 @@ def test_all_roads_show_the_same_bytes():
 
 
 def test_a_missing_road_is_named_and_the_others_run(tmp_path):
-    """Without pcscd on the path, --via all says so and shows the roads there are."""
-    (tmp_path / "empty").mkdir()
-    done = tapbench("tap", "--via", "all", PATH=str(tmp_path / "empty"))
-    if "pcsc: left out" not in done.stderr:
-        pytest.skip("pcscd is found outside PATH on this machine")
-    assert done.returncode == 0
+    """A place for the service's socket whose path is too long: no PC/SC road here."""
+    deep = tmp_path / ("x" * 90)
+    deep.mkdir()
+    done = tapbench("tap", "--via", "all", TMPDIR=str(deep))
+    assert "pcsc: left out, " in done.stderr
     assert "equal, byte for byte: inproc, udp" in done.stdout
+    assert done.returncode == 1, "a road that was asked for is missing"
+
+
+def test_the_readme_shows_what_the_command_prints():
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    shown = re.findall(r"^exit: .*$", readme, re.MULTILINE)
+    printed = tapbench("tap").stdout.splitlines()
+    assert len(shown) == 2
+    assert set(shown) <= set(printed)
+
+
+def test_a_pin_on_its_way_to_the_card_is_not_printed():
+    with running("emulate", "--via", "udp", "--port", "0") as card:
+        device = re.search(r"udp:\S+", read_until(card, "Ctrl-C"))
+        assert device
+        with closing(nfc.ContactlessFrontend(device[0])) as reader:
+            target = reader.sense(nfc.clf.RemoteTarget("106A"))
+            tag = nfc.tag.activate(reader, target)
+            tag.transceive(bytes.fromhex("0020000003987654"))
+        card.send_signal(signal.SIGINT)
+        assert "987654" not in card.communicate(timeout=20)[0]
 
 
 def test_emulate_and_gate_meet_over_the_air():
@@ -156,6 +180,8 @@ def test_emulate_and_gate_meet_over_pcsc():
         (("emulate", "--via", "udp", "--balance", "1.005"), "'1.005' is not an amount"),
         (("emulate", "--via", "udp", "--balance", "9999"), "expected yuan from 0.00 to 1000.00"),
         (("emulate", "--via", "udp", "--issued", "soon"), "'soon' is not a day"),
+        (("emulate", "--via", "udp", "--issued", "9999-12-31"), "expected 2000 to 2099"),
+        (("emulate", "--via", "udp", "--balance", "1e999999"), "is not an amount"),
         (
             ("gate", "--via", "nfc", "--direction", "entry", "--station", "Xidam"),
             "has no station 'Xidam'; close: Xidan",

@@ -170,7 +170,9 @@ PAIRS = [
 
 
 def test_every_reason_is_tried():
-    assert set(ENTRY) | set(EXIT) == set(Reject)
+    # The others need a card that is none of ours, or a PSAM that forgets: test_gate_attacks.py.
+    elsewhere = {Reject.NOT_OUR_CARD, Reject.UNPROVEN}
+    assert set(ENTRY) | set(EXIT) | elsewhere == set(Reject)
 
 
 @pytest.mark.parametrize("reason", Reject, ids=lambda r: r.name)
@@ -485,22 +487,6 @@ def test_a_card_with_a_foreign_key_is_refused_and_not_passed():
     outcome = passed(gate, made.card())
     assert (outcome.verdict, outcome.reason) == (Verdict.REJECT, Reject.CARD_REFUSED)
     assert "9302" in outcome.detail
-
-
-def test_a_psam_without_the_key_is_an_error_of_the_gate():
-    made = case(Direction.ENTRY)
-    gate = made.gate()
-    gate.psam = Psam(TERMINAL, {2: fixtures.load_roots()["PMK"]})
-    with pytest.raises(StatusError, match="psam refused"):
-        passed(gate, made.card())
-
-
-def test_a_card_that_lies_about_mac2_does_not_pass():
-    made = case(Direction.ENTRY)
-    last = len(COMMANDS[Direction.ENTRY])
-    liar = Broken(made.card(), last, lambda r: r[:4] + bytes(4) + r[-2:])
-    with pytest.raises(ProtocolError, match="MAC2"):
-        made.gate().pass_(liar)
 
 
 # White list

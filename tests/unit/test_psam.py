@@ -6,8 +6,18 @@ from hypothesis import strategies as st
 
 import fixtures
 from apdu.bcd import Moment
-from apdu.commands import SAM_CREDIT_PURCHASE, SAM_INIT_PURCHASE, SAM_TABLE
-from apdu.records import SamCreditData, SamPurchaseData, SamPurchaseReply
+from apdu.commands import (
+    SAM_CREDIT_EARLIER,
+    SAM_CREDIT_PURCHASE,
+    SAM_INIT_PURCHASE,
+    SAM_TABLE,
+)
+from apdu.records import (
+    SamCreditData,
+    SamEarlierData,
+    SamPurchaseData,
+    SamPurchaseReply,
+)
 from apdu.spec import CommandSpec
 from apdu.sw import SW
 from reader.psam import Psam
@@ -55,6 +65,10 @@ def credit(sam: Psam, mac2: bytes) -> int:
     return sw_of(sam.process(SAM_CREDIT_PURCHASE.command(SamCreditData(mac2))))
 
 
+def earlier(sam: Psam, seq: int, mac2: bytes) -> int:
+    return sw_of(sam.process(SAM_CREDIT_EARLIER.command(SamEarlierData(seq, mac2))))
+
+
 @pytest.mark.parametrize(("vector", "kind"), CASES, ids=[v["id"] for v, _ in CASES])
 def test_mac1_is_the_vector_s_and_its_mac2_is_taken_once(vector, kind):
     assert asked(vector).kind == kind
@@ -77,6 +91,17 @@ def test_a_wrong_mac2_is_9302_and_the_right_one_is_still_taken():
         wrong[n] ^= 1
         assert credit(sam, bytes(wrong)) == SW.MAC_INVALID
     assert credit(sam, right) == SW.OK
+    assert credit(sam, right) == SW.WRONG_STATE
+
+
+def test_anything_else_ends_the_transaction_under_way():
+    vector = CASES[1][0]
+    sam = psam(vector)
+    begin(sam, asked(vector))
+    assert sam.process(bytes.fromhex("00A40000023F00"))[-2:] != OK
+    right = bytes.fromhex(vector["result"]["mac2"])
+    assert credit(sam, right) == SW.WRONG_STATE
+    assert earlier(sam, int(vector["inputs"]["terminal_seq"], 16), right) == SW.OK
 
 
 def test_nothing_is_credited_before_a_transaction_is_begun():
@@ -137,15 +162,14 @@ def test_the_psam_s_own_terminal_number_is_in_mac1():
 
 
 def test_lost_answers_are_checked_in_any_order_later():
-    sam, twin = psam(seq=1), psam(seq=1)
-    wanted = []
+    sam = psam(seq=1)
     for n in range(10):
         begin(sam, asked(amount=n))
-        begin(twin, asked(amount=n))
-        wanted.append(twin._open[-1].mac2)
-    for mac2 in wanted[::2] + wanted[1::2][::-1]:
-        assert credit(sam, mac2) == SW.OK
-    assert credit(sam, wanted[0]) == SW.WRONG_STATE
+    wanted = dict(sam._expected)
+    for seq in [*range(1, 11, 2), *range(10, 0, -2)]:
+        assert earlier(sam, seq, wanted[seq % 10 + 1]) == SW.MAC_INVALID
+        assert earlier(sam, seq, wanted[seq]) == SW.OK
+    assert earlier(sam, 1, wanted[1]) == SW.REFERENCE_NOT_FOUND
 
 
 def test_an_issuer_key_kept_is_the_issuer_key_made():

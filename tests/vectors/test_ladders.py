@@ -12,17 +12,10 @@ from apdu.purse import CAPP, PURCHASE
 from fixtures.network import load_network
 from issuer.loads import SoftLoadHost
 from reader.gate import Direction, Gate, GateConfig, Verdict
+from reader.loading import LoadInterrupted, load, recover_load
 from reader.psam import Psam
 from reader.session import ask, run
-from reader.transactions import (
-    Interrupted,
-    load,
-    purchase,
-    read_card,
-    recover,
-    recover_load,
-    select_purse,
-)
+from reader.transactions import purchase, read_card, recover, select_purse
 from reader.transport.base import CardLost
 from tests.vectors.ladders import LADDERS, Ladder
 
@@ -175,15 +168,16 @@ def test_top_up_speaks_as_printed():
 def test_a_top_up_whose_answer_is_lost_is_found_again():
     ladder = LADDERS["top-up-lost-answer"]
     script = Scripted(ladder)
-    with pytest.raises(Interrupted) as caught:
+    with pytest.raises(LoadInterrupted) as caught:
         run(loading(ladder), script.links)
 
     def again():
         while not script.steps[0]["command"].startswith("805A"):
             yield from raw("card", script.steps[0]["command"])
-        return (yield from recover_load(caught.value.unresolved))
+        return (yield from recover_load(caught.value.unresolved, host()))
 
-    assert run(again(), script.links).hex() == "6699ab30"
+    receipt = run(again(), script.links)
+    assert (receipt.tac.hex(), receipt.balance, receipt.recovered) == ("6699ab30", 9500, True)
     assert not script.steps
 
 
