@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system bench fuzz clean
+.PHONY: demo test lint types imports check system docs bench fuzz kill clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -31,11 +31,17 @@ check:
 system: ## Debian packages the tests need; says in one sentence what it cannot install
 	.ci/system-packages
 
+docs: $(VENV)/.core ## write the generated pages of docs/; a test fails when one is stale
+	$(BIN)/python -m bench.docs
+
 bench: $(VENV)/.core ## time one APDU and one tap on each road
 	$(BIN)/tapbench bench tap
 
 fuzz: $(VENV)/.dev ## a million commands into the card
 	$(BIN)/python -m tests.property.campaign --count 1000000 --seed 1
+
+kill: $(VENV)/.dev ## kill -9 a card in a file, 2000 times
+	$(BIN)/python -m tests.interop.kills --count 2000 --seed 1
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

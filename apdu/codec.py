@@ -68,6 +68,7 @@ class Show(Enum):
     TIME = auto()
     MOMENT = auto()
     DIGITS = auto()
+    SECRET = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,25 @@
-"""The command table: every command of the transit purse and of the reader's PSAM, stated once.
+"""The command table: every command of the card, stated once.
 
-Clauses are those of the protocol reference. Errors list what a handler answers on top of the
-pipeline's own words (see `apdu.spec.CommandSpec`).
+Commands of the purse are stated here, those on files and keys in `apdu.file_commands` and
+`apdu.key_commands`, the PSAM's in `apdu.sam_commands`. Clauses are those of the protocol reference;
+"annex" is its annex on FMCOS. Errors list what a handler answers on top of the pipeline's own
+words (see `apdu.spec.CommandSpec`).
 """
 
-from apdu.files import EF1A, EF1E, EF18
+from collections.abc import Mapping
+
+from apdu.file_commands import (
+    AID_PPSE,
+    AID_PURSE,
+    FILE_COMMANDS,
+    GET_CHALLENGE,
+    READ_BINARY,
+    READ_RECORD,
+    SELECT,
+    SELECT_FILE,
+)
+from apdu.files import EF1A, EF1E
+from apdu.key_commands import KEY_COMMANDS
 from apdu.records import (
     AllBalances,
     Balance,
@@ -13,105 +28,70 @@ from apdu.records import (
     DebitData,
     DebitReply,
     InitializeData,
+    InitLimitData,
+    InitLimitReply,
     InitLoadReply,
     InitPurchaseReply,
+    Mac3Reply,
     ProveData,
     ProveReply,
-    SamCreditData,
-    SamEarlierData,
-    SamPurchaseData,
-    SamPurchaseReply,
-    SelectId,
-    SelectName,
     TacReply,
+    UpdateLimitData,
 )
-from apdu.spec import BinaryRef, CommandSpec, CommandTable, Fixed, RecordRef, State
+from apdu.sam_commands import (
+    SAM_CREDIT_EARLIER,
+    SAM_CREDIT_PURCHASE,
+    SAM_INIT_PURCHASE,
+    SAM_TABLE,
+)
+from apdu.spec import CommandSpec, CommandTable, Fixed, RecordRef, State
 from apdu.sw import SW
 
-AID_PURSE = bytes.fromhex("A000000632010105")
-"""The T-Union electronic purse (2.2)."""
-
-AID_PPSE = b"2PAY.SYS.DDF01"
-"""Directory of contactless applications (2.1)."""
-
-_NO_PURSE = "no purse in the selected application"
-
-SELECT: CommandSpec[SelectName, bytes] = CommandSpec(
+__all__ = [
+    "AID_PPSE",
+    "AID_PURSE",
+    "CREDIT_LOAD",
+    "DEBIT",
+    "DEBIT_UNLOAD",
+    "ED",
+    "EP",
+    "GET_ALL_BALANCES",
+    "GET_BALANCE",
+    "GET_CHALLENGE",
+    "GET_PROVE",
+    "INIT_CAPP",
+    "INIT_CASH",
+    "INIT_LIMIT",
+    "INIT_LOAD",
+    "INIT_PURCHASE",
+    "INIT_UNLOAD",
+    "READ_BINARY",
+    "READ_RECORD",
+    "SAM_CREDIT_EARLIER",
+    "SAM_CREDIT_PURCHASE",
+    "SAM_INIT_PURCHASE",
+    "SAM_TABLE",
     "SELECT",
-    0x00,
-    0xA4,
-    Fixed(((0x04, 0x00),)),
-    SelectName,
-    bytes,
-    "4.4",
-    ne=256,
-    errors={
-        SW.FILE_NOT_FOUND: "no such application",
-        SW.BLOCKED: "application blocked, FCI returned",
-    },
-    if_blocked=True,
-)
+    "SELECT_FILE",
+    "TABLE",
+    "UPDATE_CACHE",
+    "UPDATE_LIMIT",
+]
 
-SELECT_FILE: CommandSpec[SelectId, bytes] = CommandSpec(
-    "SELECT FILE",
-    0x00,
-    0xA4,
-    Fixed(((0x00, 0x00),)),
-    SelectId,
-    bytes,
-    "4.4",
-    errors={SW.FILE_NOT_FOUND: "no such file in the selected application"},
-    if_blocked=True,
-)
+ED, EP = 0x01, 0x02
+"""P2 of purse commands: the electronic deposit (passbook) and the electronic purse."""
 
-READ_BINARY: CommandSpec[None, bytes] = CommandSpec(
-    "READ BINARY",
-    0x00,
-    0xB0,
-    BinaryRef(),
-    None,
-    bytes,
-    "4.5",
-    ne=256,
-    errors={
-        SW.WRONG_FILE_STRUCTURE: "the file holds records",
-        SW.FILE_NOT_FOUND: "no such file in the selected application",
-        SW.NO_CURRENT_EF: "no file is selected",
-        SW.OFFSET_OUTSIDE: "offset beyond the file",
-    },
-    le_rule=False,
-)
 
-READ_RECORD: CommandSpec[None, bytes] = CommandSpec(
-    "READ RECORD",
-    0x00,
-    0xB2,
-    RecordRef((4,), {EF18.sfi: (4,), EF1E.sfi: (4,), EF1A.sfi: (4, 0)}),
-    None,
-    bytes,
-    "4.7",
-    ne=256,
-    errors={
-        SW.WRONG_FILE_STRUCTURE: "the file is transparent",
-        SW.FILE_NOT_FOUND: "no such file in the selected application",
-        SW.RECORD_NOT_FOUND: "no such record",
-    },
-    le_rule=False,
-)
+def _purses(p1: int, *kinds: int) -> Fixed:
+    names = {ED: "ED", EP: "EP"}
+    return Fixed(tuple((p1, k) for k in kinds), {(p1, k): names[k] for k in kinds})
 
-GET_CHALLENGE: CommandSpec[None, bytes] = CommandSpec(
-    "GET CHALLENGE",
-    0x00,
-    0x84,
-    Fixed(((0x00, 0x00),)),
-    None,
-    bytes,
-    "4.9",
-    ne=4,
-    errors={SW.WRONG_LENGTH: "Le is neither 4 nor 8"},
-    le_rule=False,
-    if_blocked=True,
-)
+
+_NO_PURSE = {
+    SW.FILE_NOT_FOUND: "no purse in the selected application",
+    SW.WRONG_P1P2: "the application has no such purse",
+    SW.SECURITY_STATUS: "the PIN has not been verified",
+}
 
 BALANCE_KINDS = {
     (0x00, 0x02): "available",
@@ -119,8 +99,9 @@ BALANCE_KINDS = {
     (0x02, 0x02): "overdraft in use",
     (0x03, 0x02): "actual",
     (0x04, 0x02): "ceiling",
+    (0x00, 0x01): "ED, available",
 }
-"""GET BALANCE by P1 (4.12). 04 is inferred."""
+"""GET BALANCE by P1 and purse (4.12). 04 is inferred."""
 
 GET_BALANCE: CommandSpec[None, Balance] = CommandSpec(
     "GET BALANCE",
@@ -131,7 +112,7 @@ GET_BALANCE: CommandSpec[None, Balance] = CommandSpec(
     Balance,
     "4.12",
     ne=4,
-    errors={SW.FILE_NOT_FOUND: _NO_PURSE},
+    errors=_NO_PURSE,
 )
 
 GET_ALL_BALANCES: CommandSpec[None, AllBalances] = CommandSpec(
@@ -143,27 +124,28 @@ GET_ALL_BALANCES: CommandSpec[None, AllBalances] = CommandSpec(
     AllBalances,
     "4.12",
     ne=16,
-    errors={SW.FILE_NOT_FOUND: _NO_PURSE},
+    errors=_NO_PURSE,
     grade="1, words 2 and 4 I",
 )
 
-_INIT_ERRORS = {
-    SW.FILE_NOT_FOUND: _NO_PURSE,
+_INIT_ERRORS: Mapping[SW, str] = _NO_PURSE | {
     SW.KEY_INDEX: "no key of that index",
     SW.COUNTER_AT_MAXIMUM: "transaction number at its maximum",
 }
+_NO_TAC = {SW.KEY_INDEX: "the application has no TAC key"}
+_TOO_LITTLE = {SW.BALANCE_TOO_LOW: "amount exceeds the available balance"}
 
 INIT_LOAD: CommandSpec[InitializeData, InitLoadReply] = CommandSpec(
     "INITIALIZE FOR LOAD",
     0x80,
     0x50,
-    Fixed(((0x00, 0x02),)),
+    _purses(0x00, EP, ED),
     InitializeData,
     InitLoadReply,
     "4.13",
     ne=16,
     then=State.LOAD,
-    errors=_INIT_ERRORS | {SW.CONDITIONS_OF_USE: "amount is zero or would pass the ceiling"},
+    errors={**_INIT_ERRORS, SW.CONDITIONS_OF_USE: "amount is zero or would pass the ceiling"},
 )
 
 CREDIT_LOAD: CommandSpec[CreditLoadData, TacReply] = CommandSpec(
@@ -176,40 +158,79 @@ CREDIT_LOAD: CommandSpec[CreditLoadData, TacReply] = CommandSpec(
     "4.13",
     ne=4,
     when=frozenset({State.LOAD}),
-    errors={SW.MAC_INVALID: "MAC2 is not the host's"},
+    errors={SW.MAC_INVALID: "MAC2 is not the host's", **_NO_TAC},
 )
 
 INIT_PURCHASE: CommandSpec[InitializeData, InitPurchaseReply] = CommandSpec(
     "INITIALIZE FOR PURCHASE",
     0x80,
     0x50,
-    Fixed(((0x01, 0x02),)),
+    _purses(0x01, EP, ED),
     InitializeData,
     InitPurchaseReply,
     "4.14",
     ne=15,
     then=State.PURCHASE,
-    errors=_INIT_ERRORS | {SW.BALANCE_TOO_LOW: "amount exceeds the available balance"},
+    errors={**_INIT_ERRORS, **_TOO_LITTLE},
 )
 
 INIT_CAPP: CommandSpec[InitializeData, InitPurchaseReply] = CommandSpec(
     "INITIALIZE FOR CAPP PURCHASE",
     0x80,
     0x50,
-    Fixed(((0x03, 0x02),)),
+    _purses(0x03, EP),
     InitializeData,
     InitPurchaseReply,
     "4.14",
     ne=15,
     then=State.CAPP_INIT,
-    errors=_INIT_ERRORS | {SW.BALANCE_TOO_LOW: "amount exceeds the available balance"},
+    errors={**_INIT_ERRORS, **_TOO_LITTLE},
+)
+
+INIT_CASH: CommandSpec[InitializeData, InitPurchaseReply] = CommandSpec(
+    "INITIALIZE FOR CASH WITHDRAW",
+    0x80,
+    0x50,
+    _purses(0x02, ED),
+    InitializeData,
+    InitPurchaseReply,
+    "4.3, annex 7",
+    ne=15,
+    then=State.PURCHASE,
+    errors={**_INIT_ERRORS, **_TOO_LITTLE},
+)
+
+INIT_UNLOAD: CommandSpec[InitializeData, InitLoadReply] = CommandSpec(
+    "INITIALIZE FOR UNLOAD",
+    0x80,
+    0x50,
+    _purses(0x05, EP, ED),
+    InitializeData,
+    InitLoadReply,
+    "4.17",
+    ne=16,
+    then=State.UNLOAD,
+    errors={**_INIT_ERRORS, **_TOO_LITTLE, SW.CONDITIONS_OF_USE: "amount is zero"},
+)
+
+INIT_LIMIT: CommandSpec[InitLimitData, InitLimitReply] = CommandSpec(
+    "INITIALIZE FOR UPDATE",
+    0x80,
+    0x50,
+    _purses(0x04, ED, EP),
+    InitLimitData,
+    InitLimitReply,
+    "4.18",
+    ne=19,
+    then=State.UPDATE_LIMIT,
+    errors=_INIT_ERRORS,
 )
 
 UPDATE_CACHE: CommandSpec[CacheData, bytes] = CommandSpec(
     "UPDATE CAPP DATA CACHE",
     0x80,
     0xDC,
-    RecordRef((0,), {EF1A.sfi: (0,), EF1E.sfi: (0,)}, frozenset({EF1E.sfi})),
+    RecordRef((0, 4), {EF1A.sfi: (0, 4), EF1E.sfi: (0, 4)}, frozenset({EF1E.sfi})),
     CacheData,
     bytes,
     "4.15",
@@ -223,6 +244,8 @@ UPDATE_CACHE: CommandSpec[CacheData, bytes] = CommandSpec(
         SW.RECORD_NOT_FOUND: "no such record",
         SW.NO_SPACE: "too long for the record, or too many cached records",
         SW.RECORD_LOCKED: "the stored record's lock byte is set",
+        SW.WRONG_P1P2: "this way of addressing is not the card's (dialect)",
+        SW.CONDITIONS_OF_USE: "no CAPP purchase has begun (dialect)",
     },
 )
 
@@ -236,7 +259,42 @@ DEBIT: CommandSpec[DebitData, DebitReply] = CommandSpec(
     "4.16",
     ne=8,
     when=frozenset({State.PURCHASE, State.CAPP_INIT, State.CAPP_CACHED}),
-    errors={SW.MAC_INVALID: "MAC1 is not a terminal's"},
+    errors={
+        SW.MAC_INVALID: "MAC1 is not a terminal's",
+        SW.WRONG_P1P2: "this P1 is not the card's (dialect)",
+        **_NO_TAC,
+    },
+)
+
+DEBIT_UNLOAD: CommandSpec[CreditLoadData, Mac3Reply] = CommandSpec(
+    "DEBIT FOR UNLOAD",
+    0x80,
+    0x54,
+    Fixed(((0x03, 0x00),)),
+    CreditLoadData,
+    Mac3Reply,
+    "4.17",
+    ne=4,
+    when=frozenset({State.UNLOAD}),
+    errors={SW.MAC_INVALID: "MAC2 is not the host's"},
+)
+
+UPDATE_LIMIT: CommandSpec[UpdateLimitData, TacReply] = CommandSpec(
+    "UPDATE OVERDRAW LIMIT",
+    0x80,
+    0x58,
+    Fixed(((0x00, 0x00),)),
+    UpdateLimitData,
+    TacReply,
+    "4.18",
+    ne=4,
+    when=frozenset({State.UPDATE_LIMIT}),
+    errors={
+        SW.MAC_INVALID: "MAC2 is not the host's",
+        SW.BALANCE_TOO_LOW: "the new limit is below the overdraft in use",
+        SW.CONDITIONS_OF_USE: "ceiling and limit together pass FFFFFF",
+        **_NO_TAC,
+    },
 )
 
 PROVE_KINDS = {
@@ -245,8 +303,11 @@ PROVE_KINDS = {
     (0x00, 0x06): "purchase",
     (0x00, 0x07): "overdraft limit change",
     (0x00, 0x09): "CAPP purchase",
+    (0x00, 0x01): "ED load",
+    (0x00, 0x04): "ED cash withdraw",
+    (0x00, 0x05): "ED purchase",
 }
-"""GET TRANSACTION PROVE by P2 (4.20)."""
+"""GET TRANSACTION PROVE by P2 (4.20); the types of the ED beside those of the EP."""
 
 GET_PROVE: CommandSpec[ProveData, ProveReply] = CommandSpec(
     "GET TRANSACTION PROVE",
@@ -258,75 +319,29 @@ GET_PROVE: CommandSpec[ProveData, ProveReply] = CommandSpec(
     "4.20",
     ne=8,
     errors={
-        SW.FILE_NOT_FOUND: _NO_PURSE,
+        SW.FILE_NOT_FOUND: "no purse in the selected application",
         SW.PROOF_NOT_AVAILABLE: "no committed transaction of that type and number",
     },
 )
 
 TABLE = CommandTable(
     (
-        SELECT,
-        SELECT_FILE,
-        READ_BINARY,
-        READ_RECORD,
-        GET_CHALLENGE,
+        *FILE_COMMANDS,
+        *KEY_COMMANDS,
         GET_BALANCE,
         GET_ALL_BALANCES,
         INIT_LOAD,
         CREDIT_LOAD,
+        INIT_UNLOAD,
+        DEBIT_UNLOAD,
         INIT_PURCHASE,
         INIT_CAPP,
+        INIT_CASH,
         UPDATE_CACHE,
         DEBIT,
+        INIT_LIMIT,
+        UPDATE_LIMIT,
         GET_PROVE,
     )
 )
 """The card's commands."""
-
-SAM_INIT_PURCHASE: CommandSpec[SamPurchaseData, SamPurchaseReply] = CommandSpec(
-    "INIT_SAM_FOR_PURCHASE",
-    0x80,
-    0x70,
-    Fixed(((0x00, 0x00),)),
-    SamPurchaseData,
-    SamPurchaseReply,
-    "5.7",
-    ne=8,
-    errors={
-        SW.KEY_INDEX: "no purchase key of that version and algorithm",
-        SW.COUNTER_AT_MAXIMUM: "terminal transaction number at its maximum",
-    },
-)
-
-SAM_CREDIT_PURCHASE: CommandSpec[SamCreditData, bytes] = CommandSpec(
-    "CREDIT_SAM_FOR_PURCHASE",
-    0x80,
-    0x72,
-    Fixed(((0x00, 0x00),)),
-    SamCreditData,
-    bytes,
-    "5.7",
-    errors={
-        SW.MAC_INVALID: "MAC2 is not the card's",
-        SW.WRONG_STATE: "no transaction is open",
-    },
-)
-
-SAM_CREDIT_EARLIER: CommandSpec[SamEarlierData, bytes] = CommandSpec(
-    "CREDIT_SAM_FOR_PURCHASE (earlier)",
-    0x80,
-    0x72,
-    Fixed(((0x00, 0x01),)),
-    SamEarlierData,
-    bytes,
-    "6.8 D",
-    errors={
-        SW.MAC_INVALID: "MAC2 is not the card's",
-        SW.REFERENCE_NOT_FOUND: "no such transaction is open",
-    },
-    grade="D",
-)
-"""Ours alone: the reference lets a software PSAM keep what is unresolved and names no command."""
-
-SAM_TABLE = CommandTable((SAM_INIT_PURCHASE, SAM_CREDIT_PURCHASE, SAM_CREDIT_EARLIER))
-"""The PSAM's commands."""

@@ -8,6 +8,7 @@ Key objects hold running cipher contexts, so one object must not be shared betwe
 """
 
 from hmac import compare_digest
+from typing import ClassVar
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
@@ -88,6 +89,9 @@ class Key:
 
     __slots__ = ("_ecb", "_folded", "_value")
 
+    ALGORITHMS: ClassVar[tuple[int, ...]] = (0x00, 0x01)
+    """Algorithm ids that mean this cipher: captures show 00, one FMCOS card 01 (5.8, V4)."""
+
     def __init__(self, value: bytes) -> None:
         if len(value) not in (8, 16):
             raise ValueError(f"a key is 8 or 16 bytes, got {len(value)}")
@@ -137,6 +141,10 @@ class Key:
         if len(factor) != 8:
             raise ValueError(f"a diversification factor is 8 bytes, got {len(factor)}")
         return Key(self.encrypt(factor + xor(factor, _ONES)))
+
+    def session(self, block: bytes) -> MacKey:
+        """Session key of a transaction: `T(k, block)` (protocol reference 5.3). block: 8 bytes."""
+        return MacKey(self.encrypt(block))
 
     def halves_xored(self) -> bytes:
         """Left half xor right half, the single-DES form of a TAC or PIN-reload key."""

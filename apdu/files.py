@@ -204,12 +204,18 @@ class Structure(Enum):
     VARIABLE = "variable records"
 
 
+_BY_ISSUER = "04 D6 under DAMK"
+_BY_CARD = "the card alone, with every transaction"
+_IN_CAPP = "80 DC in a CAPP purchase; 04 DC and 04 E2 under the record key"
+
+
 @dataclass(frozen=True, slots=True)
 class FileSpec:
     """One elementary file. size: bytes of the file or of one record; count: records.
 
     layout: the record class of its content; EF1A chooses by record id (`trip_layout`).
     caches: whether UPDATE CAPP DATA CACHE may write it.
+    written: who may change it. Every file may be read freely.
     """
 
     sfi: int
@@ -220,14 +226,19 @@ class FileSpec:
     count: int = 1
     caches: bool = False
     clause: str = ""
+    written: str = _BY_ISSUER
 
 
 EF15 = FileSpec(0x15, "public information", Structure.TRANSPARENT, 30, PublicInfo, clause="3.2")
 EF16 = FileSpec(0x16, "cardholder", Structure.TRANSPARENT, 55, Holder, clause="3.3")
 EF17 = FileSpec(0x17, "interoperation", Structure.TRANSPARENT, 60, Interop, clause="3.4")
-EF18 = FileSpec(0x18, "transaction log", Structure.CYCLIC, 23, LogRecord, 10, clause="3.5")
-EF1A = FileSpec(0x1A, "trip process", Structure.VARIABLE, 128, RailTrip, 18, True, "3.8")
-EF1E = FileSpec(0x1E, "trip records", Structure.CYCLIC, 48, TripLog, 30, True, "3.6")
+EF18 = FileSpec(
+    0x18, "transaction log", Structure.CYCLIC, 23, LogRecord, 10, False, "3.5", _BY_CARD
+)
+EF1A = FileSpec(
+    0x1A, "trip process", Structure.VARIABLE, 128, RailTrip, 18, True, "3.8, 3.9", _IN_CAPP
+)
+EF1E = FileSpec(0x1E, "trip records", Structure.CYCLIC, 48, TripLog, 30, True, "3.6", _IN_CAPP)
 
 FILES: dict[int, FileSpec] = {f.sfi: f for f in (EF15, EF16, EF17, EF18, EF1A, EF1E)}
 """The files under the purse's AID, by SFI (protocol reference 3.1)."""

@@ -9,7 +9,8 @@ from struct import Struct
 
 from apdu.crypto import Key, MacKey
 
-LOAD, UNLOAD, PURCHASE, LIMIT, CAPP = 0x02, 0x03, 0x06, 0x07, 0x09
+ED_LOAD, LOAD, UNLOAD, CASH_WITHDRAW = 0x01, 0x02, 0x03, 0x04
+ED_PURCHASE, PURCHASE, LIMIT, CAPP = 0x05, 0x06, 0x07, 0x09
 """Transaction types (protocol reference 3.7)."""
 
 _SPENT = Struct(">LB6s7s")
@@ -33,16 +34,14 @@ def purchase_session(dpk: Key, random: bytes, offline_seq: int, terminal_seq: in
     random: 4 bytes from the card. offline_seq: as INITIALIZE answered it, before the increment.
     terminal_seq: the PSAM's transaction number, of which the low 2 bytes count.
     """
-    return MacKey(
-        dpk.encrypt(
-            random + offline_seq.to_bytes(2, "big") + (terminal_seq & 0xFFFF).to_bytes(2, "big")
-        )
+    return dpk.session(
+        random + offline_seq.to_bytes(2, "big") + (terminal_seq & 0xFFFF).to_bytes(2, "big")
     )
 
 
 def online_session(key: Key, random: bytes, online_seq: int) -> MacKey:
     """Session key of load (DLK), unload (DULK) and limit change (DUK) (protocol reference 5.3)."""
-    return MacKey(key.encrypt(random + online_seq.to_bytes(2, "big") + _ONLINE_TAIL))
+    return key.session(random + online_seq.to_bytes(2, "big") + _ONLINE_TAIL)
 
 
 def spend_mac1(session: MacKey, amount: int, kind: int, terminal: bytes, when: bytes) -> bytes:
@@ -73,10 +72,16 @@ def online_mac2(session: MacKey, amount: int, kind: int, terminal: bytes, when: 
 
 
 def load_tac(
-    dtk: Key, balance: int, online_seq: int, amount: int, terminal: bytes, when: bytes
+    dtk: Key,
+    balance: int,
+    online_seq: int,
+    amount: int,
+    terminal: bytes,
+    when: bytes,
+    kind: int = LOAD,
 ) -> bytes:
     """The card's proof of a load. balance: after it. online_seq: before the increment."""
-    return dtk.folded.mac(_ONLINE_TAC.pack(balance, online_seq, amount, LOAD, terminal, when))
+    return dtk.folded.mac(_ONLINE_TAC.pack(balance, online_seq, amount, kind, terminal, when))
 
 
 def unload_mac3(
@@ -141,6 +146,9 @@ def reload_pin_mac(drpk: Key, pin: bytes) -> bytes:
 
 __all__ = [
     "CAPP",
+    "CASH_WITHDRAW",
+    "ED_LOAD",
+    "ED_PURCHASE",
     "LIMIT",
     "LOAD",
     "PURCHASE",

@@ -35,7 +35,7 @@ TRANSACTION_KINDS = {
 }
 """Transaction type codes (protocol reference 3.7)."""
 
-_ALGORITHMS = {0x00: "3DES", 0x01: "3DES (FMCOS)"}
+_ALGORITHMS = {0x00: "3DES", 0x01: "3DES (FMCOS)", 0x03: "SM4 (experimental)"}
 
 
 @record(sizes=range(5, 17))
@@ -195,3 +195,121 @@ class SamCreditData(Record):
     """PSAM CREDIT_SAM_FOR_PURCHASE (5.7)."""
 
     mac2: bytes = wire(Bytes(4), "MAC2")
+
+
+@record(sizes=range(1, 256))
+class Content(Record):
+    """Data of UPDATE BINARY, UPDATE RECORD, APPEND RECORD without protection."""
+
+    content: bytes = wire(GreedyBytes, "data to be written")
+
+
+@record(sizes=range(4, 256))
+class Protected(Record):
+    """A data field whose last four bytes are the secure-messaging MAC (5.6)."""
+
+    field: bytes = wire(GreedyBytes, "data, then MAC")
+
+    @property
+    def content(self) -> bytes:
+        """The data, plain or enciphered."""
+        return self.field[:-4]
+
+    @property
+    def mac(self) -> bytes:
+        """The MAC over header, Lc and data."""
+        return self.field[-4:]
+
+
+@record
+class OnlyMac(Record):
+    """A secure-messaging MAC alone: block, unblock, protected read (4.19)."""
+
+    mac: bytes = wire(Bytes(4), "secure-messaging MAC")
+
+
+@record(sizes=range(2, 7))
+class Pin(Record):
+    """VERIFY PIN; the coding is the issuer's (4.11, Q14)."""
+
+    pin: bytes = wire(GreedyBytes, "PIN", Show.SECRET)
+
+
+@record(sizes=range(5, 14))
+class ChangePin(Record):
+    """CHANGE PIN: old PIN, FF, new PIN (4.11)."""
+
+    pins: bytes = wire(GreedyBytes, "old PIN, FF, new PIN", Show.SECRET)
+
+
+@record(sizes=range(6, 11))
+class ReloadPin(Record):
+    """RELOAD PIN: new PIN and its MAC (4.11)."""
+
+    field: bytes = wire(GreedyBytes, "new PIN, then MAC", Show.SECRET)
+
+
+@record
+class Cryptogram(Record):
+    """EXTERNAL AUTHENTICATE (4.10)."""
+
+    cryptogram: bytes = wire(Bytes(8), "challenge, enciphered")
+
+
+@record(sizes=range(1, 256))
+class InternalData(Record):
+    """INTERNAL AUTHENTICATE: whole blocks of 8 to encipher or decipher, any data for a MAC."""
+
+    data: bytes = wire(GreedyBytes, "data")
+
+
+@record
+class Mac3Reply(Record):
+    """DEBIT FOR UNLOAD (4.17)."""
+
+    mac3: bytes = wire(Bytes(4), "MAC3")
+
+
+@record
+class InitLimitData(Record):
+    """INITIALIZE FOR UPDATE (4.18)."""
+
+    key_index: int = wire(Int8ub, "key index")
+    terminal: bytes = wire(Bytes(6), "terminal number", Show.DIGITS)
+
+
+@record
+class InitLimitReply(Record):
+    """What the card offers before its overdraft limit changes (4.18)."""
+
+    balance: int = wire(Int32ub, "available balance", Show.MONEY)
+    online_seq: int = wire(Int16ub, "online transaction number, before this one")
+    overdraft_limit: int = wire(Int24ub, "old overdraft limit", Show.MONEY)
+    key_version: int = wire(Int8ub, "version of DUK")
+    algorithm: int = wire(Int8ub, "algorithm of DUK", values=_ALGORITHMS)
+    random: bytes = wire(Bytes(4), "card random")
+    mac1: bytes = wire(Bytes(4), "MAC1")
+
+
+@record
+class UpdateLimitData(Record):
+    """UPDATE OVERDRAW LIMIT (4.18)."""
+
+    overdraft_limit: int = wire(Int24ub, "new overdraft limit", Show.MONEY)
+    date: bytes = wire(Bytes(4), "host date", Show.DATE)
+    time: bytes = wire(Bytes(3), "host time", Show.TIME)
+    mac2: bytes = wire(Bytes(4), "MAC2")
+
+
+@record(sizes=range(7, 25))
+class CreateFileData(Record):
+    """CREATE FILE: the file's header, and a DF's name (FMCOS annex 3)."""
+
+    header: bytes = wire(GreedyBytes, "file header")
+
+
+@record(sizes=range(7, 22))
+class KeyData(Record):
+    """WRITE KEY in the clear: five attributes and the key, or a new key (FMCOS annex 4)."""
+
+    field: bytes = wire(GreedyBytes, "key record", Show.SECRET)

@@ -40,12 +40,14 @@ def _cut(text: str, *ends: int) -> list[str]:
 
 
 def value_text(field: Field, value: int | bytes) -> str:
-    """One field's value in words."""
+    """One field's value in words. A PIN or key is never shown, only its length."""
     if isinstance(value, int):
         if field.show is Show.MONEY:
             return money(value)
         name = field.values.get(value)
         return f"{value}" if name is None else f"{value} ({name})"
+    if field.show is Show.SECRET:
+        return f"{len(value)} bytes, not shown"
     text = value.hex()
     if text.isdecimal() and value.strip(b"\0"):
         if field.show is Show.DATE:

@@ -24,6 +24,8 @@ A = TypeVar("A", bound=Record | bytes)
 class State(Enum):
     """States of the transaction machine (protocol reference 4.2)."""
 
+    __hash__ = object.__hash__  # an enum's own is computed in Python, on every command
+
     IDLE = "idle"
     LOAD = "load"
     UNLOAD = "unload"
@@ -87,6 +89,32 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True)
+class Wild:
+    """P1 and P2 checked one by one: a closed list each, or None for any value.
+
+    names: what the parts are called. usual: pairs for examples, the usual one first.
+    """
+
+    p1: tuple[int, ...] | None
+    p2: tuple[int, ...] | None
+    names: tuple[str, str]
+    usual: tuple[tuple[int, int], ...]
+
+    def accepts(self, p1: int, p2: int) -> bool:
+        """See Params."""
+        return (self.p1 is None or p1 in self.p1) and (self.p2 is None or p2 in self.p2)
+
+    def describe(self, p1: int, p2: int) -> dict[str, str]:
+        """See Params."""
+        named = zip(self.names, (p1, p2), strict=True)
+        return {name: f"{value:02X}" for name, value in named if name}
+
+    def examples(self) -> list[tuple[int, int]]:
+        """See Params."""
+        return list(self.usual)
+
+
+@dataclass(frozen=True, slots=True)
 class BinaryRef:
     """READ BINARY: P1 80+SFI and P2 the offset, or a 15-bit offset into the current EF (4.5)."""
 
@@ -119,22 +147,27 @@ class RecordRef:
 
     sfis: the purse's files the command is for, with their modes; other files take `modes`.
     zero: files whose P1 is 00: the record is a new one.
+    current: whether SFI 0 means the current file (annex 10).
     """
 
     modes: tuple[int, ...]
     sfis: Mapping[int, tuple[int, ...]]
     zero: frozenset[int] = frozenset()
+    current: bool = False
 
     def accepts(self, p1: int, p2: int) -> bool:
         """See Params."""
         sfi = p2 >> 3
         if p1 and sfi in self.zero:
             return False
-        return p2 & 0x07 in self.sfis.get(sfi, self.modes) and 0 < sfi < 0x1F
+        if sfi in (0, 0x1F) and not (sfi == 0 and self.current):
+            return False
+        return p2 & 0x07 in self.sfis.get(sfi, self.modes)
 
     def describe(self, p1: int, p2: int) -> dict[str, str]:
         """See Params."""
-        return {"file": f"EF{p2 >> 3:02X}", "record": str(p1)}
+        sfi = p2 >> 3
+        return {"file": f"EF{sfi:02X}" if sfi else "current EF", "record": str(p1)}
 
     def examples(self) -> list[tuple[int, int]]:
         """See Params."""
@@ -215,6 +248,10 @@ class Call(Generic[Q]):
     ne: int | None
 
 
+ROUTES_KEPT = 1024
+"""Legal headers a table remembers: a gate uses about twenty."""
+
+
 class CommandTable:
     """All commands of one card, and the static checks on any bytes."""
 
@@ -232,13 +269,13 @@ class CommandTable:
     def route(self, header: bytes) -> CommandSpec[Any, Any] | SW:
         """The command a 4-byte header means, or 6E00, 6D00, 6A86 in that order (4.1).
 
-        Answers for legal headers are remembered, at most 2**16 of them; refusals are not kept, so
-        hostile input cannot grow the table further.
+        The first answers for legal headers are remembered, those of an ordinary day among them;
+        refusals are not, so hostile input cannot grow the memory.
         """
         found = self._routes.get(header)
         if found is None:
             found = self._find(header)
-            if isinstance(found, CommandSpec):
+            if isinstance(found, CommandSpec) and len(self._routes) < ROUTES_KEPT:
                 self._routes[bytes(header)] = found
         return found
 

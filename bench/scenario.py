@@ -36,7 +36,7 @@ EXIT_TERMINAL = bytes.fromhex("300089000340")
 ENTRY_STATION, EXIT_STATION = "080013", "080019"
 
 _LOADED = datetime(2025, 9, 8, 7, 0, 0, tzinfo=SHANGHAI)
-_ENTERED = datetime(2025, 9, 8, 7, 30, 15, tzinfo=SHANGHAI)
+ENTERED_AT = datetime(2025, 9, 8, 7, 30, 15, tzinfo=SHANGHAI)
 _LEFT = datetime(2025, 9, 8, 8, 1, 42, tzinfo=SHANGHAI)
 
 
@@ -136,7 +136,7 @@ def _top_up(link: Transport, seen: list[Exchange], seed: int, played: Run) -> Re
 
 
 def _entry(link: Transport, seen: list[Exchange], seed: int, played: Run) -> Receipt | None:
-    gate = make_gate(Direction.ENTRY, ENTRY_STATION, ENTRY_TERMINAL, _ENTERED, 1 + seed % 9000)
+    gate = make_gate(Direction.ENTRY, ENTRY_STATION, ENTRY_TERMINAL, ENTERED_AT, 1 + seed % 9000)
     return _through("entry", gate, link, seen, played)
 
 

@@ -216,9 +216,9 @@ class Gate:
         return None
 
     def _issuer(self, view: CardView, at: Moment) -> Reject | None:
-        issuer = digits(view.info.issuer)[:8]
+        issuer = view.info.issuer.hex()[:8]
         # The serial is a 0 and the 19 digits of the PAN, whose first 8 are the IIN (3.2).
-        pair = (issuer, digits(view.info.serial)[1:9])
+        pair = (issuer, view.info.serial.hex()[1:9])
         if pair in self.config.white_list:
             return None
         known = any(listed == issuer for listed, _ in self.config.white_list)

@@ -15,15 +15,13 @@ from apdu.sw import SW
 
 _ISSUERS_KEPT = 64
 _UNRESOLVED_KEPT = 4096
-_ALGORITHMS = (0x00, 0x01)
-"""Both mean 3DES: T-Union captures show 00, one FMCOS card 01 (5.8, V4)."""
 
 
 class Psam:
     """One PSAM: a terminal number, root keys by version, and a transaction number.
 
     terminal:     6 bytes, what the gate must send in INITIALIZE.
-    roots:        purchase root keys (PMK) by key version.
+    roots:        purchase root keys (PMK) by key version; experimental SM4 ones too (5.9).
     terminal_seq: the number the next transaction gets; it grows by one each time.
 
     CREDIT_SAM_FOR_PURCHASE takes the MAC2 of the transaction under way and of no other. Those whose
@@ -75,9 +73,10 @@ class Psam:
     def _initialize(self, q: SamPurchaseData) -> SamPurchaseReply:
         if self.terminal_seq > 0xFFFFFFFF:
             raise Refuse(SW.COUNTER_AT_MAXIMUM)
-        if q.algorithm not in _ALGORITHMS:
+        issuer_key = self._issuer_key(q.key_version, q.issuer)
+        if q.algorithm not in issuer_key.ALGORITHMS:
             raise Refuse(SW.KEY_INDEX)
-        dpk = self._issuer_key(q.key_version, q.issuer).diversify(q.serial)
+        dpk = issuer_key.diversify(q.serial)
         seq = self.terminal_seq
         session = purchase_session(dpk, q.random, q.offline_seq, seq)
         mac1 = spend_mac1(session, q.amount, q.kind, self.terminal, q.date + q.time)

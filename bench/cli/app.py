@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.card_app import card_app
 from bench.problem import Problem
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
+app.add_typer(card_app, name="card")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random numbers repeat with the seed.")]
@@ -27,20 +29,30 @@ def run_app(arguments: list[str]) -> int:
     """Run one command line. Returns the exit code; problems are told in one sentence."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(arguments, standalone_mode=True, prog_name="tapbench")
+        code = app(arguments, standalone_mode=False, prog_name="tapbench")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except Exception as error:
-        if not isinstance(error, _known_problems()):
+        said = _sentence(error)
+        if said is None:
             raise
-        print(f"tapbench: {error}", file=sys.stderr)
+        if said:
+            print(f"tapbench: {said}", file=sys.stderr)
         return 2
-    return 0
+    return code if isinstance(code, int) else 0
+
+
+def _sentence(error: Exception) -> str | None:
+    """What the user is told of a problem: "" if all is said already, None for a bug of ours."""
+    if hasattr(error, "format_message"):  # Typer's: a wrong option or argument
+        said = " ".join(error.format_message().split()).removesuffix(".")
+        return said and f"{said[0].lower()}{said[1:]}; --help shows what there is"
+    return str(error) if isinstance(error, _known_problems()) else None
 
 
 def _terminate(signum: int, frame: object) -> None:
@@ -50,6 +62,7 @@ def _terminate(signum: int, frame: object) -> None:
 def _known_problems() -> tuple[type[Exception], ...]:
     """Errors whose message is one sentence for the user."""
     from bench.rig.pcscd import RigError
+    from emulator.card.cardfile import CardFileError
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
     from reader.fare import UnknownStation
@@ -60,6 +73,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
         Problem,
         RigError,
         ProfileError,
+        CardFileError,
         FrontendError,
         UnknownStation,
         ProtocolError,
@@ -85,11 +99,20 @@ def tap(
 @app.command()
 def emulate(
     via: Annotated[str, typer.Option(help="udp or pcsc.")],
-    profile: Annotated[str, typer.Option(help="Which card.")] = "student",
-    balance: Annotated[str, typer.Option(help="Money on the card, yuan.")] = "50.00",
+    card: Annotated[
+        str | None, typer.Option(help="A card file; the card keeps what happens to it.")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Which card; a student's with 50.00 yuan, opened today, if left out."),
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="Money on it, yuan; the profile's if left out.")
+    ] = None,
     issued: Annotated[
-        str, typer.Option(help="Day the card was opened, YYYY-MM-DD; today if left out.")
-    ] = "",
+        str | None,
+        typer.Option(help="Day it was opened, YYYY-MM-DD; the profile's dates if left out."),
+    ] = None,
     reader_name: Annotated[
         str, typer.Option(help="Name of the virtual PC/SC reader.")
     ] = "tapbench",
@@ -104,9 +127,10 @@ def emulate(
     ] = False,
 ) -> None:
     """Hold a card in the field of a real or virtual reader until Ctrl-C."""
+    from bench.cli.emulate import EmulateOptions
     from bench.cli.emulate import emulate as command
 
-    command(via, profile, balance, issued, reader_name, port, system)
+    command(EmulateOptions(via, card, profile, balance, issued, reader_name, port, system))
 
 
 @app.command()
@@ -171,3 +195,27 @@ def bench_tap(
     from bench.cli.bench_tap import bench_tap as command
 
     command(via, count, runs, pin, as_json)
+
+
+@bench_app.command("memory")
+def bench_memory(
+    count: Annotated[int, typer.Option(min=10, help="How many live cards.")] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """Weigh live cards of one profile in one process, as opened and after a tap."""
+    from bench.cli.bench_memory import bench_memory as command
+
+    command(count, as_json)
+
+
+@bench_app.command("store")
+def bench_store(
+    where: Annotated[str, typer.Option("--in", help="Directory on the disk to measure.")] = ".",
+    count: Annotated[int, typer.Option(min=10, max=400, help="Commits a run.")] = 300,
+    runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Time a commit to a card file against a bare write and fsync of the same bytes."""
+    from bench.cli.bench_store import bench_store as command
+
+    raise typer.Exit(command(where, count, runs, as_json))

@@ -42,7 +42,8 @@ def bench_tap(via: str, count: int, runs: int, pin: bool, as_json: bool) -> None
         _print(figures, split, count, runs, processor)
 
 
-def _machine(processor: int | None) -> dict[str, str]:
+def machine(processor: int | None) -> dict[str, str]:
+    """What the figures were taken on. processor: the one everything ran on, None for all."""
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -68,7 +69,7 @@ def _as_json(
     processor: int | None,
 ) -> dict[str, Any]:
     return {
-        "machine": _machine(processor),
+        "machine": machine(processor),
         "taps_per_run": count,
         "runs": runs,
         "unit": "us",
@@ -106,4 +107,4 @@ def _print(
     parts = (("codec", split.codec), ("cryptograms", split.crypto), ("the rest", split.rest))
     shown = ", ".join(f"{name} {us:.0f} us ({us / split.tap:.0%})" for name, us in parts)
     console.print(f"A tap in process is {split.tap:.0f} us: {shown}.")
-    console.print(", ".join(f"{k} {v}" for k, v in _machine(processor).items()), style="dim")
+    console.print(", ".join(f"{k} {v}" for k, v in machine(processor).items()), style="dim")

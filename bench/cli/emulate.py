@@ -1,53 +1,108 @@
 """`tapbench emulate`: a card in the field until Ctrl-C."""
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import date
 
 import fixtures
+from apdu.bcd import is_decimal
+from apdu.files import EF15, PublicInfo
 from apdu.show import money
 from apdu.trace import explain_command, explain_response
 from bench.cli.options import parse_day, parse_yuan
 from bench.problem import Problem
 from emulator.card.card import Card
 from emulator.card.env import SystemEnv
-from emulator.card.personalise import personalise
-from emulator.card.profile import Profile
+from emulator.card.filestore import FileStore, card_in
+from emulator.card.personalise import personalise, purse_index
+
+NEW_BALANCE = "50.00"
 
 
-def emulate(
-    via: str,
-    profile: str,
-    balance: str,
-    issued: str,
-    reader_name: str,
-    port: int | None,
-    system: bool,
-) -> None:
-    """Hold a card in the field. Raises Problem, ProfileError, FrontendError, RigError."""
-    if via not in ("udp", "pcsc"):
-        raise Problem(f"there is no road '{via}' for a card; choose one of: udp, pcsc")
-    chosen = _prepared(profile, balance, parse_day(issued))
-    card = personalise(chosen, fixtures.load_roots(), SystemEnv())
-    try:
-        if via == "udp":
-            _over_udp(card, chosen, port)
-        elif system:
-            _over_system_vpcd(card, chosen, port)
+@dataclass(frozen=True, slots=True)
+class EmulateOptions:
+    """What the command line says. card: a card file; what a new card is made of excludes it."""
+
+    via: str
+    card: str | None
+    profile: str | None
+    balance: str | None
+    issued: str | None
+    reader_name: str
+    port: int | None
+    system: bool
+
+
+def emulate(options: EmulateOptions) -> None:
+    """Hold a card in the field.
+
+    Raises Problem, ProfileError, CardFileError, FrontendError, RigError.
+    """
+    if options.via not in ("udp", "pcsc"):
+        raise Problem(f"there is no road '{options.via}' for a card; choose one of: udp, pcsc")
+    with ExitStack() as stack:
+        if options.card is None:
+            title, card = _new_card(options)
         else:
-            _over_private_pcscd(card, chosen, reader_name, port)
-    except KeyboardInterrupt:
-        print(f"card removed, balance {money(card.image.purse.available)} yuan")
+            title, card = _card_in_file(options, stack)
+        try:
+            _hold(card, title, options)
+        except KeyboardInterrupt:
+            kept = "" if options.card is None else f", kept in {options.card}"
+            print(f"card removed, balance {_money(card)}{kept}")
 
 
-def _prepared(name: str, balance: str, day: date) -> Profile:
-    profile = fixtures.load_profile(name)
-    fen = parse_yuan(balance, profile.ceiling)
-    return replace(profile.issued_on(day), balance=fen)
+def _new_card(options: EmulateOptions) -> tuple[str, Card]:
+    """A profile's card; a student's with some money, opened today, if none is named."""
+    made = fixtures.load_profile(options.profile or "student")
+    issued, balance = options.issued, options.balance
+    if options.profile is None:
+        issued, balance = issued or "", NEW_BALANCE if balance is None else balance
+    if issued is not None:
+        made = made.issued_on(parse_day(issued))
+    if balance is not None:
+        made = made.with_balance(parse_yuan(balance, made.ceiling))
+    return made.title, personalise(made, fixtures.load_roots(), SystemEnv())
 
 
-def _announce(profile: Profile, balance: int, *where: str) -> None:
-    print(f"{profile.title}: {money(balance)} yuan, valid to {profile.end_date}")
+def _card_in_file(options: EmulateOptions, stack: ExitStack) -> tuple[str, Card]:
+    assert options.card is not None
+    for name in ("profile", "balance", "issued"):
+        if getattr(options, name) is not None:
+            raise Problem(f"--card and --{name} exclude each other; a card file has its own")
+    store = stack.enter_context(FileStore(options.card))
+    return store.card.title, card_in(store, SystemEnv())
+
+
+def _hold(card: Card, title: str, options: EmulateOptions) -> None:
+    if options.via == "udp":
+        _over_udp(card, title, options.port)
+    elif options.system:
+        _over_system_vpcd(card, title, options.port)
+    else:
+        _over_private_pcscd(card, title, options)
+
+
+def _money(card: Card) -> str:
+    try:
+        return f"{money(card.purse.available)} yuan"
+    except LookupError:
+        return "unknown, it has no purse"
+
+
+def _last_day(card: Card) -> str:
+    """The last day of validity, if the card has an EF15 that says."""
+    try:
+        file = card.image.directories[purse_index(card.image)].files[EF15.sfi]
+        assert isinstance(file.content, bytes)
+        packed = PublicInfo.parse(file.content).end_date
+        return f", valid to {date.fromisoformat(packed.hex())}" if is_decimal(packed) else ""
+    except (KeyError, ValueError):
+        return ""
+
+
+def _announce(title: str, card: Card, *where: str) -> None:
+    print(f"{title}: {_money(card)}{_last_day(card)}")
     for line in where:
         print(line)
     print("Ctrl-C takes the card away.", flush=True)
@@ -60,15 +115,15 @@ def _print_exchange(command: bytes, response: bytes) -> None:
     print(f"{asked.title}{request} -> {said.status}{answer}", flush=True)
 
 
-def _over_udp(card: Card, profile: Profile, port: int | None) -> None:
+def _over_udp(card: Card, title: str, port: int | None) -> None:
     from emulator.frontends.udp import UDP_PORT, UdpFrontend
 
     front = UdpFrontend(card, port=UDP_PORT if port is None else port, on_exchange=_print_exchange)
     try:
         host, bound = front.address
         _announce(
-            profile,
-            profile.balance,
+            title,
+            card,
             f"on nfcpy's UDP air; the reader is: udp:{host}:{bound}",
         )
         front.serve()
@@ -76,26 +131,26 @@ def _over_udp(card: Card, profile: Profile, port: int | None) -> None:
         front.close()
 
 
-def _over_system_vpcd(card: Card, profile: Profile, port: int | None) -> None:
+def _over_system_vpcd(card: Card, title: str, port: int | None) -> None:
     from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
 
     front = VpcdFrontend(card, port or VPCD_PORT, on_exchange=_print_exchange)
     link = front.insert()
-    _announce(profile, profile.balance, f"in the vpcd reader on port {port or VPCD_PORT}")
+    _announce(title, card, f"in the vpcd reader on port {port or VPCD_PORT}")
     front.attend(link)
 
 
-def _over_private_pcscd(card: Card, profile: Profile, reader_name: str, port: int | None) -> None:
+def _over_private_pcscd(card: Card, title: str, options: EmulateOptions) -> None:
     from bench.rig.pcscd import PrivatePcscd
     from emulator.frontends.vpcd import VpcdFrontend
 
     with ExitStack() as stack:
-        rig = stack.enter_context(PrivatePcscd(reader_name, port=port or None))
+        rig = stack.enter_context(PrivatePcscd(options.reader_name, port=options.port or None))
         front = VpcdFrontend(card, rig.port, on_exchange=_print_exchange)
         link = front.insert()
         _announce(
-            profile,
-            profile.balance,
+            title,
+            card,
             f"in the reader '{rig.reader_names[0]}' of a private pcscd; programs reach it with:",
             f"  export PCSCLITE_CSOCK_NAME={rig.socket_path}",
         )

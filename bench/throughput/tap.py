@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from statistics import median, quantiles
 from time import perf_counter_ns
 from typing import Any
@@ -19,9 +18,8 @@ from apdu.codec import Record
 from apdu.commands import GET_BALANCE, SAM_TABLE, TABLE
 from apdu.purse import card_key, purchase_session, spend_mac1, spend_mac2, spend_tac
 from apdu.spec import CommandSpec, CommandTable
-from bench.clock import SHANGHAI
 from bench.roads import ROADS
-from bench.scenario import ENTRY_STATION, ENTRY_TERMINAL, make_gate
+from bench.scenario import ENTERED_AT, ENTRY_STATION, ENTRY_TERMINAL, make_gate
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import new_image, personalise
 from emulator.card.store import MemoryStore
@@ -31,7 +29,6 @@ from reader.transport.base import Transport
 from reader.transport.decorators import Exchange, Recording
 from reader.transport.inprocess import InProcess
 
-_AT = datetime(2025, 9, 8, 7, 30, 15, tzinfo=SHANGHAI)
 _WARM_UP = 20
 
 
@@ -71,12 +68,12 @@ class Bench:
 
     def __init__(self) -> None:
         self._profile = fixtures.load_profile("student").with_balance(5000)
-        self._image = new_image(self._profile)
+        self._image = new_image(self._profile, fixtures.load_roots())
         self._store = MemoryStore(self._image)
         self.card = personalise(
             self._profile, fixtures.load_roots(), SeededEnv("bench"), self._store
         )
-        self.gate: Gate = make_gate(Direction.ENTRY, ENTRY_STATION, ENTRY_TERMINAL, _AT, 1)
+        self.gate: Gate = make_gate(Direction.ENTRY, ENTRY_STATION, ENTRY_TERMINAL, ENTERED_AT, 1)
 
     def put_back(self) -> None:
         """The card as issued, outside of any transaction."""

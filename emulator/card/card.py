@@ -15,24 +15,24 @@ that tests see them; front ends do, and answer 6F00.
 
 from typing import Any
 
-from apdu.commands import TABLE
-from apdu.spec import ANY, CommandSpec, CommandTable, Refuse, State, answer_of
+from apdu.commands import EP, TABLE, UPDATE_CACHE
+from apdu.spec import ANY, ROUTES_KEPT, CommandSpec, CommandTable, Refuse, State, answer_of
 from apdu.sw import SW
-from emulator.card import filesystem, purse
+from emulator.card import filesystem, issuing, keys, purchase, purse, writing
 from emulator.card.handlers import HANDLERS, Handler
-from emulator.card.state import Blocked, CardState, Chip, Image, at_rest
+from emulator.card.state import Blocked, CardState, Chip, Image, Purse, at_rest
 from emulator.card.store import Store, StoreError
 from emulator.picc import Contactless
 
 __all__ = ["Card"]
 
 _OK = b"\x90\x00"
+_EXEMPT = {bytes((spec.cla, spec.ins)) for spec in TABLE if spec.if_blocked}
 _Plan = tuple[CommandSpec[Any, Any], Handler[Any, Any]]
 _PLANS: dict[bytes, _Plan] = {}
-"""Legal headers seen so far. Legal headers are few (see `CommandTable.route`)."""
+"""The first legal headers seen, with their handlers, for all cards (see `CommandTable.route`)."""
 
-assert filesystem
-assert purse
+assert all((filesystem, issuing, keys, purchase, purse, writing))  # they register their handlers
 
 
 def _plan(header: bytes) -> _Plan | SW:
@@ -40,7 +40,8 @@ def _plan(header: bytes) -> _Plan | SW:
     if isinstance(found, SW):
         return found
     plan = (found, HANDLERS[found.name])
-    _PLANS[header] = plan
+    if len(_PLANS) < ROUTES_KEPT:
+        _PLANS[header] = plan
     return plan
 
 
@@ -56,14 +57,23 @@ class Card:
         self._card = self._fresh()
 
     def _fresh(self) -> CardState:
-        """Volatile state after power-on: the first application is selected, nothing is pending."""
-        first = self._chip.applications[0]
-        return CardState(self._store.load(), first, None, State.IDLE, None, (), None)
+        """Volatile state after power-on: the MF is selected and no right is met."""
+        image = self._store.load()
+        is_open = filesystem.is_empty(image, 0)
+        return CardState(image, 0, None, State.IDLE, None, (), None, 0, 0, is_open, False)
 
     @property
     def image(self) -> Image:
         """What the card has committed."""
         return self._card.image
+
+    @property
+    def purse(self) -> Purse:
+        """The electronic purse, wherever it is. Raises LookupError on a card without one."""
+        for directory in self._card.image.directories:
+            if EP in directory.purses:
+                return directory.purses[EP]
+        raise LookupError("the card has no electronic purse")
 
     @property
     def state(self) -> State:
@@ -84,14 +94,18 @@ class Card:
         card = self._card
         try:
             plan = _PLANS.get(command[:4]) or _plan(bytes(command[:4]))
+            image = card.image
+            answers = not image.is_dead and image.directories[card.at].blocked is Blocked.NO
             if isinstance(plan, SW):
-                raise Refuse(_blocked(card) or plan if plan is SW.WRONG_P1P2 else plan)
+                if not answers and plan is SW.WRONG_P1P2:
+                    _demand_answer(card, command[:2] in _EXEMPT)
+                raise Refuse(plan)
             spec, handler = plan
-            if card.image.blocked is not Blocked.NO and not spec.if_blocked:
-                self._refuse_if_blocked(card)
+            if not answers:
+                _demand_answer(card, spec.if_blocked)
             call = CommandTable.shape(spec, command)
             if spec.when is not ANY and card.state not in spec.when:
-                raise Refuse(SW.WRONG_STATE)
+                raise Refuse(self._wrong_state(spec))
             after, reply = handler(card, call, self._chip)
             answer = answer_of(spec, reply, call.ne) + _OK
         except Refuse as refusal:
@@ -114,15 +128,20 @@ class Card:
         self._card = after
         return answer
 
-    @staticmethod
-    def _refuse_if_blocked(card: CardState) -> None:
-        sw = _blocked(card)
-        if sw is not None:
-            raise Refuse(sw)
+    def _wrong_state(self, spec: CommandSpec[Any, Any]) -> int:
+        """6901, but one text has 6985 for 80 DC without INITIALIZE (4.2, Q16)."""
+        if spec is UPDATE_CACHE and self._chip.dialect.cache_too_soon == "6985":
+            return SW.CONDITIONS_OF_USE
+        return SW.WRONG_STATE
 
 
-def _blocked(card: CardState) -> SW | None:
-    """What a blocked purse answers to everything but SELECT and GET CHALLENGE (4.19)."""
-    if not card.selected.has_purse or card.image.blocked is Blocked.NO:
-        return None
-    return SW.BLOCKED if card.image.blocked is Blocked.TEMPORARY else SW.PERMANENTLY_BLOCKED
+def _demand_answer(card: CardState, if_blocked: bool) -> None:
+    """What a dead card answers to all, and a blocked application to all but a few (4.19).
+
+    if_blocked: the command is one of the few. Raises Refuse: 6A81 or 9303.
+    """
+    if card.image.is_dead:
+        raise Refuse(SW.BLOCKED)
+    blocked = card.image.directories[card.at].blocked
+    if blocked is not Blocked.NO and not if_blocked:
+        raise Refuse(SW.BLOCKED if blocked is Blocked.TEMPORARY else SW.PERMANENTLY_BLOCKED)

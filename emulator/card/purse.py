@@ -1,91 +1,85 @@
-"""The purse: balance, load, purchase, CAPP purchase and their proof (protocol reference 4.12-4.20).
+"""The purse: balance, load, unload, overdraft limit and proof (4.12, 4.13, 4.17, 4.18, 4.20).
 
-Order of checks in a handler: key 9403, then counter 9402, then business (4.1). The pipeline has
-checked class, instruction, parameters, lengths and state before. INITIALIZE writes nothing, so
-any number of them leaves the transaction numbers alone; the final command commits everything.
+One application may hold two purses, the electronic purse EP (P2 02) and the electronic deposit ED
+(P2 01). Order of checks in a handler: key 9403, then security 6982, then counter 9402, then
+business (4.1). The pipeline has checked class, instruction, parameters, lengths and state before.
+INITIALIZE writes nothing, so any number of them leaves the transaction numbers alone; the final
+command commits everything. Spending is in `emulator.card.purchase`.
 """
+
+from dataclasses import replace
 
 from apdu.commands import (
     CREDIT_LOAD,
-    DEBIT,
+    DEBIT_UNLOAD,
+    ED,
+    EP,
     GET_ALL_BALANCES,
     GET_BALANCE,
     GET_PROVE,
-    INIT_CAPP,
+    INIT_LIMIT,
     INIT_LOAD,
-    INIT_PURCHASE,
-    UPDATE_CACHE,
+    INIT_UNLOAD,
+    UPDATE_LIMIT,
 )
 from apdu.crypto import compare_digest
-from apdu.files import EF18, FileSpec, LogRecord, Structure
 from apdu.purse import (
-    CAPP,
+    ED_LOAD,
+    LIMIT,
     LOAD,
-    PURCHASE,
+    UNLOAD,
+    limit_mac1,
+    limit_mac2,
+    limit_tac,
     load_tac,
     online_mac1,
     online_mac2,
     online_session,
-    purchase_session,
-    spend_mac1,
-    spend_mac2,
-    spend_tac,
+    unload_mac3,
 )
 from apdu.records import (
     AllBalances,
     Balance,
-    CacheData,
     CreditLoadData,
-    DebitData,
-    DebitReply,
     InitializeData,
+    InitLimitData,
+    InitLimitReply,
     InitLoadReply,
-    InitPurchaseReply,
+    Mac3Reply,
     ProveData,
     ProveReply,
     TacReply,
+    UpdateLimitData,
 )
 from apdu.spec import Call, Refuse
 from apdu.sw import SW
-from emulator.card.filesystem import file_of, locked
 from emulator.card.handlers import handles
-from emulator.card.state import (
-    Cached,
-    CardState,
-    Chip,
-    Content,
-    Image,
-    Pending,
-    Proof,
-    Purse,
-    at_rest,
+from emulator.card.ledger import (
+    begun,
+    committed,
+    demand_seq,
+    log_entry,
+    named_key,
+    pending_of,
+    pending_purse,
+    purse_key,
+    purse_of,
+    tac_key,
 )
+from emulator.card.state import CardState, Chip, KeyEntry, KeyKind, Pending, Proof, at_rest
 
-LAST_SEQ = 0xFFFF
-"""A transaction number that has reached this answers 9402."""
-
-CACHE_LIMIT = 8
-"""Records one CAPP transaction may cache; the protocol reference asks for 4 at least (4.15)."""
-
-_BALANCES = (
-    lambda p: p.available,
-    lambda p: p.limit,
-    lambda p: p.used,
-    lambda p: p.actual,
-    lambda p: p.ceiling,
-)
-
-
-def _purse(card: CardState) -> Purse:
-    if not card.selected.has_purse:
-        raise Refuse(SW.FILE_NOT_FOUND)
-    return card.image.purse
+MOST = 0xFFFFFF
+"""Ceiling and overdraft limit together (3.1)."""
 
 
 @handles(GET_BALANCE)
 def get_balance(card: CardState, call: Call[None], chip: Chip) -> tuple[CardState, Balance]:
     """One word of the purse object, chosen by P1 (4.12)."""
-    return card, Balance(_BALANCES[call.p1](_purse(card)))
+    purse = purse_of(card, call.p2)
+    if call.p1 == 0:
+        return card, Balance(purse.available)
+    words = (purse.available, purse.limit, purse.used, purse.actual, purse.ceiling)
+    return card, Balance(words[call.p1])
 
 
 @handles(GET_ALL_BALANCES)
@@ -93,21 +87,16 @@ def get_all_balances(
     card: CardState, call: Call[None], chip: Chip
 ) -> tuple[CardState, AllBalances]:
     """The whole purse object in the order of the one capture known (4.12, Q18)."""
-    purse = _purse(card)
+    purse = purse_of(card, call.p2)
     return card, AllBalances(purse.actual, purse.ceiling, purse.used, purse.limit)
 
 
-def _initialize(card: CardState, call: Call[InitializeData], chip: Chip, seq: int) -> CardState:
-    """The checks all INITIALIZE commands share. seq: the number the transaction will use."""
-    if call.data.key_index != chip.key_index:
-        raise Refuse(SW.KEY_INDEX)
-    if seq >= LAST_SEQ:
-        raise Refuse(SW.COUNTER_AT_MAXIMUM)
-    return card
-
-
-def _begin(card: CardState, call: Call[InitializeData], pending: Pending) -> CardState:
-    return CardState(card.image, card.selected, card.current_ef, call.spec.then, pending, (), None)
+def _demand_pin(card: CardState, call: Call[InitializeData], chip: Chip) -> None:
+    """FMCOS wants a PIN before a load where the application has one (Q13, annex 7)."""
+    if not chip.dialect.pin_for_load or card.pin_ok:
+        return
+    if any(kind is KeyKind.PIN for kind, _ in card.directory.keys):
+        raise Refuse(SW.SECURITY_STATUS)
 
 
 @handles(INIT_LOAD)
@@ -115,17 +104,42 @@ def init_load(
     card: CardState, call: Call[InitializeData], chip: Chip
 ) -> tuple[CardState, InitLoadReply]:
     """Offer balance, number and MAC1 to the load host (4.13)."""
-    q, purse = call.data, _purse(card)
-    _initialize(card, call, chip, purse.online_seq)
+    q, purse = call.data, purse_of(card, call.p2)
+    key = named_key(card, KeyKind.LOAD, q.key_index)
+    _demand_pin(card, call, chip)
+    demand_seq(purse.online_seq)
     if q.amount == 0 or purse.actual + q.amount - purse.used > purse.ceiling:
         raise Refuse(SW.CONDITIONS_OF_USE)
-    random = chip.env.random(4)
-    session = online_session(chip.keys.dlk, random, purse.online_seq)
-    mac1 = online_mac1(session, purse.available, q.amount, LOAD, q.terminal)
+    return _online(card, call, chip, key, LOAD if call.p2 == EP else ED_LOAD)
+
+
+@handles(INIT_UNLOAD)
+def init_unload(
+    card: CardState, call: Call[InitializeData], chip: Chip
+) -> tuple[CardState, InitLoadReply]:
+    """Offer balance, number and MAC1 for taking money off; the overdraft is not used (4.17)."""
+    q, purse = call.data, purse_of(card, call.p2)
+    key = named_key(card, KeyKind.UNLOAD, q.key_index)
+    demand_seq(purse.online_seq)
+    if q.amount == 0:
+        raise Refuse(SW.CONDITIONS_OF_USE)
+    if q.amount > purse.actual:
+        raise Refuse(SW.BALANCE_TOO_LOW)
+    return _online(card, call, chip, key, UNLOAD)
+
+
+def _online(
+    card: CardState, call: Call[InitializeData], chip: Chip, key: KeyEntry, kind: int
+) -> tuple[CardState, InitLoadReply]:
+    q, purse = call.data, card.directory.purses[call.p2]
+    random, secret = chip.env.random(4), purse_key(key, chip)
+    session = online_session(secret, random, purse.online_seq)
+    mac1 = online_mac1(session, purse.available, q.amount, kind, q.terminal)
     reply = InitLoadReply(
-        purse.available, purse.online_seq, chip.key_version, chip.algorithm, random, mac1
+        purse.available, purse.online_seq, key.version, key.algorithm, random, mac1
     )
-    return _begin(card, call, Pending(LOAD, q.amount, q.terminal, random, session)), reply
+    pending = Pending(kind, call.p2, q.amount, q.terminal, random, secret, session)
+    return begun(card, call, pending), reply
 
 
 @handles(CREDIT_LOAD)
@@ -133,157 +147,105 @@ def credit_load(
     card: CardState, call: Call[CreditLoadData], chip: Chip
 ) -> tuple[CardState, TacReply]:
     """Take the money, repaying the overdraft first, and prove it with a TAC (4.13)."""
-    q, pending, purse = call.data, card.pending, card.image.purse
-    assert pending is not None
-    assert pending.session is not None
+    q, pending, purse = call.data, pending_of(card), pending_purse(card)
     amount, terminal, when = pending.amount, pending.terminal, q.date + q.time
-    mac2 = online_mac2(pending.session, amount, LOAD, terminal, when)
+    assert pending.session is not None
+    mac2 = online_mac2(pending.session, amount, pending.kind, terminal, when)
     if not compare_digest(mac2, q.mac2):
         raise Refuse(SW.MAC_INVALID)
     repaid = min(purse.used, amount)
-    loaded = Purse(
-        purse.ceiling,
-        purse.actual + amount - repaid,
-        purse.limit,
-        purse.used - repaid,
-        purse.online_seq + 1,
-        purse.offline_seq,
+    loaded = replace(
+        purse,
+        actual=purse.actual + amount - repaid,
+        used=purse.used - repaid,
+        online_seq=purse.online_seq + 1,
     )
-    tac = load_tac(chip.keys.dtk, loaded.available, purse.online_seq, amount, terminal, when)
-    entry = LogRecord(loaded.online_seq, loaded.limit, amount, LOAD, terminal, q.date, q.time)
-    image = _committed(card, loaded, entry, Proof(loaded.online_seq, q.mac2, tac))
+    tac = load_tac(
+        tac_key(card, chip),
+        loaded.available,
+        purse.online_seq,
+        amount,
+        terminal,
+        when,
+        pending.kind,
+    )
+    entry = log_entry(loaded.online_seq, loaded, pending, q.date, q.time)
+    image = committed(card, loaded, entry, Proof(loaded.online_seq, q.mac2, tac))
     return at_rest(card, image), TacReply(tac)
 
 
-def _committed(card: CardState, purse: Purse, entry: LogRecord, proof: Proof) -> Image:
-    """The image after a transaction: purse, cached records, log and proof together (6.9)."""
-    image = card.image
-    files = dict(image.files)
-    for cached in card.cache:
-        files[cached.sfi] = _written(card.selected.files[cached.sfi], files[cached.sfi], cached)
-    log = card.selected.files.get(EF18.sfi)
-    if log is not None:
-        files[EF18.sfi] = _newest(log, files[EF18.sfi], entry.build())
-    return Image(files, purse, {**image.proofs, entry.kind: proof}, image.blocked)
-
-
-def _written(spec: FileSpec, content: Content, cached: Cached) -> Content:
-    if cached.slot == 0:
-        return _newest(spec, content, cached.content)
-    assert isinstance(content, tuple)
-    return (*content[: cached.slot - 1], cached.content, *content[cached.slot :])
-
-
-def _newest(spec: FileSpec, content: Content, record: bytes) -> tuple[bytes, ...]:
-    assert isinstance(content, tuple)
-    return (record, *content[: spec.count - 1])
-
-
-def _init_purchase(
-    card: CardState, call: Call[InitializeData], chip: Chip, kind: int
-) -> tuple[CardState, InitPurchaseReply]:
-    q, purse = call.data, _purse(card)
-    _initialize(card, call, chip, purse.offline_seq)
-    available = purse.available
-    if q.amount > available:
-        raise Refuse(SW.BALANCE_TOO_LOW)
-    random = chip.env.random(4)
-    reply = InitPurchaseReply(
-        available, purse.offline_seq, purse.limit, chip.key_version, chip.algorithm, random
-    )
-    return _begin(card, call, Pending(kind, q.amount, q.terminal, random, None)), reply
-
-
-@handles(INIT_PURCHASE)
-def init_purchase(
-    card: CardState, call: Call[InitializeData], chip: Chip
-) -> tuple[CardState, InitPurchaseReply]:
-    """Offer balance and number for a plain purchase; an amount of 0 is allowed (4.14, Q27)."""
-    return _init_purchase(card, call, chip, PURCHASE)
-
-
-@handles(INIT_CAPP)
-def init_capp(
-    card: CardState, call: Call[InitializeData], chip: Chip
-) -> tuple[CardState, InitPurchaseReply]:
-    """Offer balance and number for a purchase that also writes trip records (4.14)."""
-    return _init_purchase(card, call, chip, CAPP)
-
-
-@handles(UPDATE_CACHE)
-def update_cache(card: CardState, call: Call[CacheData], chip: Chip) -> tuple[CardState, bytes]:
-    """Hold one record until the debit; nothing is written now (4.15)."""
-    spec = file_of(card, call.p2 >> 3)
-    if not spec.caches:
-        raise Refuse(SW.WRONG_FILE_STRUCTURE)
-    content = call.data.content
-    if len(content) != spec.size:
-        raise Refuse(SW.NO_SPACE if len(content) > spec.size else SW.WRONG_LENGTH)
-    slot = _slot(card, spec, call.p1, content)
-    # The same record twice: the later one wins (4.15).
-    others = tuple(c for c in card.cache if (c.sfi, c.slot) != (spec.sfi, slot))
-    if len(others) == CACHE_LIMIT:
-        raise Refuse(SW.NO_SPACE)
-    after = CardState(
-        card.image,
-        card.selected,
-        card.current_ef,
-        call.spec.then,
-        card.pending,
-        (*others, Cached(spec.sfi, slot, content)),
-        None,
-    )
-    return after, b""
-
-
-def _slot(card: CardState, spec: FileSpec, p1: int, content: bytes) -> int:
-    """Where a cached record goes: EF1A by the id in its first two bytes (Q10), EF1E on top."""
-    if spec.structure is Structure.CYCLIC:
-        return 0
-    number = content[1]
-    records = card.image.files[spec.sfi]
-    if content[0] != 0x27 or not 1 <= number <= len(records):
-        raise Refuse(SW.RECORD_NOT_FOUND)
-    if p1 not in (0, number):
-        raise Refuse(SW.WRONG_DATA)
-    stored = records[number - 1]
-    assert isinstance(stored, bytes)
-    if locked(stored, spec):
-        raise Refuse(SW.RECORD_LOCKED)
-    return number
-
-
-@handles(DEBIT)
-def debit(card: CardState, call: Call[DebitData], chip: Chip) -> tuple[CardState, DebitReply]:
-    """Pay if MAC1 is a terminal's, and write every cached record with it (4.16)."""
-    q, pending, purse = call.data, card.pending, card.image.purse
-    assert pending is not None
-    kind, amount, terminal = pending.kind, pending.amount, pending.terminal
-    when = q.date + q.time
-    session = purchase_session(chip.keys.dpk, pending.random, purse.offline_seq, q.terminal_seq)
-    if not compare_digest(spend_mac1(session, amount, kind, terminal, when), q.mac1):
+@handles(DEBIT_UNLOAD)
+def debit_unload(
+    card: CardState, call: Call[CreditLoadData], chip: Chip
+) -> tuple[CardState, Mac3Reply]:
+    """Give money back under the host's MAC2, and prove it with MAC3 (4.17)."""
+    q, pending, purse = call.data, pending_of(card), pending_purse(card)
+    amount, terminal, when = pending.amount, pending.terminal, q.date + q.time
+    assert pending.session is not None
+    mac2 = online_mac2(pending.session, amount, UNLOAD, terminal, when)
+    if not compare_digest(mac2, q.mac2):
         raise Refuse(SW.MAC_INVALID)
-    from_actual = min(purse.actual, amount)
-    paid = Purse(
-        purse.ceiling,
-        purse.actual - from_actual,
-        purse.limit,
-        purse.used + amount - from_actual,
+    left = replace(purse, actual=purse.actual - amount, online_seq=purse.online_seq + 1)
+    mac3 = unload_mac3(pending.session, left.available, purse.online_seq, amount, terminal, when)
+    entry = log_entry(left.online_seq, left, pending, q.date, q.time)
+    # 4.20, Q8: the proof of an unload is MAC3 and a TAC of zeros.
+    image = committed(card, left, entry, Proof(left.online_seq, mac3, bytes(4)))
+    return at_rest(card, image), Mac3Reply(mac3)
+
+
+@handles(INIT_LIMIT)
+def init_limit(
+    card: CardState, call: Call[InitLimitData], chip: Chip
+) -> tuple[CardState, InitLimitReply]:
+    """Offer the old overdraft limit under MAC1 (4.18). P2 01 is the EP where there is no ED."""
+    which = EP if call.p2 == ED and ED not in card.directory.purses else call.p2
+    q, purse = call.data, purse_of(card, which)
+    key = named_key(card, KeyKind.LIMIT, q.key_index)
+    demand_seq(purse.online_seq)
+    random, secret = chip.env.random(4), purse_key(key, chip)
+    session = online_session(secret, random, purse.online_seq)
+    mac1 = limit_mac1(session, purse.available, purse.limit, q.terminal)
+    reply = InitLimitReply(
+        purse.available,
         purse.online_seq,
-        purse.offline_seq + 1,
+        purse.limit,
+        key.version,
+        key.algorithm,
+        random,
+        mac1,
     )
-    mac2 = spend_mac2(session, amount)
-    tac = spend_tac(chip.keys.dtk, amount, kind, terminal, q.terminal_seq, when)
-    entry = LogRecord(paid.offline_seq, paid.limit, amount, kind, terminal, q.date, q.time)
-    image = _committed(card, paid, entry, Proof(paid.offline_seq, mac2, tac))
-    return at_rest(card, image), DebitReply(tac, mac2)
+    pending = Pending(LIMIT, which, 0, q.terminal, random, secret, session)
+    return begun(card, call, pending), reply
+
+
+@handles(UPDATE_LIMIT)
+def update_limit(
+    card: CardState, call: Call[UpdateLimitData], chip: Chip
+) -> tuple[CardState, TacReply]:
+    """Take a new overdraft limit under the host's MAC2 (4.18)."""
+    q, pending, purse = call.data, pending_of(card), pending_purse(card)
+    limit, terminal, when = q.overdraft_limit, pending.terminal, q.date + q.time
+    assert pending.session is not None
+    if not compare_digest(limit_mac2(pending.session, limit, terminal, when), q.mac2):
+        raise Refuse(SW.MAC_INVALID)
+    if limit < purse.used:
+        raise Refuse(SW.BALANCE_TOO_LOW)
+    if purse.ceiling + limit > MOST:
+        raise Refuse(SW.CONDITIONS_OF_USE)
+    after = replace(purse, limit=limit, online_seq=purse.online_seq + 1)
+    tac = limit_tac(tac_key(card, chip), after.available, purse.online_seq, limit, terminal, when)
+    entry = log_entry(after.online_seq, after, pending, q.date, q.time)
+    image = committed(card, after, entry, Proof(after.online_seq, q.mac2, tac))
+    return at_rest(card, image), TacReply(tac)
 
 
 @handles(GET_PROVE)
 def get_prove(card: CardState, call: Call[ProveData], chip: Chip) -> tuple[CardState, ProveReply]:
     """What the card answered to the last transaction of a type, for a lost answer (4.20)."""
-    _purse(card)
-    proof = card.image.proofs.get(call.p2)
+    directory = card.image.directories[card.at]
+    if not directory.purses:
+        raise Refuse(SW.FILE_NOT_FOUND)
+    proof = directory.proofs.get(call.p2)
     if proof is None or proof.seq != call.data.seq:
         raise Refuse(SW.PROOF_NOT_AVAILABLE)
     return card, ProveReply(proof.mac2, proof.tac)
