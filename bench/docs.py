@@ -1,0 +1,116 @@
+"""Writes the generated pages of `docs/`: `python -m bench.docs`, or `make docs`."""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from apdu.docs import GENERATED, commands_page, files_page, table
+from apdu.statechart import states_svg
+from emulator.card.dialect import switches
+from emulator.card.profile import Profile
+from emulator.card.state import Blocked
+from fixtures import STANDING_DAY, load_profile, profile_names
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs"
+
+_CALIBRATION = "calibration-"
+
+
+def dialects_page() -> str:
+    """`docs/dialects.md`."""
+    rows = (
+        (
+            f"`{s.name}`",
+            f"`{_toml(s.default)}`" if s.default else "nothing",
+            ", ".join(f"`{_toml(choice)}`" for choice in s.choices) or "a text",
+            s.reason,
+        )
+        for s in switches()
+    )
+    parts = [
+        GENERATED,
+        "# Dialects",
+        "Where real cards and readers contradict each other the card has a switch, set in the"
+        " `dialect` table of a profile. The default is what the protocol reference recommends;"
+        " clauses and open questions (Q) are the reference's. `tapbench card dialects` prints this"
+        " list.",
+        '```toml\n[dialect]\nunused_records = "6A83"\nfci_label = true\n```',
+        table(("switch", "default", "choices", "why it exists"), rows),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _toml(choice: str) -> str:
+    return choice.lower() if choice in ("True", "False") else choice
+
+
+def profiles_page() -> str:
+    """`docs/profiles.md`."""
+    profiles = {name: load_profile(name) for name in profile_names()}
+    named = [(n, p) for n, p in profiles.items() if not n.startswith(_CALIBRATION)]
+    sets = [(n, p) for n, p in profiles.items() if n.startswith(_CALIBRATION)]
+    parts = [
+        GENERATED,
+        "# Profiles",
+        'Every card of the library: `fixtures.card("student-open-trip")` in a test, or'
+        " `tapbench card new --profile student-open-trip FILE`. Their files are in"
+        f' `fixtures/profiles/`. "Today" is the bench\'s standing day, {STANDING_DAY}.',
+        table(
+            ("profile", "what it is", "valid", "balance, yuan", "SAK"),
+            (
+                (f"`{n}`", p.title, _valid(p), _money(p), f"`{p.contactless.sak:02X}`")
+                for n, p in named
+            ),
+        ),
+        "## Calibration sets",
+        "A ceiling, B actual balance, C overdraft limit and D overdraft in use are published"
+        " (hexadecimal fen). The card data of sets 106 to 154 are not: their deviations are ours,"
+        " one a set.",
+        table(
+            ("profile", "A", "B", "C", "D", "deviation"),
+            (
+                (f"`{n}`", *(f"`{v:06X}`" for v in _model(p)), p.title.partition(": ")[2])
+                for n, p in sets
+            ),
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _valid(profile: Profile) -> str:
+    blocked = "" if profile.blocked is Blocked.NO else f", blocked: {profile.blocked.value}"
+    return f"{profile.start_date} to {profile.end_date}{blocked}"
+
+
+def _money(profile: Profile) -> str:
+    return f"{(profile.balance - profile.overdraft_used) / 100:.2f}"
+
+
+def _model(profile: Profile) -> tuple[int, int, int, int]:
+    return profile.ceiling, profile.balance, profile.overdraft_limit, profile.overdraft_used
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands_page,
+    "files.md": files_page,
+    "states.svg": states_svg,
+    "dialects.md": dialects_page,
+    "profiles.md": profiles_page,
+}
+"""Every generated page, by its name in `docs/`."""
+
+
+def write(folder: Path = FOLDER) -> list[str]:
+    """Write the pages that are stale. Returns their names."""
+    stale = []
+    for name, page in PAGES.items():
+        text, path = page(), folder / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+            stale.append(name)
+    return stale
+
+
+if __name__ == "__main__":
+    for written in write():
+        sys.stdout.write(f"docs/{written}\n")
