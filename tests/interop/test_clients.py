@@ -77,7 +77,7 @@ def test_scriptor_runs_a_purchase_up_to_the_mac(inserted, run):
     out = run(require_tool("scriptor", "pcsc-tools"), typed=script)
     assert "93 02" in out
     assert "00 00 13 88 90 00" in out
-    assert inserted.image.purse.actual == 5000
+    assert inserted.purse.actual == 5000
 
 
 def test_pcsc_scan_takes_the_atr_apart(inserted, run, tmp_path):

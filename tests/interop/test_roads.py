@@ -11,6 +11,7 @@ from bench.rig.pcscd import PrivatePcscd
 from bench.roads import ROADS
 from bench.scenario import fresh_card, play
 from emulator.card.card import Card
+from tests.cards import content_of
 from tests.kits import check_transport
 from tests.needs import require_module, require_tool
 
@@ -56,10 +57,10 @@ def test_a_tap_leaves_the_same_card_on_every_road(name):
     with road(name, card) as link:
         run = play(link, 7)
     assert run.balances == {"top-up": (0, 5000), "entry": (5000, 5000), "exit": (5000, 4600)}
-    purse = card.image.purse
+    purse = card.purse
     assert (purse.actual, purse.online_seq, purse.offline_seq) == (4600, 1, 2)
-    assert len(card.image.files[0x18]) == 3
-    assert len(card.image.files[0x1E]) == 2
+    assert len(content_of(card.image, 0x18)) == 3
+    assert len(content_of(card.image, 0x1E)) == 2
 
 
 def test_two_roads_work_at_once():

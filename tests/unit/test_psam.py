@@ -86,10 +86,9 @@ def test_a_wrong_mac2_is_9302_and_the_right_one_is_still_taken():
     sam = psam(vector)
     begin(sam, asked(vector))
     right = bytes.fromhex(vector["result"]["mac2"])
-    for n in range(4):
-        wrong = bytearray(right)
-        wrong[n] ^= 1
-        assert credit(sam, bytes(wrong)) == SW.MAC_INVALID
+    for bit in range(32):
+        wrong = int.from_bytes(right, "big") ^ 1 << bit
+        assert credit(sam, wrong.to_bytes(4, "big")) == SW.MAC_INVALID
     assert credit(sam, right) == SW.OK
     assert credit(sam, right) == SW.WRONG_STATE
 

@@ -59,10 +59,22 @@ def des_decrypt(key: bytes, block: bytes) -> bytes:
 
 
 def t(key: bytes, data: bytes) -> bytes:
-    """T(k, x) of 0.2: EDE with K1 K2 K1, every block for itself, here in three visible steps."""
+    """T(k, x) of 0.2: EDE with K1 K2 K1, every block for itself, here in three visible steps.
+
+    An 8-byte key is single DES (annex 4.1).
+    """
+    if len(key) == 8:
+        return b"".join(des(key, block) for block in blocks(data))
     assert len(key) == 16
     k1, k2 = key[:8], key[8:]
     return b"".join(des(k1, des_decrypt(k2, des(k1, block))) for block in blocks(data))
+
+
+def t_inverse(key: bytes, data: bytes) -> bytes:
+    """T undone, block by block."""
+    assert len(key) == 16
+    k1, k2 = key[:8], key[8:]
+    return b"".join(des_decrypt(k1, des(k2, des_decrypt(k1, block))) for block in blocks(data))
 
 
 def sm4(key: bytes, data: bytes) -> bytes:
@@ -118,14 +130,26 @@ def tac(i: Inputs) -> Results:
     return {"tac": mac4(folded_tac_key(i), i["data"])}
 
 
+def challenge_iv(challenge: bytes) -> bytes:
+    """5.6: four bytes and zeros; annex 6: some tools ask for eight and use all of them."""
+    assert len(challenge) in (4, 8)
+    return (challenge + bytes(4))[:8]
+
+
+def retail4(key: bytes, data: bytes, iv: bytes) -> bytes:
+    """5.6: ISO 9797-1 algorithm 3, the left four bytes. An 8-byte key gives plain DES-CBC."""
+    last = cbc_last(key[:8], padded(data), iv)
+    if len(key) == 16:
+        last = des(key[:8], des_decrypt(key[8:], last))
+    return last[:4]
+
+
 def secure_messaging_mac(i: Inputs) -> Results:
     """5.6: IV challenge and zeros; ISO 9797-1 algorithm 3; header and data as sent."""
-    k1, k2 = i["key"][:8], i["key"][8:]
-    assert len(i["challenge"]) == 4
     assert len(i["header"]) == 5
     assert i["header"][4] == len(i["data"]) + 4  # Lc counts the MAC
-    last = cbc_last(k1, padded(i["header"] + i["data"]), i["challenge"] + bytes(4))
-    return {"mac": des(k1, des_decrypt(k2, last))[:4]}
+    covered = i["header"] + i["data"]
+    return {"mac": retail4(i["key"], covered, challenge_iv(i["challenge"]))}
 
 
 def secure_messaging_encrypt(i: Inputs) -> Results:
@@ -138,9 +162,7 @@ def secure_messaging_encrypt(i: Inputs) -> Results:
 
 def external_authenticate(i: Inputs) -> Results:
     """4.10: the challenge is 8 bytes, or 4 bytes followed by zeros."""
-    challenge = i["challenge"]
-    assert len(challenge) in (4, 8)
-    return {"cryptogram": t(i["key"], (challenge + bytes(4))[:8])}
+    return {"cryptogram": t(i["key"], challenge_iv(i["challenge"]))}
 
 
 def reload_pin_mac(i: Inputs) -> Results:
@@ -164,7 +186,7 @@ def purchase(i: Inputs) -> Results:
 
 def load(i: Inputs) -> Results:
     sk = t(i["dlk"], i["random"] + i["seq"] + b"\x80\x00")
-    what = i["amount"] + b"\x02" + i["terminal"]
+    what = i["amount"] + i.get("type", b"\x02") + i["terminal"]  # 01 for an ED (3.7)
     out = {"session_key": sk, "mac1": mac4(sk, i["old_balance"] + what)}
     if i.keys() >= AT:
         out["mac2"] = mac4(sk, what + i["date"] + i["time"])

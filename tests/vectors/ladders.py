@@ -8,7 +8,7 @@ from typing import Any
 import fixtures
 from emulator.card.card import Card
 from emulator.card.env import ScriptedEnv
-from emulator.card.personalise import new_image, personalise
+from emulator.card.personalise import new_image, personalise, purse_index
 from emulator.card.store import MemoryStore
 from reader.psam import Psam
 
@@ -36,16 +36,12 @@ class Ladder:
             offline_seq=given["offline_seq"],
             online_seq=given["online_seq"],
             overdraft_limit=given["overdraft_limit"],
+            trip_record=h(given["trip_record"]) if given["trip_record"] else None,
         )
-        image = new_image(profile)
-        assert image.files[0x15] == h(given["ef15"])
-        assert image.files[0x17] == h(given["ef17"])
-        if given["trip_record"]:
-            trips = image.files[0x1A]
-            assert isinstance(trips, tuple)
-            image = replace(
-                image, files={**image.files, 0x1A: (h(given["trip_record"]), *trips[1:])}
-            )
+        image = new_image(profile, fixtures.load_roots())
+        files = image.directories[purse_index(image)].files
+        assert files[0x15].content == h(given["ef15"])
+        assert files[0x17].content == h(given["ef17"])
         env = ScriptedEnv([h(r) for r in given["randoms"]])
         return personalise(profile, fixtures.load_roots(), env, MemoryStore(image))
 

@@ -196,7 +196,7 @@ def test_an_interrupted_exit_is_recovered_as_printed():
     receipt = run(again(), script.links)
     assert not script.steps
     assert (receipt.balance, receipt.tac.hex(), receipt.recovered) == (4600, "60ac1454", True)
-    assert script.card.image.purse.actual == 4600
+    assert script.card.purse.actual == 4600
 
 
 def test_ladders_read_the_card_the_way_the_gate_does():

@@ -1,0 +1,148 @@
+"""The plug pulled everywhere: the card that comes back is the old one or the new one.
+
+Each transaction runs on a disk in memory that is cut after every step, and after every byte that
+goes into the journal; then again while the card that was left is being recovered. What was written
+and never synced survives a killed program, and may be lost with the power: data, names, or both.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+
+import pytest
+
+from apdu.commands import SELECT
+from apdu.spec import State
+from emulator.card.filestore import JOURNAL_LIMIT, FileStore, create_card
+from emulator.card.state import Image
+from tests.acts import ACTS, settled_image
+from tests.desk import Desk
+from tests.plug import Left, PluggedDisk, PowerCut
+from tests.saved import PATH, card_file, demand_agreement, inserted, trip_files
+
+OUTAGES = [dict(zip(("has_data", "has_names"), o, strict=True)) for o in product((1, 0), (1, 0))]
+"""What a cut takes of the things never synced: nothing (`kill -9`), data, names, both."""
+
+EAGER = ("limit", "RELOAD PIN")
+"""Acts whose commit is followed by a checkpoint before the answer leaves."""
+
+
+@dataclass
+class Story:
+    """One act on one disk. old, new: the images before and after. points: cuts made."""
+
+    name: str
+    base: Left
+    old: Image
+    new: Image
+    points: int = 0
+    seen: set[str] = field(default_factory=set)
+
+
+def told(name: str, budget: int | None, base: Left) -> tuple[PluggedDisk, bool]:
+    """Play an act on a disk that is cut. Returns the disk, and whether the answer left the card."""
+    disk, answered = PluggedDisk.of(base, budget), False
+    limit = 0 if name in EAGER else JOURNAL_LIMIT
+    try:
+        with FileStore(PATH, disk, limit) as store:
+            desk = Desk(inserted(store, name))
+            desk.filler = 0x77  # not what the records hold already
+            desk.send(desk.request(SELECT))
+            ACTS[name][1](desk)
+            answered = True
+    except PowerCut:
+        pass
+    return disk, answered
+
+
+def story(name: str) -> Story:
+    """The act played to its end without a cut."""
+    disk = PluggedDisk()
+    create_card(PATH, card_file(settled_image()), disk)
+    before = ACTS[name][0]
+    if before is not None:
+        with FileStore(PATH, disk) as store:
+            desk = Desk(inserted(store, "before"))
+            desk.run(SELECT)
+            before(desk)
+    base = disk.left(has_data=True, has_names=True)
+    old = image_on(base)
+    new = image_on(told(name, None, base)[0].left(has_data=True, has_names=True))
+    assert new != old
+    return Story(name, base, old, new)
+
+
+@cache
+def image_on(left: Left) -> Image:
+    """The card on a disk, opened as at the next start; and everything on it agrees."""
+    with FileStore(PATH, PluggedDisk.of(left)) as store:
+        image = store.load()
+        card = inserted(store)
+        if not image.is_dead:
+            demand_agreement(image, card)
+        assert card.state is State.IDLE
+        return image
+
+
+def lefts(disk: PluggedDisk) -> Iterator[Left]:
+    """What may be left on a disk that was cut, each once."""
+    yield from {disk.left(**outage): None for outage in OUTAGES}
+
+
+def cut_recovery(one: Story, left: Left, wanted: Image) -> None:
+    """Cut the recovery of what a cut left after every step; the next start finds the same card."""
+    budget = 0
+    while True:
+        disk = PluggedDisk.of(left, budget)
+        try:
+            with FileStore(PATH, disk) as store:
+                assert store.load() == wanted
+        except PowerCut:
+            pass
+        for again in lefts(disk):
+            one.points += 1
+            assert image_on(again) == wanted
+        if not disk.is_dead:
+            return
+        budget += 1
+
+
+TOTAL: dict[str, int] = {}
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_a_cut_anywhere_leaves_the_old_card_or_the_new_one(name: str):
+    one = story(name)
+    budget, committed, last_bytes = 0, False, -1
+    while True:
+        disk, answered = told(name, budget, one.base)
+        for left in lefts(disk):
+            one.points += 1
+            image = image_on(left)
+            assert image in (one.old, one.new)
+            assert trip_files(image) in (trip_files(one.old), trip_files(one.new))
+            if answered:
+                assert image == one.new, "an answer left before its commit was sure"
+            committed = committed or image == one.new
+            one.seen.add("new" if image == one.new else "old")
+            # Inside a record only now and then: all torn journals are recovered alike.
+            inside = 0 < disk.journal_bytes == last_bytes + 1
+            if not inside or budget % 97 == 0:
+                cut_recovery(one, left, image)
+        last_bytes = disk.journal_bytes
+        if not disk.is_dead:
+            break
+        budget += 1
+    assert one.seen == {"old", "new"}
+    TOTAL[name] = one.points
+
+
+def test_the_number_of_cut_points(capsys: pytest.CaptureFixture[str]):
+    if set(TOTAL) != set(ACTS):
+        pytest.skip("the acts were not all played in this run")
+    with capsys.disabled():
+        counts = ", ".join(f"{name} {points}" for name, points in TOTAL.items())
+        print(f"\npower cut: {sum(TOTAL.values())} cut points: {counts}")  # noqa: T201 - wanted
+    assert sum(TOTAL.values()) > 5000
+    assert min(TOTAL.values()) > 300
