@@ -256,18 +256,15 @@ def _named(node: Node) -> dict[str, Node]:
 
 def _newer(old: tuple[Node, ...], new: tuple[Node, ...]) -> int:
     """How many records are on top of the old ones, 0 if the old ones are not there as they were."""
-    before, after = [_inside(n) for n in old], [_inside(n) for n in new]
+    before, after = [n.children for n in old], [n.children for n in new]
+    if before == after:
+        return 0
     for n in range(1, len(after) + 1):
         kept = after[n:]
-        if kept == before[: len(kept)] and (
-            len(kept) == len(before) or n + len(before) > len(after)
-        ):
+        # All old records are below the new ones, or as many of them as a full log has room for.
+        if kept == before[: len(kept)] and (len(kept) == len(before) or kept):
             return n
     return 0
-
-
-def _inside(node: Node) -> tuple[Node, ...]:
-    return node.children
 
 
 def _brief(node: Node) -> str:
