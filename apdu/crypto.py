@@ -8,6 +8,7 @@ Key objects hold running cipher contexts, so one object must not be shared betwe
 """
 
 from hmac import compare_digest
+from struct import Struct
 from typing import ClassVar
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 __all__ = ["Key", "MacKey", "compare_digest", "pad", "xor"]
 
+_BLOCK = Struct(">Q")
 _ZERO = bytes(8)
 _ONES = b"\xff" * 8
 _CBC_ZERO = CBC(_ZERO)
@@ -56,7 +58,7 @@ class MacKey:
         if len(key) != 8:
             raise ValueError(f"a MAC key is 8 bytes, got {len(key)}")
         self._update = Cipher(TripleDES(key * 3), _CBC_ZERO).encryptor().update
-        self._carry = 0
+        self._carry = b""
 
     def mac(self, data: bytes) -> bytes:
         """Four bytes over any data.
@@ -68,12 +70,11 @@ class MacKey:
         'f15cab75'
         """
         padded = data + _PADDING[7 - len(data) % 8]
-        if self._carry:
-            n = len(padded)
-            first = int.from_bytes(padded, "big") ^ (self._carry << (8 * n - 64))
-            padded = first.to_bytes(n, "big")
-        last = self._update(padded)[-8:]
-        self._carry = int.from_bytes(last, "big")
+        carry = self._carry
+        if carry:
+            first = _BLOCK.pack(_BLOCK.unpack_from(padded)[0] ^ _BLOCK.unpack_from(carry)[0])
+            padded = first + padded[8:]
+        self._carry = last = self._update(padded)[-8:]
         return last[:4]
 
 

@@ -13,6 +13,7 @@ ED_LOAD, LOAD, UNLOAD, CASH_WITHDRAW = 0x01, 0x02, 0x03, 0x04
 ED_PURCHASE, PURCHASE, LIMIT, CAPP = 0x05, 0x06, 0x07, 0x09
 """Transaction types (protocol reference 3.7)."""
 
+_SEQUENCES = Struct(">HH")
 _SPENT = Struct(">LB6s7s")
 _TAC_SPENT = Struct(">LB6sL7s")
 _LOAD_OFFER = Struct(">LLB6s")
@@ -34,9 +35,7 @@ def purchase_session(dpk: Key, random: bytes, offline_seq: int, terminal_seq: in
     random: 4 bytes from the card. offline_seq: as INITIALIZE answered it, before the increment.
     terminal_seq: the PSAM's transaction number, of which the low 2 bytes count.
     """
-    return dpk.session(
-        random + offline_seq.to_bytes(2, "big") + (terminal_seq & 0xFFFF).to_bytes(2, "big")
-    )
+    return dpk.session(random + _SEQUENCES.pack(offline_seq, terminal_seq & 0xFFFF))
 
 
 def online_session(key: Key, random: bytes, online_seq: int) -> MacKey:

@@ -296,6 +296,8 @@ class CommandTable:
     @staticmethod
     def shape(spec: CommandSpec[Any, Any], command: bytes) -> Call[Any]:
         """Check Lc, Le and the data's length against the statement. Raises Refuse(6700)."""
+        if len(command) == 5 and spec.data is None:  # a read, the most frequent form by far
+            return Call(spec, command[2], command[3], None, command[4] or 256)
         try:
             data, ne = body(command)
             if spec.data is None:

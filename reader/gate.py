@@ -163,8 +163,11 @@ class Gate:
         except StatusError as refused:
             return Outcome(Verdict.REJECT, Reject.NOT_OUR_CARD, str(refused))
         try:
-            known = yield from self._resolved(info.serial)
-            return known or (yield from self._judged(at))
+            if info.serial in self.unresolved:
+                known = yield from self._resolved(info.serial)
+                if known is not None:
+                    return known
+            return (yield from self._judged(at))
         except StatusError as refused:
             if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
                 raise
@@ -172,10 +175,8 @@ class Gate:
             return Outcome(Verdict.REJECT, Reject.CARD_REFUSED, str(refused))
 
     def _resolved(self, serial: bytes) -> Txn[Outcome | None]:
-        """What became of this card's lost debit, if it has one: None goes on with the tap."""
-        lost = self.unresolved.get(serial)
-        if lost is None:
-            return None
+        """What became of this card's lost debit: None if nothing was taken, and the tap goes on."""
+        lost = self.unresolved[serial]
         try:
             is_last = lost.terminal_seq == self._last_seq
             receipt = yield from recover(lost, is_last)

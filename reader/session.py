@@ -112,11 +112,12 @@ def run(transaction: Txn[T], links: Mapping[str, Transport]) -> T:
     A link's TransportError is thrown into the transaction at the command it broke, so that the
     transaction knows what was under way; what it raises comes out of here.
     """
+    transmit = {name: link.transmit for name, link in links.items()}
     try:
         send = next(transaction)
         while True:
             try:
-                response = links[send.to].transmit(send.command)
+                response = transmit[send.to](send.command)
             except TransportError as error:
                 send = transaction.throw(error)
             else:

@@ -63,6 +63,10 @@ _EF17 = READ_BINARY.command(None, 0x80 | EF17.sfi, 0)
 _EF1A = READ_RECORD.command(None, 0x01, EF1A.sfi << 3 | 4)
 _BALANCE = GET_BALANCE.command(None)
 
+_PLAIN_FCI = bytes.fromhex("6F31 8408 A000000632010105 A525 9F080102 9F0C1E")
+_PLAIN_SIZE = len(_PLAIN_FCI) + PublicInfo.size()
+"""Most cards' FCI begins like this and ends with EF15 (2.4): no need to walk it."""
+
 
 class Blocked(Exception):
     """SELECT says the purse is blocked. sw: its word (2.5)."""
@@ -143,6 +147,12 @@ def select_purse(directory: bool = True) -> Txn[PublicInfo]:
         if is_blocked(refused.sw):
             raise Blocked(refused.sw) from refused
         raise
+    return _issuer_data(fci)
+
+
+def _issuer_data(fci: bytes) -> PublicInfo:
+    if fci.startswith(_PLAIN_FCI) and len(fci) == _PLAIN_SIZE:
+        return PublicInfo.from_wire(fci[len(_PLAIN_FCI) :])
     try:
         data = value_of(fci, 0x9F0C)
         if data is None:

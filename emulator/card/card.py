@@ -59,8 +59,8 @@ class Card:
     def _fresh(self) -> CardState:
         """Volatile state after power-on: the MF is selected and no right is met."""
         image = self._store.load()
-        is_open = filesystem.is_empty(image, 0)
-        return CardState(image, 0, None, State.IDLE, None, (), None, 0, 0, is_open, False)
+        standing = filesystem.entered(image, 0, 0)
+        return CardState(image, 0, None, State.IDLE, None, (), None, standing)
 
     @property
     def image(self) -> Image:

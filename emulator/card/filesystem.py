@@ -32,6 +32,7 @@ from emulator.card.security import (
 )
 from emulator.card.state import (
     MF_ID,
+    NOBODY,
     Blocked,
     CardState,
     Chip,
@@ -39,6 +40,7 @@ from emulator.card.state import (
     File,
     Image,
     Kind,
+    Standing,
     at_rest,
     kept,
 )
@@ -74,6 +76,14 @@ def is_empty(image: Image, at: int) -> bool:
     )
 
 
+def entered(image: Image, at: int, mf_register: int) -> Standing:
+    """The security state in a directory just entered (annex 5.1, 5.3)."""
+    if mf_register == 0 and not image.directories[at].is_empty:
+        return NOBODY
+    register = mf_register if at == 0 else 0
+    return Standing(register, mf_register, is_empty(image, at), False)
+
+
 @handles(SELECT)
 def select(card: CardState, call: Call[SelectName], chip: Chip) -> tuple[CardState, bytes]:
     """Enter a directory by its name, or by the first 5 bytes or more of it (2.2)."""
@@ -93,19 +103,8 @@ def select(card: CardState, call: Call[SelectName], chip: Chip) -> tuple[CardSta
 def enter(card: CardState, at: int, chip: Chip) -> tuple[CardState, bytes]:
     """Make a directory current: register, PIN and transaction start anew (annex 9)."""
     directory = card.image.directories[at]
-    after = CardState(
-        card.image,
-        at,
-        None,
-        State.IDLE,
-        None,
-        (),
-        None,
-        card.mf_register if at == 0 else 0,
-        card.mf_register,
-        directory.is_empty and is_empty(card.image, at),
-        False,
-    )
+    standing = entered(card.image, at, card.standing.mf_register)
+    after = CardState(card.image, at, None, State.IDLE, None, (), None, standing)
     fci = fci_of(directory, chip)
     if directory.blocked is not Blocked.NO:
         # 4.19, Q5. The application is entered all the same: APPLICATION UNBLOCK must reach it.

@@ -25,6 +25,7 @@ from emulator.card.state import (
     KeyKind,
     Kind,
     Purse,
+    Standing,
     at_rest,
     kept,
     with_directory,
@@ -55,15 +56,8 @@ def erase(card: CardState, call: Call[None], chip: Chip) -> tuple[CardState, byt
     image = with_directory(card.image, card.at, blank(directory.head))
     # What goes lies behind this directory in the image, so its own index stays.
     after = at_rest(card, _without_below(image, card.at))
-    mf_register = 0 if card.at == 0 else card.mf_register
-    return replace(
-        after,
-        current_ef=None,
-        register=0,
-        mf_register=mf_register,
-        is_open=True,
-        pin_ok=False,
-    ), b""
+    mf_register = 0 if card.at == 0 else card.standing.mf_register
+    return replace(after, current_ef=None, standing=Standing(0, mf_register, True, False)), b""
 
 
 def blank(head: DirectoryHead) -> Directory:

@@ -27,6 +27,8 @@ from emulator.card.state import (
 
 LOG_SIZE = LogRecord.size()
 
+_TAC = (KeyKind.TAC, 0)
+
 LAST_SEQ = 0xFFFF
 """A transaction number that has reached this answers 9402."""
 
@@ -60,10 +62,7 @@ def begun(card: CardState, call: Call[Any], pending: Pending) -> CardState:
         pending,
         (),
         None,
-        card.register,
-        card.mf_register,
-        card.is_open,
-        card.pin_ok,
+        card.standing,
     )
 
 
@@ -94,7 +93,7 @@ def purse_key(entry: KeyEntry, chip: Chip) -> Key:
 
 def tac_key(card: CardState, chip: Chip) -> Key:
     """DTK, key 34 id 00. Raises Refuse(9403)."""
-    entry = card.image.directories[card.at].keys.get((KeyKind.TAC, 0))
+    entry = card.image.directories[card.at].keys.get(_TAC)
     if entry is None:
         raise Refuse(SW.KEY_INDEX)
     return purse_key(entry, chip)

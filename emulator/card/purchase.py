@@ -119,10 +119,7 @@ def update_cache(card: CardState, call: Call[CacheData], chip: Chip) -> tuple[Ca
         card.pending,
         (*others, Cached(head.fid, slot, content)),
         None,
-        card.register,
-        card.mf_register,
-        card.is_open,
-        card.pin_ok,
+        card.standing,
     )
     return after, b""
 

@@ -93,7 +93,7 @@ def get_all_balances(
 
 def _demand_pin(card: CardState, call: Call[InitializeData], chip: Chip) -> None:
     """FMCOS wants a PIN before a load where the application has one (Q13, annex 7)."""
-    if not chip.dialect.pin_for_load or card.pin_ok:
+    if not chip.dialect.pin_for_load or card.standing.pin_ok:
         return
     if any(kind is KeyKind.PIN for kind, _ in card.directory.keys):
         raise Refuse(SW.SECURITY_STATUS)

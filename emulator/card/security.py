@@ -17,6 +17,7 @@ from emulator.card.state import (
     Directory,
     KeyEntry,
     KeyKind,
+    Standing,
     at_rest,
     kept,
 )
@@ -36,10 +37,11 @@ MAINTENANCE_ID, BLOCK_ID, UNBLOCK_ID, RECORD_ID = 0, 1, 2, 3
 
 def is_met(card: CardState, access: int) -> bool:
     """Whether the security state meets an access byte XY (annex 5.2)."""
-    if access == ALWAYS or card.is_open:
+    standing = card.standing
+    if access == ALWAYS or standing.is_open:
         return True
     x, y = access >> 4, access & 0x0F
-    return card.mf_register >= y if x == 0 else y <= card.register <= x
+    return standing.mf_register >= y if x == 0 else y <= standing.register <= x
 
 
 def demand(card: CardState, access: int) -> None:
@@ -142,5 +144,7 @@ def succeeded(card: CardState, entry: KeyEntry, pin: bool) -> CardState:
     restored = entry.restored()
     after = at_rest(card) if restored is entry else kept(card, with_keys(card.directory, restored))
     register = entry.version & 0x0F
-    mf_register = register if card.at == 0 else card.mf_register
-    return replace(after, register=register, mf_register=mf_register, pin_ok=card.pin_ok or pin)
+    before = card.standing
+    mf_register = register if card.at == 0 else before.mf_register
+    standing = Standing(register, mf_register, before.is_open, before.pin_ok or pin)
+    return replace(after, standing=standing)

@@ -291,14 +291,27 @@ class Cached:
 
 
 @value
-class CardState:
-    """The image, and the volatile state around it.
+class Standing:
+    """The security state: what has been proved to the card since it was powered.
 
-    at:          index of the current directory.
-    register:    security state of the current directory; mf_register: of the MF (annex 5.1).
+    register:    of the current directory; mf_register: of the MF (annex 5.1).
     is_open:     the current directory was entered empty: rights do not bind yet (annex 5.3).
     pin_ok:      a PIN was verified since the directory was entered.
     """
+
+    register: int
+    mf_register: int
+    is_open: bool
+    pin_ok: bool
+
+
+NOBODY = Standing(0, 0, False, False)
+"""Nothing has been proved, the usual state: shared by all cards."""
+
+
+@value
+class CardState:
+    """The image, and the volatile state around it. at: index of the current directory."""
 
     image: Image
     at: int
@@ -307,10 +320,7 @@ class CardState:
     pending: Pending | None
     cache: tuple[Cached, ...]
     challenge: bytes | None
-    register: int
-    mf_register: int
-    is_open: bool
-    pin_ok: bool
+    standing: Standing
 
     @property
     def directory(self) -> Directory:
@@ -340,10 +350,7 @@ def at_rest(card: CardState, image: Image | None = None) -> CardState:
         None,
         (),
         None,
-        card.register,
-        card.mf_register,
-        card.is_open,
-        card.pin_ok,
+        card.standing,
     )
 
 

@@ -144,7 +144,7 @@ def test_no_bit_of_a_secured_command_s_cryptogram_may_change(spec, pair):
         made.card._card = start
         assert sw_of(made.card.process(forged)) == refusal(spec)
         assert plain(made.card.image) == expected
-        assert made.card._card.register == start.register
+        assert made.card._card.standing == start.standing
         tried += 1
     assert tried == 8 * mac_size(spec)
     made.card._card = start
