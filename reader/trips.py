@@ -3,7 +3,7 @@
 Protocol reference 3.6 and 3.8.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from apdu.bcd import Moment, pack
 from apdu.files import RailTrip, TripLog
@@ -29,15 +29,24 @@ class Place:
     station: int
     max_fare: int
 
-    @property
-    def station_field(self) -> bytes:
-        """EF1A's 8 bytes of station."""
-        return self.city + bytes((0x75, self.station, 0x09, 0x00, self.line, 0x19))
+    station_field: bytes = field(init=False)
+    device_field: bytes = field(init=False)
+    line_bytes: bytes = field(init=False)
+    station_bytes: bytes = field(init=False)
 
-    @property
-    def device_field(self) -> bytes:
-        """EF1A's 8 bytes of device."""
-        return self.city + bytes((0x75, self.station, 0x1F, self.line, 0x19, 0x09))
+    def __post_init__(self) -> None:
+        """Make the fields of the records once: a gate writes the same ones all day."""
+        station = self.city + bytes((0x75, self.station, 0x09, 0x00, self.line, 0x19))
+        device = self.city + bytes((0x75, self.station, 0x1F, self.line, 0x19, 0x09))
+        object.__setattr__(self, "station_field", station)
+        object.__setattr__(self, "device_field", device)
+        object.__setattr__(self, "line_bytes", bytes((self.line, 0)))
+        object.__setattr__(self, "station_bytes", bytes((self.station, 0)))
+
+
+_NO_2, _NO_6, _NO_7, _NO_8 = bytes(2), bytes(6), bytes(7), bytes(8)
+_CITY_DEFINED = b"\x01" + bytes(28)
+"""Byte 99 of EF1A is 01 in the one capture of Beijing (Q11)."""
 
 
 def entered(place: Place, terminal_seq: int, balance: int, at: Moment) -> RailTrip:
@@ -54,22 +63,22 @@ def entered(place: Place, terminal_seq: int, balance: int, at: Moment) -> RailTr
         trip_serial=pack(str(terminal_seq), 8),
         state=ENTERED,
         entry_city=place.city,
-        exit_city=bytes(2),
+        exit_city=_NO_2,
         entry_institution=place.institution,
-        exit_institution=bytes(8),
+        exit_institution=_NO_8,
         entry_station=place.station_field,
-        exit_station=bytes(8),
+        exit_station=_NO_8,
         entry_device=place.device_field,
-        exit_device=bytes(8),
+        exit_device=_NO_8,
         entry_time=at.both,
-        exit_time=bytes(7),
+        exit_time=_NO_7,
         max_fare=place.max_fare,
         entry_line=place.line,
         exit_line=0,
         entry_amount=0,
         entry_balance=max(balance, 0),
         exit_amount=0,
-        reserved=b"\x01" + bytes(28),  # byte 99 is 01 in the one capture of Beijing (Q11)
+        reserved=_CITY_DEFINED,
     )
 
 
@@ -104,10 +113,10 @@ def trip_log(
     """An EF1E record of a metro gate. left: balance after, fen; below zero is written as zero."""
     return TripLog(
         trip_kind=kind,
-        terminal=bytes(2) + terminal,
+        terminal=_NO_2 + terminal,
         industry=METRO,
-        line=bytes((place.line, 0)),
-        station=bytes((place.station, 0)),
+        line=place.line_bytes,
+        station=place.station_bytes,
         operator=place.operator,
         rfu1=0,
         amount=amount,
@@ -115,5 +124,5 @@ def trip_log(
         time=at.both,
         city=place.city,
         institution=place.institution,
-        rfu2=bytes(6),
+        rfu2=_NO_6,
     )
