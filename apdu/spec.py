@@ -267,7 +267,7 @@ class CommandTable:
         return iter(self.specs)
 
     def route(self, header: bytes) -> CommandSpec[Any, Any] | SW:
-        """The command a 4-byte header means, or 6E00, 6D00, 6A86 in that order (4.1).
+        """The command a 4-byte header means, or 6E00, 6D00 or 6882, 6A86 in that order (4.1, 4.23).
 
         The first answers for legal headers are remembered, those of an ordinary day among them;
         refusals are not, so hostile input cannot grow the memory.
@@ -287,7 +287,9 @@ class CommandTable:
             return SW.CLA_UNKNOWN
         family = self._families.get((cla, ins))
         if family is None:
-            return SW.INS_UNKNOWN
+            # 4.23: a command without secure messaging, asked for with it (bit 3 of CLA).
+            is_plain = cla & 0x04 and (cla & ~0x04, ins) in self._families
+            return SW.SECURE_MESSAGING_NOT_SUPPORTED if is_plain else SW.INS_UNKNOWN
         for spec in family:
             if spec.params.accepts(p1, p2):
                 return spec

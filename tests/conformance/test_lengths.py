@@ -196,13 +196,16 @@ def test_every_unknown_class_is_6e00():
         assert made.send(command).hex() == "6e00"
 
 
-def test_every_unknown_instruction_is_6d00():
+def test_every_unknown_instruction_is_6d00_or_6882_if_it_has_a_plain_form():
+    """4.23: 6882 is for CLA 04 and 84 on commands without secure messaging."""
     made = desk()
     known = {(s.cla, s.ins) for s in TABLE}
     for cla, ins in product({s.cla for s in TABLE}, BYTES):
         if (cla, ins) not in known:
+            is_plain = cla in (0x04, 0x84) and (cla - 0x04, ins) in known
             for rest in (b"", b"\0", bytes.fromhex("01AA"), bytes(60)):
-                assert made.send(bytes((cla, ins, 0, 0)) + rest).hex() == "6d00"
+                word = made.send(bytes((cla, ins, 0, 0)) + rest).hex()
+                assert word == ("6882" if is_plain else "6d00")
 
 
 # Places (4.5, 4.7)

@@ -357,6 +357,11 @@ def another_length_than_the_record_s() -> int:
     return raw(desk_of(), "00B201C416")
 
 
+@answers("6882")
+def secure_messaging_on_a_plain_command() -> int:
+    return raw(desk_of(), "84500102")
+
+
 @answers("6D00")
 def an_unknown_instruction() -> int:
     return raw(desk_of(), "80FF0000")

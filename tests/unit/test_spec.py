@@ -84,6 +84,8 @@ def test_an_unknown_class_comes_first_then_the_instruction_then_the_parameters(t
         found = table.route(bytes((cla, ins, 0xFF, 0xFF)))
         if cla not in classes:
             assert found is SW.CLA_UNKNOWN
+        elif (cla, ins) not in pairs and cla & 0x04 and (cla - 0x04, ins) in pairs:
+            assert found is SW.SECURE_MESSAGING_NOT_SUPPORTED
         elif (cla, ins) not in pairs:
             assert found is SW.INS_UNKNOWN
         elif any(takes_anything(s) for s in table if (s.cla, s.ins) == (cla, ins)):
