@@ -11,7 +11,6 @@ from apdu.states import Edge, bystanders, edges, transitions
 from apdu.value import value
 
 WIDTH, BAR, BOX = 1180, 150, 190
-GAP = (WIDTH - BAR - 2 * BOX) // 2 - 30
 ROW, BOX_HEIGHT, TOP = 140, 64, 96
 LINE_HEIGHT = 16
 LETTERS = 150
