@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from apdu.ats import Ats
 from apdu.files import EF1A, EF1E, EF18, FileSpec
 from emulator.card.dialect import Dialect, switches
 from emulator.card.state import Blocked, balance_fault
 from emulator.picc import Contactless
-from emulator.radio.ats import Ats
 
 LAB_ISSUER = "09981001FFFFFFFF"
 """The issuer of cards that no gate in service accepts: what a profile gets unless it says (Q2)."""

@@ -27,9 +27,10 @@ from contextlib import contextmanager, suppress
 from errno import EACCES, EADDRINUSE
 from typing import Self
 
+from apdu.frame import REQA, WUPA
 from emulator.frontends.errors import FrontendError
 from emulator.picc import Contactless, Picc
-from emulator.radio.activation import REQA, WUPA, State
+from emulator.radio.activation import State
 from emulator.radio.isodep import PiccLink
 
 __all__ = ["UDP_PORT", "FrontendError", "UdpFrontend"]

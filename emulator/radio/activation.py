@@ -24,17 +24,11 @@ from functools import reduce
 from operator import xor
 from typing import Final
 
+from apdu.frame import CASCADE_TAG, HLTA, REQA, SELECT_CODES, SELECT_NVB, WUPA
 from emulator.picc import Contactless
 
-REQA: Final = b"\x26"
-WUPA: Final = b"\x52"
-HLTA: Final = b"\x50\x00"
-
-CASCADE_TAG: Final = 0x88
-SELECT_NVB: Final = 0x70
 UID_SIZES: Final = (4, 7, 10)
 
-_SELECT_CODES = (0x93, 0x95, 0x97)  # one for each cascade level
 _UID_NOT_COMPLETE = 0x04  # SAK bit 3
 
 
@@ -182,7 +176,7 @@ class Activation:
             return _SHORT_FRAMES.get(frame, Event.OTHER)
         if frame == HLTA:
             return Event.HLTA
-        if frame[0] != _SELECT_CODES[self._level]:
+        if frame[0] != SELECT_CODES[self._level]:
             return Event.OTHER
         if frame[1] != SELECT_NVB:
             return Event.ANTICOLLISION if self._knows_us(frame) else Event.OTHER

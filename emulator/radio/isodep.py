@@ -52,29 +52,29 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
 
+from apdu.ats import FRAME_SIZES, MAX_FWI, Ats, frame_size, frame_waiting_time_s
+from apdu.blocks import (
+    CID_FOLLOWS,
+    I_BLOCK,
+    KINDS,
+    MAX_CID,
+    MAX_WTXM,
+    MORE,
+    NAD_FOLLOWS,
+    NAK,
+    NUMBER,
+    R_ACK,
+    RATS,
+    S_DESELECT,
+    S_WTX,
+    Kind,
+)
+from apdu.crc import CRC_SIZE
 from emulator.picc import Contactless, Picc
 from emulator.radio.activation import Activation
-from emulator.radio.ats import FRAME_SIZES, MAX_FWI, Ats, frame_size, frame_waiting_time_s
-from emulator.radio.crc import CRC_SIZE
 
-RATS: Final = 0xE0
-MAX_CID: Final = 14
-MAX_WTXM: Final = 59
 MAX_FWT_S: Final = frame_waiting_time_s(MAX_FWI)
 MAX_COMMAND: Final = 65_544  # bytes of the longest extended C-APDU; a longer chain is no command
-
-# Protocol control bytes and their bits, ISO/IEC 14443-4, 7.1.
-I_BLOCK: Final = 0x02
-R_ACK: Final = 0xA2
-R_NAK: Final = 0xB2
-S_DESELECT: Final = 0xC2
-S_WTX: Final = 0xF2
-PPS: Final = 0xD0
-NUMBER: Final = 0x01
-NAD_FOLLOWS: Final = 0x04
-CID_FOLLOWS: Final = 0x08
-MORE: Final = 0x10
-NAK: Final = 0x10
 
 _PLAIN_PREFIX = (bytes([I_BLOCK]), bytes([I_BLOCK | NUMBER]))
 
@@ -90,16 +90,6 @@ class Phase(Enum):
     EXTENDING = auto()
 
 
-class Kind(Enum):
-    """What a protocol control byte announces."""
-
-    I_BLOCK = auto()
-    R_BLOCK = auto()
-    DESELECT = auto()
-    WTX = auto()
-    PPS = auto()
-
-
 _ALWAYS = frozenset({Kind.R_BLOCK, Kind.DESELECT})
 LEGAL: Final[dict[Phase, frozenset[Kind]]] = {
     Phase.CLOSED: frozenset(),
@@ -108,18 +98,6 @@ LEGAL: Final[dict[Phase, frozenset[Kind]]] = {
     Phase.RECEIVING: _ALWAYS | {Kind.I_BLOCK},
     Phase.SENDING: _ALWAYS,
     Phase.EXTENDING: _ALWAYS | {Kind.WTX},
-}
-
-# (mask, value): the bits that the standard fixes. S(PARAMETERS), F0, is not among them.
-_CODING = (
-    (0xE2, I_BLOCK, Kind.I_BLOCK),
-    (0xE6, R_ACK, Kind.R_BLOCK),
-    (0xF7, S_DESELECT, Kind.DESELECT),
-    (0xF7, S_WTX, Kind.WTX),
-    (0xF0, PPS, Kind.PPS),
-)
-KINDS: Final = {
-    pcb: kind for pcb in range(256) for mask, value, kind in _CODING if pcb & mask == value
 }
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.radio.isodep import KINDS, PiccLink
+from apdu.blocks import KINDS
+from emulator.radio.isodep import PiccLink
 from tests.unit.pcd import EchoCard, Pcd, SizedCard, linked, with_ats
 
 SOME = "26 52 9320 93700411A2B304 E080 5000 C2 A2 A3 B2 B3 F201 D01100 AA00 CA00"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from emulator.radio.ats import Ats, frame_size, frame_waiting_time_s
+from apdu.ats import Ats, frame_size, frame_waiting_time_s
 from emulator.radio.isodep import IsoDep
 from tests.unit.pcd import FSD, PHONE, EchoCard
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.radio.crc import append_crc, crc_a, strip_crc
+from apdu.crc import append_crc, crc_a, strip_crc
 
 # Protocol reference 1.2 and 1.4.
 VECTORS = [

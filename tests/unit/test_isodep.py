@@ -2,9 +2,10 @@
 
 import pytest
 
+from apdu.ats import frame_waiting_time_s
+from apdu.blocks import KINDS, Kind
 from emulator.picc import Contactless
-from emulator.radio.ats import frame_waiting_time_s
-from emulator.radio.isodep import KINDS, LEGAL, MAX_COMMAND, IsoDep, Kind, Phase
+from emulator.radio.isodep import LEGAL, MAX_COMMAND, IsoDep, Phase
 from tests.unit.pcd import PHONE, EchoCard, Pcd, SizedCard, linked, with_ats
 
 COMMAND = bytes.fromhex("00B0950000")

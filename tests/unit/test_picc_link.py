@@ -2,8 +2,8 @@
 
 import pytest
 
+from apdu.crc import strip_crc
 from emulator.radio.activation import State
-from emulator.radio.crc import strip_crc
 from tests.unit.pcd import FSD, PHONE, EchoCard, Pcd, SizedCard, linked, with_ats
 
 COMMAND = bytes.fromhex("00B0950000")

@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 import fixtures
+from apdu.ats import Ats
 from apdu.commands import AID_PURSE, GET_BALANCE, INIT_CAPP, INIT_LOAD, SELECT
 from apdu.files import EF18, FILES, Interop, PublicInfo, Structure
 from apdu.records import InitializeData, SelectName
@@ -12,7 +13,6 @@ from bench.clock import SHANGHAI
 from bench.scenario import ENTRY_STATION, ENTRY_TERMINAL, EXIT_STATION, LAB_WHITE_LIST
 from emulator.card.personalise import interop, public_info
 from emulator.card.profile import Profile, ProfileError
-from emulator.radio.ats import Ats
 from fixtures.network import load_network
 from fixtures.profiles import resolve
 from reader.gate import Direction, Gate, GateConfig, Reject, Verdict
