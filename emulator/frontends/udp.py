@@ -22,14 +22,15 @@ import threading
 import time
 from binascii import Error as HexError
 from binascii import hexlify, unhexlify
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EADDRINUSE
 from typing import Self
 
 from apdu.frame import REQA, WUPA
 from emulator.frontends.errors import FrontendError
-from emulator.picc import Contactless, Picc
+from emulator.frontends.watched import ExchangeObserver, Watched
+from emulator.picc import Picc
 from emulator.radio.activation import State
 from emulator.radio.isodep import PiccLink
 
@@ -42,12 +43,10 @@ _TECHNOLOGY = b"106A "
 _FIELD_OFF = b"RFOFF"
 _POLLS = frozenset({REQA, WUPA})
 _POLL_DATAGRAMS = frozenset(_TECHNOLOGY + hexlify(frame) for frame in _POLLS)
-_NO_DIAGNOSIS = b"\x6f\x00"
 
 _log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
-Observer = Callable[[bytes, bytes], None]
 
 
 class UdpFrontend:
@@ -66,9 +65,9 @@ class UdpFrontend:
         picc: Picc,
         host: str = "127.0.0.1",
         port: int = UDP_PORT,
-        on_exchange: Observer | None = None,
+        on_exchange: ExchangeObserver | None = None,
     ) -> None:
-        self._link = PiccLink(_Watched(picc, on_exchange), picc.contactless)
+        self._link = PiccLink(Watched(picc, on_exchange), picc.contactless)
         self._socket = _bind(host, port)
         self._peer: Address | None = None
         self._fields = 0  # how many have ended
@@ -174,28 +173,6 @@ class UdpFrontend:
                     _log.debug("the card was busy and missed %r", datagram)
                 else:
                     self._answer(datagram, sender)
-
-
-class _Watched:
-    """The card, with its exchanges shown to an observer and its bugs turned into 6F00."""
-
-    def __init__(self, picc: Picc, on_exchange: Observer | None) -> None:
-        self.contactless: Contactless = picc.contactless
-        self.power_on = picc.power_on
-        self.power_off = picc.power_off
-        self._process = picc.process
-        self._on_exchange = on_exchange
-
-    def process(self, command: bytes) -> bytes:
-        try:
-            response = self._process(command)
-        except Exception:  # noqa: BLE001 - the bug is logged, and the reader gets its answer
-            # The header alone: the data may hold a key or a PIN.
-            _log.exception("the card failed on %s and answered 6F00", command[:4].hex(" "))
-            response = _NO_DIAGNOSIS
-        if self._on_exchange is not None:
-            self._on_exchange(command, response)
-        return response
 
 
 def _is_about_field(datagram: bytes) -> bool:
