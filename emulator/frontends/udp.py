@@ -30,7 +30,7 @@ from typing import Self
 from apdu.frame import REQA, WUPA
 from emulator.frontends.errors import FrontendError
 from emulator.frontends.watched import ExchangeObserver, Watched
-from emulator.picc import Picc
+from emulator.picc import ContactlessOf, Picc
 from emulator.radio.activation import State
 from emulator.radio.isodep import PiccLink
 
@@ -55,7 +55,8 @@ class UdpFrontend:
     The port is taken at once; port 0 takes a free one, see `address`. The object is used once:
     after `stop` it is done. `on_exchange` sees each command and response before the response
     leaves; it runs in the serving thread and must not raise. An exception in the card is logged
-    and answered 6F00.
+    and answered 6F00. `contactless_of` is asked at each field, for a card that shows another UID
+    each time, or none.
 
     Raises FrontendError if the port cannot be taken.
     """
@@ -66,8 +67,11 @@ class UdpFrontend:
         host: str = "127.0.0.1",
         port: int = UDP_PORT,
         on_exchange: ExchangeObserver | None = None,
+        contactless_of: ContactlessOf | None = None,
     ) -> None:
-        self._link = PiccLink(Watched(picc, on_exchange), picc.contactless)
+        self._card = Watched(picc, on_exchange)
+        self._contactless_of = contactless_of
+        self._link = PiccLink(self._card, picc.contactless)
         self._socket = _bind(host, port)
         self._peer: Address | None = None
         self._fields = 0  # how many have ended
@@ -149,14 +153,22 @@ class UdpFrontend:
     def _on_poll(self, peer: Address) -> None:
         if peer != self._peer or self._link.activation.state not in (State.IDLE, State.HALT):
             self._field_off()
-            self._link.field_on()
             self._peer = peer
+            self._field_on()
 
     def _on_other(self, datagram: bytes, peer: Address) -> None:
         if not datagram.startswith(_FIELD_OFF):
             _log.debug("nothing for a card of type A: %r", datagram)
         elif peer == self._peer:
             self._field_off()
+
+    def _field_on(self) -> None:
+        if self._contactless_of is not None:
+            contactless = self._contactless_of()
+            if contactless is None:
+                return  # without a field the card answers nothing
+            self._link = PiccLink(self._card, contactless)
+        self._link.field_on()
 
     def _field_off(self) -> None:
         self._peer = None

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import nfc.clf
@@ -20,7 +21,8 @@ import fixtures
 from bench.roads import in_process
 from bench.scenario import fresh_card, play
 from emulator.frontends.errors import FrontendError
-from emulator.frontends.nfc_target import NfcTarget, _why_not, as_shown, changes
+from emulator.frontends.nfc_chip import _why_not, as_shown
+from emulator.frontends.nfc_target import NfcTarget, changes
 from emulator.frontends.udp import UdpFrontend
 from emulator.picc import Contactless, Picc
 from reader.transport.nfc import NfcCoupler
@@ -221,6 +223,35 @@ def test_bugs_of_the_card_are_logged_and_end_nothing(caplog: pytest.LogCaptureFi
         assert Pcd(reader.air).activate().transmit(COMMAND) == b"\x6f\x00"
     assert "a bug in power_on" in caplog.text
     assert "a bug in process" in caplog.text
+
+
+def test_a_slow_card_asks_for_more_time() -> None:
+    class TwoMilliseconds:
+        def time_ns(self, command: bytes) -> int:
+            return 2_000_000
+
+    card = EchoCard(with_ats(fwi=0))  # the reader waits 0.3 ms
+    with listening(card, service=TwoMilliseconds()) as (_, path), by_hand(path) as reader:
+        pcd = Pcd(reader.air).activate()
+        assert pcd.transmit(COMMAND) == ANSWER
+        assert any(answer and answer[0] == 0xF2 for _, answer in pcd.frames)
+    assert card.seen == [COMMAND]
+
+
+def test_a_card_is_asked_how_it_shows_itself_before_each_reader() -> None:
+    uids = iter([bytes.fromhex("08000001"), None, bytes.fromhex("08000002")])
+    last = bytes.fromhex("08000003")
+
+    def contactless_of() -> Contactless | None:
+        uid = next(uids, last)
+        return None if uid is None else replace(PHONE, uid=uid)
+
+    with listening(EchoCard(), contactless_of=contactless_of) as (_, path), by_hand(path) as reader:
+        seen = set()
+        while last not in seen:
+            seen.add(Pcd(reader.air).select())
+            reader.send(b"106A c2")
+    assert seen <= {bytes.fromhex(f"0800000{n}") for n in (1, 2, 3)}
 
 
 def test_a_stop_within_a_session_powers_the_card_off() -> None:
