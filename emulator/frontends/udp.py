@@ -22,14 +22,15 @@ import threading
 import time
 from binascii import Error as HexError
 from binascii import hexlify, unhexlify
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EADDRINUSE
 from typing import Self
 
 from apdu.frame import REQA, WUPA
 from emulator.frontends.errors import FrontendError
-from emulator.picc import Contactless, Picc
+from emulator.frontends.watched import ExchangeObserver, Watched
+from emulator.picc import ContactlessOf, Picc
 from emulator.radio.activation import State
 from emulator.radio.isodep import PiccLink
 
@@ -42,12 +43,10 @@ _TECHNOLOGY = b"106A "
 _FIELD_OFF = b"RFOFF"
 _POLLS = frozenset({REQA, WUPA})
 _POLL_DATAGRAMS = frozenset(_TECHNOLOGY + hexlify(frame) for frame in _POLLS)
-_NO_DIAGNOSIS = b"\x6f\x00"
 
 _log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
-Observer = Callable[[bytes, bytes], None]
 
 
 class UdpFrontend:
@@ -56,7 +55,8 @@ class UdpFrontend:
     The port is taken at once; port 0 takes a free one, see `address`. The object is used once:
     after `stop` it is done. `on_exchange` sees each command and response before the response
     leaves; it runs in the serving thread and must not raise. An exception in the card is logged
-    and answered 6F00.
+    and answered 6F00. `contactless_of` is asked at each field, for a card that shows another UID
+    each time, or none.
 
     Raises FrontendError if the port cannot be taken.
     """
@@ -66,9 +66,12 @@ class UdpFrontend:
         picc: Picc,
         host: str = "127.0.0.1",
         port: int = UDP_PORT,
-        on_exchange: Observer | None = None,
+        on_exchange: ExchangeObserver | None = None,
+        contactless_of: ContactlessOf | None = None,
     ) -> None:
-        self._link = PiccLink(_Watched(picc, on_exchange), picc.contactless)
+        self._card = Watched(picc, on_exchange)
+        self._contactless_of = contactless_of
+        self._link = PiccLink(self._card, picc.contactless)
         self._socket = _bind(host, port)
         self._peer: Address | None = None
         self._fields = 0  # how many have ended
@@ -150,14 +153,22 @@ class UdpFrontend:
     def _on_poll(self, peer: Address) -> None:
         if peer != self._peer or self._link.activation.state not in (State.IDLE, State.HALT):
             self._field_off()
-            self._link.field_on()
             self._peer = peer
+            self._field_on()
 
     def _on_other(self, datagram: bytes, peer: Address) -> None:
         if not datagram.startswith(_FIELD_OFF):
             _log.debug("nothing for a card of type A: %r", datagram)
         elif peer == self._peer:
             self._field_off()
+
+    def _field_on(self) -> None:
+        if self._contactless_of is not None:
+            contactless = self._contactless_of()
+            if contactless is None:
+                return  # without a field the card answers nothing
+            self._link = PiccLink(self._card, contactless)
+        self._link.field_on()
 
     def _field_off(self) -> None:
         self._peer = None
@@ -174,28 +185,6 @@ class UdpFrontend:
                     _log.debug("the card was busy and missed %r", datagram)
                 else:
                     self._answer(datagram, sender)
-
-
-class _Watched:
-    """The card, with its exchanges shown to an observer and its bugs turned into 6F00."""
-
-    def __init__(self, picc: Picc, on_exchange: Observer | None) -> None:
-        self.contactless: Contactless = picc.contactless
-        self.power_on = picc.power_on
-        self.power_off = picc.power_off
-        self._process = picc.process
-        self._on_exchange = on_exchange
-
-    def process(self, command: bytes) -> bytes:
-        try:
-            response = self._process(command)
-        except Exception:  # noqa: BLE001 - the bug is logged, and the reader gets its answer
-            # The header alone: the data may hold a key or a PIN.
-            _log.exception("the card failed on %s and answered 6F00", command[:4].hex(" "))
-            response = _NO_DIAGNOSIS
-        if self._on_exchange is not None:
-            self._on_exchange(command, response)
-        return response
 
 
 def _is_about_field(datagram: bytes) -> bool:
