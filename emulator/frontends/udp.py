@@ -14,6 +14,9 @@ field off, which real cards notice and a lost datagram hides.
 A card that computes does not listen. What arrives while the card is late for its answer, in
 practice the reader's R(NAK), is thrown away; answered afterwards it would look like the answer to
 the next command. RFOFF and REQA, which are about the field, still count.
+
+`observe` is told of every frame and of the field, as it happens. This air carries no checksums:
+frames that have one are reported as having lost it.
 """
 
 import logging
@@ -27,7 +30,8 @@ from contextlib import contextmanager, suppress
 from errno import EACCES, EADDRINUSE
 from typing import Self
 
-from apdu.frame import REQA, WUPA
+from apdu.event import Event, Layer, Observer, Source
+from apdu.frame import REQA, SHORT_BITS, WUPA, asks_without_crc
 from emulator.frontends.errors import FrontendError
 from emulator.picc import Contactless, Picc
 from emulator.radio.activation import State
@@ -47,7 +51,7 @@ _NO_DIAGNOSIS = b"\x6f\x00"
 _log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
-Observer = Callable[[bytes, bytes], None]
+OnExchange = Callable[[bytes, bytes], None]
 
 
 class UdpFrontend:
@@ -56,7 +60,7 @@ class UdpFrontend:
     The port is taken at once; port 0 takes a free one, see `address`. The object is used once:
     after `stop` it is done. `on_exchange` sees each command and response before the response
     leaves; it runs in the serving thread and must not raise. An exception in the card is logged
-    and answered 6F00.
+    and answered 6F00. `observe` gets frames and field changes at the time of `perf_counter_ns`.
 
     Raises FrontendError if the port cannot be taken.
     """
@@ -66,9 +70,11 @@ class UdpFrontend:
         picc: Picc,
         host: str = "127.0.0.1",
         port: int = UDP_PORT,
-        on_exchange: Observer | None = None,
+        on_exchange: OnExchange | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self._link = PiccLink(_Watched(picc, on_exchange), picc.contactless)
+        self._observe = observe
         self._socket = _bind(host, port)
         self._peer: Address | None = None
         self._fields = 0  # how many have ended
@@ -116,6 +122,7 @@ class UdpFrontend:
             frame = self._frame(datagram, peer)
             if frame is None:
                 return
+            self._report(Source.PCD, frame, frame)
             field, started_s = self._fields, time.monotonic()
             answer = self._link.receive(frame)
             if answer is None:
@@ -123,6 +130,7 @@ class UdpFrontend:
             if time.monotonic() - started_s > self._link.isodep.waiting_time_s:
                 self._skip_missed(peer)
             if field == self._fields:  # the reader that asked is still there
+                self._report(Source.PICC, answer, frame)
                 self._socket.sendto(_TECHNOLOGY + hexlify(answer), peer)
         except Exception:  # noqa: BLE001 - one bad exchange must not take the card off the air
             # A bug in power_on, power_off or the observer, or a peer that cannot be reached.
@@ -152,6 +160,7 @@ class UdpFrontend:
             self._field_off()
             self._link.field_on()
             self._peer = peer
+            self._report_field(is_on=True)
 
     def _on_other(self, datagram: bytes, peer: Address) -> None:
         if not datagram.startswith(_FIELD_OFF):
@@ -160,9 +169,38 @@ class UdpFrontend:
             self._field_off()
 
     def _field_off(self) -> None:
+        if self._peer is not None:
+            self._report_field(is_on=False)
         self._peer = None
         self._fields += 1
         self._link.field_off()
+
+    def _report_field(self, is_on: bool) -> None:
+        if self._observe is not None:
+            at_ns = time.perf_counter_ns()
+            self._observe(Event(at_ns, Source.FIELD, Layer.RF, bytes((is_on,))))
+
+    def _report_missed(self, datagram: bytes) -> None:
+        with suppress(HexError):
+            frame = unhexlify(datagram.removeprefix(_TECHNOLOGY).strip())
+            self._report(Source.PCD, frame, frame, "the card was busy and missed it")
+
+    def _report(self, source: Source, frame: bytes, asked: bytes, note: str = "") -> None:
+        """Tell the observer of a frame. asked: the reader's, which settles whether it has a CRC."""
+        if self._observe is None:
+            return
+        is_poll = asked in _POLLS
+        self._observe(
+            Event(
+                time.perf_counter_ns(),
+                source,
+                Layer.RF,
+                frame,
+                tail=SHORT_BITS if is_poll and source is Source.PCD else 8,
+                has_crc=False if is_poll or asks_without_crc(asked) else None,
+                note=note,
+            )
+        )
 
     def _skip_missed(self, peer: Address) -> None:
         """Drop the blocks that came while the card computed; obey what came about the field."""
@@ -172,6 +210,7 @@ class UdpFrontend:
                 datagram, sender = self._socket.recvfrom(_MAX_DATAGRAM, socket.MSG_DONTWAIT)
                 if sender == peer and not _is_about_field(datagram):
                     _log.debug("the card was busy and missed %r", datagram)
+                    self._report_missed(datagram)
                 else:
                     self._answer(datagram, sender)
 
@@ -179,7 +218,7 @@ class UdpFrontend:
 class _Watched:
     """The card, with its exchanges shown to an observer and its bugs turned into 6F00."""
 
-    def __init__(self, picc: Picc, on_exchange: Observer | None) -> None:
+    def __init__(self, picc: Picc, on_exchange: OnExchange | None) -> None:
         self.contactless: Contactless = picc.contactless
         self.power_on = picc.power_on
         self.power_off = picc.power_off

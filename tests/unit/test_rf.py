@@ -142,7 +142,8 @@ def test_pps_names_both_rates():
 
 def test_blocks_have_their_names_on_both_sides():
     assert titles(
-        pcd("12AABB", crc=True), picc("A2", crc=True), pcd("03CC", crc=True), picc("F205", crc=True),
+        pcd("12AABB", crc=True), picc("A2", crc=True), pcd("03CC", crc=True),
+        picc("F205", crc=True),
         pcd("F205", crc=True), picc("039000", crc=True), pcd("B2", crc=True),
     ) == ["I(0)+", "R(ACK 0)", "I(1)", "S(WTX 5)", "S(WTX 5)", "I(1)", "R(NAK 0)"]  # fmt: skip
 
