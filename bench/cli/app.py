@@ -62,6 +62,7 @@ def _terminate(signum: int, frame: object) -> None:
 def _known_problems() -> tuple[type[Exception], ...]:
     """Errors whose message is one sentence for the user."""
     from bench.rig.pcscd import RigError
+    from bench.trace_formats import TraceError
     from emulator.card.cardfile import CardFileError
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
@@ -72,6 +73,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     return (
         Problem,
         RigError,
+        TraceError,
         ProfileError,
         CardFileError,
         FrontendError,
