@@ -71,6 +71,11 @@ class Recorder:
         """The same transport, with its commands and answers recorded."""
         return Recording(link, self.now_ns, to, self.exchanges)
 
+    def observer(self, now_ns: Callable[[], int]) -> Observer:
+        """Where somebody reports whose clock runs as ours does, but from another beginning."""
+        ahead_ns = self.now_ns() - now_ns()
+        return lambda event: self._seen.append(replace(event, t_ns=event.t_ns + ahead_ns))
+
     def picc(self, picc: Picc) -> Picc:
         """The same card, recorded on the card's side of the air."""
         return _RecordedPicc(picc, self.link(InProcess(picc)))
