@@ -16,19 +16,23 @@ class Ats:
     rates:     TA as it is; `offers` reads it.
     fwi:       frame waiting time integer, 0 .. 14.
     takes_cid: whether the card knows CIDs.
+    takes_nad: whether the card knows node addresses.
+    sfgi:      start-up frame guard time integer, 0 .. 14; 0 asks for none.
     """
 
     fsc: int = 32
     rates: int = 0x80
     fwi: int = DEFAULT_FWI
     takes_cid: bool = True
+    takes_nad: bool = False
+    sfgi: int = 0
 
     @classmethod
     def parse(cls, ats: bytes) -> "Ats":
         """Read TL, T0, TA, TB and TC. Raises ValueError if promised bytes are not there.
 
         >>> Ats.parse(bytes.fromhex("0578807002"))
-        Ats(fsc=256, rates=128, fwi=7, takes_cid=True)
+        Ats(fsc=256, rates=128, fwi=7, takes_cid=True, takes_nad=False, sfgi=0)
         """
         if not ats or ats[0] != len(ats):
             raise ValueError(f"TL of the ATS {ats.hex()} does not count its {len(ats)} bytes")
@@ -40,13 +44,25 @@ class Ats:
         ta = interface.pop(0) if t0 & 0x10 else 0x80
         tb = interface.pop(0) if t0 & 0x20 else DEFAULT_FWI << 4
         tc = interface.pop(0) if t0 & 0x40 else 0x02
-        fwi = tb >> 4
+        fwi, sfgi = tb >> 4, tb & 0x0F
         return cls(
             fsc=frame_size(t0 & 0x0F),
             rates=ta,
             fwi=fwi if fwi <= MAX_FWI else DEFAULT_FWI,  # 15 is reserved
             takes_cid=bool(tc & 0x02),
+            takes_nad=bool(tc & 0x01),
+            sfgi=sfgi if sfgi <= MAX_FWI else 0,  # 15 is reserved
         )
+
+    @property
+    def fwt_s(self) -> float:
+        """Frame waiting time: how long the card may take to begin a block (7.2)."""
+        return frame_waiting_time_s(self.fwi)
+
+    @property
+    def guard_ns(self) -> int:
+        """Start-up frame guard time: silence the card wants after its ATS; 0 for none (5.2.5)."""
+        return round(frame_waiting_time_s(self.sfgi) * 1e9) if self.sfgi else 0
 
     def offers(self, dsi: int, dri: int) -> bool:
         """Whether TA allows these divisors of PPS1, 0 .. 3 for 106 .. 848 kbit/s (5.2.4)."""

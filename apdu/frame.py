@@ -39,17 +39,19 @@ class Frame:
     tail:   bits of the last byte that are on air, 1 to 8; 7 in a short frame.
     head:   low bits of the first byte that are not on air: the reader sent them.
     parity: the parity bits as sent, 0 or 1 a byte; None if all are right.
+    rate:   0 is 106 kbit/s, 1 is 212, 2 is 424, 3 is 848.
     """
 
     data: bytes
     tail: int = 8
     head: int = 0
     parity: bytes | None = None
+    rate: int = 0
 
     @classmethod
-    def whole(cls, body: bytes, has_crc: bool = True) -> "Frame":
+    def whole(cls, body: bytes, has_crc: bool = True, rate: int = 0) -> "Frame":
         """A frame of whole bytes."""
-        return cls(append_crc(body) if has_crc else body)
+        return cls(append_crc(body) if has_crc else body, rate=rate)
 
     @property
     def bits(self) -> int:
@@ -66,6 +68,11 @@ class Frame:
         if self.tail != 8 or self.head or not self.has_right_parity:
             return None
         return strip_crc(self.data)
+
+    def bit_values(self) -> list[int]:
+        """The data bits in the order they are sent: least significant first."""
+        bits = [byte >> n & 1 for byte in self.data for n in range(8)]
+        return bits[self.head : 8 * len(self.data) - (8 - self.tail)]
 
 
 def asks_without_crc(data: bytes) -> bool:

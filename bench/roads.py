@@ -1,4 +1,4 @@
-"""The three roads between a card and a gate, each as a context that yields a transport."""
+"""The roads between a card and a gate, each as a context that yields a transport."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +20,13 @@ def in_process(card: Card) -> Iterator[Transport]:
     card.power_on()
     yield InProcess(card)
     card.power_off()
+
+
+def over_air(card: Card) -> AbstractContextManager[Transport]:
+    """Raw frames over the simulated air, in virtual time, with our own block machines."""
+    from bench.rig.air import in_the_air
+
+    return in_the_air(card)
 
 
 @contextmanager
@@ -53,7 +60,12 @@ def over_pcsc(card: Card) -> Iterator[Transport]:
         yield coupler.wait_card(WAIT_S)
 
 
-ROADS: dict[str, Road] = {"inproc": in_process, "udp": over_udp, "pcsc": over_pcsc}
+ROADS: dict[str, Road] = {
+    "inproc": in_process,
+    "air": over_air,
+    "udp": over_udp,
+    "pcsc": over_pcsc,
+}
 
 
 def choose(via: str) -> list[str]:

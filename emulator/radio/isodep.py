@@ -129,7 +129,7 @@ class IsoDep:
         self._picc = picc
         self._ats = contactless.ats
         self._promised = Ats.parse(contactless.ats)
-        self._fwt_s = frame_waiting_time_s(self._promised.fwi)
+        self._fwt_s = self._promised.fwt_s
         self._handlers: dict[Kind, Callable[[int, bytes], bytes | None]] = {
             Kind.I_BLOCK: self._on_i_block,
             Kind.R_BLOCK: self._on_r_block,
@@ -142,6 +142,16 @@ class IsoDep:
     def fsc(self) -> int:
         """The largest frame the card takes, CRC included, from the ATS."""
         return self._promised.fsc
+
+    @property
+    def fwt_s(self) -> float:
+        """The frame waiting time of the ATS, without extension."""
+        return self._fwt_s
+
+    @property
+    def is_extending(self) -> bool:
+        """Whether the card waits for the response to its S(WTX)."""
+        return self._phase is Phase.EXTENDING
 
     @property
     def waiting_time_s(self) -> float:

@@ -7,7 +7,7 @@ whatever answers in a field: a card of ours, a phone, a chip that plays a card.
 
 from collections.abc import Generator
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from apdu.frame import Frame
 from apdu.value import value
@@ -40,6 +40,8 @@ class Ask:
     tail:       bits of the last byte to send, 7 for REQA and WUPA, less in split anticollision.
     adds_crc:   whether a checksum is sent behind the data.
     wants_crc:  whether the answer must end with a right one, which is then taken off.
+    rates:      bit rates to the card and back, as in `Frame.rate`.
+    rest_ns:    least silence since the last answer, beyond the frame delay time (SFGT).
     """
 
     data: bytes
@@ -47,6 +49,8 @@ class Ask:
     tail: int = 8
     adds_crc: bool = True
     wants_crc: bool = True
+    rates: tuple[int, int] = (0, 0)
+    rest_ns: int = 0
 
 
 @value
@@ -56,13 +60,11 @@ class Heard:
     data:      without checksum if one was wanted; b"" if there is `trouble`, but for a collision,
                where it holds the bits before it.
     collision: how many bits of the answer came before the two cards differed; None without one.
-    tail:      bits of the last byte, 8 if all.
     """
 
     data: bytes
     trouble: Trouble = Trouble.NONE
     collision: int | None = None
-    tail: int = 8
 
 
 @value
@@ -90,6 +92,15 @@ class Guest(Protocol):
 
     def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
         """Take one frame; answer, or stay silent. timeout_ns: how long the reader listens."""
+        ...
+
+
+@runtime_checkable
+class Tearable(Protocol):
+    """A guest that wants to know beforehand that it will be taken away while it works."""
+
+    def leaves_after(self, ns: int | None) -> None:
+        """How long after the end of the next frame it stays in the field; None: for longer."""
         ...
 
 

@@ -1,0 +1,172 @@
+"""A card in a field: its machines behind framing, with the time it takes to answer.
+
+`PiccLink` speaks frames without checksum and without time. A `Station` puts both around it: it
+checks parity and CRC_A of what comes, adds CRC_A to what leaves, and says after how long an answer
+begins. A card that needs longer than a share of the frame waiting time asks for more with S(WTX)
+(rule 9), as often as it must.
+
+The card's state machine answers at once; how long a real one would have computed comes from
+`Service`. The card is thought to commit at `COMMIT_SHARE` of that time. Where it is known that the
+card leaves the field before, the command has not happened; a card that has asked for more time
+has committed before it asked.
+"""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from apdu.blocks import MAX_WTXM
+from apdu.frame import SHORT_BITS, Frame, asks_without_crc
+from emulator.picc import Contactless, Picc
+from emulator.radio.isodep import PiccLink
+from emulator.radio.medium import Reply
+
+WTX_SHARE: Final = 0.78
+"""S(WTX) from 30 ms of FWI 7's 38.7 ms (decided, protocol reference 7)."""
+COMMIT_SHARE: Final = 0.8
+"""When in a command's time the card writes its result (decided)."""
+
+
+class Service(Protocol):
+    """How long a card computes."""
+
+    def time_ns(self, command: bytes) -> int:
+        """From a command's last bit to the answer's first, in nanoseconds."""
+        ...
+
+
+class _Torn(Exception):
+    """The card left the field before it had written anything."""
+
+
+class _Timed:
+    """A card that takes its time: `due_ns` is what the last command needs."""
+
+    def __init__(self, picc: Picc, service: Service | None) -> None:
+        self.contactless: Contactless = picc.contactless
+        self.power_on = picc.power_on
+        self.power_off = picc.power_off
+        self.due_ns = 0
+        self.stays_ns: int | None = None
+        self._process = picc.process
+        self._service = service
+        if service is None:
+            self.process = picc.process  # type: ignore[method-assign]  # untimed: no detour
+
+    def process(self, command: bytes) -> bytes:
+        assert self._service is not None
+        took_ns = self._service.time_ns(command)
+        if self.stays_ns is not None and self.stays_ns < took_ns * COMMIT_SHARE:
+            raise _Torn
+        self.due_ns += took_ns
+        return self._process(command)
+
+
+class Station:
+    """One card as a guest in a field (`medium.Guest`, `medium.Tearable`).
+
+    picc:        the card. contactless: how it presents itself, its own if left out.
+    service:     how long it computes; at once if left out.
+    contactless_of: asked each time the field comes up, for a card with a new UID each time.
+    """
+
+    link: PiccLink
+
+    def __init__(
+        self,
+        picc: Picc,
+        service: Service | None = None,
+        contactless_of: Callable[[], Contactless] | None = None,
+    ) -> None:
+        self._card = _Timed(picc, service)
+        self._contactless_of = contactless_of
+        self._is_on = False
+        self._link_up(picc.contactless)
+
+    @property
+    def contactless(self) -> Contactless:
+        """How the card presents itself in this field."""
+        return self._contactless
+
+    def field_on(self) -> None:
+        """The field comes up."""
+        if self._is_on:
+            return
+        self._is_on = True
+        if self._contactless_of is not None:
+            self._link_up(self._contactless_of())
+        self.link.field_on()
+
+    def field_off(self) -> None:
+        """The field is gone, and with it all the card was doing."""
+        self._is_on = False
+        self._card.due_ns = 0
+        self.link.field_off()
+
+    def leaves_after(self, ns: int | None) -> None:
+        """See Tearable."""
+        self._card.stays_ns = ns
+
+    def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
+        """Take one frame; the answer with its checksum and delay, or None for silence."""
+        isodep = self.link.isodep
+        if isodep.is_open:
+            return self._in_protocol(frame)
+        if frame.tail == SHORT_BITS and len(frame.data) == 1:
+            answer = self.link.receive(frame.data)
+            return None if answer is None else Reply(Frame(answer))
+        if self.link.activation.is_selected or not asks_without_crc(frame.data):
+            body = frame.body()
+            # A poll is a short frame; the same byte with a checksum is none.
+            answer = self.link.receive(body if body is not None and len(body) > 1 else b"")
+            return None if answer is None else Reply(Frame.whole(answer))
+        if not frame.has_right_parity:
+            self.link.receive(b"")
+            return None
+        answer = self.link.receive(frame.data)
+        return None if answer is None else Reply(Frame(answer, head=frame.data[1] & 0x07))
+
+    def receive_body(self, body: bytes) -> tuple[bytes, int] | None:
+        """The same for a medium without checksums. Returns the answer and its delay, or None."""
+        isodep = self.link.isodep
+        was_open = isodep.is_open
+        answer = self._taken(body)
+        if answer is None:
+            return None
+        return self._extended(answer) if was_open and isodep.is_open else (answer, 0)
+
+    def _in_protocol(self, frame: Frame) -> Reply | None:
+        isodep = self.link.isodep
+        expected, rate = isodep.divisors[1], isodep.divisors[0]
+        body = frame.body() if frame.rate == expected else None
+        answer = self._taken(b"" if body is None else body)
+        if answer is None:
+            return None
+        if not isodep.is_open:  # S(DESELECT)
+            return Reply(Frame.whole(answer, rate=rate))
+        answer, after_ns = self._extended(answer)
+        return Reply(Frame.whole(answer, rate=rate), after_ns)
+
+    def _taken(self, body: bytes) -> bytes | None:
+        try:
+            return self.link.receive(body)
+        except _Torn:
+            return None  # the field is about to go; nothing has been written
+
+    def _extended(self, answer: bytes) -> tuple[bytes, int]:
+        """The answer and its delay, or S(WTX) in its place if it would come late."""
+        due_ns = self._card.due_ns
+        isodep = self.link.isodep
+        if not due_ns or isodep.is_extending:  # extending: S(WTX) once more, at once
+            return answer, 0
+        most_ns = int(isodep.waiting_time_s * 1e9 * WTX_SHARE)
+        if due_ns <= most_ns:
+            self._card.due_ns = 0
+            return answer, due_ns
+        self._card.due_ns = due_ns - most_ns
+        step_ns = int(isodep.fwt_s * 1e9 * WTX_SHARE)
+        wtxm = min(MAX_WTXM, -(-self._card.due_ns // step_ns))
+        return isodep.request_wtx(wtxm), most_ns
+
+    def _link_up(self, contactless: Contactless) -> None:
+        self._contactless = contactless
+        self.link = PiccLink(self._card, contactless)
