@@ -71,6 +71,11 @@ class Recorder:
         """The same transport, with its commands and answers recorded."""
         return Recording(link, self.now_ns, to, self.exchanges)
 
+    def keep_time(self, now_ns: Callable[[], int]) -> None:
+        """Take another clock, such as an air's virtual one, before anything is recorded."""
+        self.now_ns = now_ns
+        self._begin_ns = now_ns()
+
     def observer(self, now_ns: Callable[[], int]) -> Observer:
         """Where somebody reports whose clock runs as ours does, but from another beginning."""
         ahead_ns = self.now_ns() - now_ns()

@@ -1,4 +1,4 @@
-"""The three roads between a card and a gate, each as a context that yields a transport."""
+"""The roads between a card and a gate, each as a context that yields a transport."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -31,6 +31,17 @@ def in_process(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]
     card.power_on()
     yield InProcess(card)
     card.power_off()
+
+
+def over_air(card: Picc, watch: Recorder | None = None) -> AbstractContextManager[Transport]:
+    """Raw frames over the simulated air, in virtual time, with our own block machines."""
+    from bench.rig.air import in_the_air
+    from emulator.radio.air import Air
+
+    air = Air(observer=_observer(watch))
+    if watch is not None:
+        watch.keep_time(air.clock.now_ns)
+    return in_the_air(card, air)
 
 
 @contextmanager
@@ -68,7 +79,12 @@ def _observer(watch: Recorder | None) -> Observer | None:
     return None if watch is None else watch.observe
 
 
-ROADS: dict[str, Road] = {"inproc": in_process, "udp": over_udp, "pcsc": over_pcsc}
+ROADS: dict[str, Road] = {
+    "inproc": in_process,
+    "air": over_air,
+    "udp": over_udp,
+    "pcsc": over_pcsc,
+}
 
 
 def choose(via: str) -> list[str]:

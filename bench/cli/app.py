@@ -89,7 +89,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
 @app.command()
 def tap(
     via: Annotated[
-        str, typer.Option(help="inproc, udp, pcsc, several with commas, or all.")
+        str, typer.Option(help="inproc, air, udp, pcsc, several with commas, or all.")
     ] = "inproc",
     seed: Seed = 1,
     as_json: Json = False,
@@ -188,7 +188,7 @@ def doctor(as_json: Json = False) -> None:
 @bench_app.command("tap")
 def bench_tap(
     via: Annotated[
-        str, typer.Option(help="inproc, udp, pcsc, several with commas, or all.")
+        str, typer.Option(help="inproc, air, udp, pcsc, several with commas, or all.")
     ] = "all",
     count: Annotated[int, typer.Option(min=10, help="Taps a run on each road.")] = 300,
     runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,

@@ -116,7 +116,7 @@ E = TypeVar("E", bound=StrEnum)
 
 def _one_of(line: Json, key: str, kind: type[E]) -> E:
     try:
-        return kind(line.get(key))
+        return kind(str(line.get(key)))
     except ValueError:
         raise _wrong(line, key, f"one of {', '.join(kind)}") from None
 
