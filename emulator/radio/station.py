@@ -12,12 +12,11 @@ Where it is known that the card leaves the field before, the command has not hap
 has asked for more time has committed before it asked.
 """
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from apdu.blocks import MAX_WTXM
 from apdu.frame import SHORT_BITS, Frame, asks_without_crc
-from emulator.picc import Contactless, Picc
+from emulator.picc import Contactless, ContactlessOf, Picc
 from emulator.radio.isodep import PiccLink
 from emulator.radio.medium import Reply
 from emulator.radio.timing import FDT_READER, card_periods, ns, reader_periods
@@ -68,7 +67,8 @@ class Station:
 
     picc:    the card.
     service: how long it computes; at once if left out.
-    contactless_of: asked each time the field comes up, for a card with a new UID each time.
+    contactless_of: asked each time the field comes up, for a card with a new UID each time; None
+             means that this field is ignored.
     """
 
     link: PiccLink
@@ -77,7 +77,7 @@ class Station:
         self,
         picc: Picc,
         service: Service | None = None,
-        contactless_of: Callable[[], Contactless] | None = None,
+        contactless_of: ContactlessOf | None = None,
     ) -> None:
         self._card = _Timed(picc, service)
         self._contactless_of = contactless_of
@@ -95,7 +95,10 @@ class Station:
             return
         self._is_on = True
         if self._contactless_of is not None:
-            self._link_up(self._contactless_of())
+            contactless = self._contactless_of()
+            if contactless is None:
+                return  # without a field the card answers nothing
+            self._link_up(contactless)
         self.link.field_on()
 
     def field_off(self) -> None:
