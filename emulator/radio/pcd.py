@@ -39,6 +39,7 @@ from apdu.blocks import (
 from apdu.crc import CRC_SIZE
 from apdu.frame import CASCADE_TAG, HLTA, REQA, SELECT_CODES, SELECT_NVB, SHORT_BITS, WUPA
 from apdu.value import value
+from emulator.radio.activation import cascade
 from emulator.radio.medium import (
     POLL_TIMEOUT_NS,
     RATS_TIMEOUT_NS,
@@ -119,22 +120,20 @@ def find_all(most: int) -> Radio[list[Found]]:
 
 
 def select(uid: bytes, wake: bool = True) -> Radio[Found | None]:
-    """Select a card whose UID is known, without anticollision. None if it is not there."""
+    """Select a card whose UID is known, without anticollision. None if it is not there.
+
+    Raises ValueError if the UID is not 4, 7 or 10 bytes.
+    """
+    levels = cascade(uid)
     atqa = yield from poll(wake)
     if atqa is None:
         return None
-    rest = uid
-    for code in SELECT_CODES:
-        part = rest if len(rest) == 4 else bytes([CASCADE_TAG]) + rest[:3]
-        sak = yield from _select(code, part + bytes([part[0] ^ part[1] ^ part[2] ^ part[3]]))
-        if sak is None:
+    sak = None
+    for code, level in zip(SELECT_CODES, levels, strict=False):
+        sak = yield from _select(code, level)
+        if sak is None or bool(sak & _UID_NOT_COMPLETE) != (level is not levels[-1]):
             return None
-        if not sak & _UID_NOT_COMPLETE:
-            return Found(atqa, uid, sak) if len(rest) == 4 else None
-        rest = rest[3:]
-        if len(rest) < 4:
-            return None
-    return None
+    return None if sak is None else Found(atqa, uid, sak)
 
 
 def poll(wake: bool = False) -> Radio[bytes | None]:
