@@ -129,7 +129,7 @@ class Noise:
         fault = Fault(
             kind,
             index,
-            bit=draw.randrange(bits),
+            bit=draw.randrange(max(bits, 1)),  # a frame may be empty
             width=draw.randint(1, 3),
             ns=draw.randrange(self._most_ns),
         )

@@ -95,6 +95,11 @@ def test_noise_stays_within_the_frame_and_its_longest_delay():
     assert (list(noise.due(10**18)), noise.next_leave_ns()) == ([], None)
 
 
+def test_noise_takes_frames_without_bits():
+    noise = Noise(3, 1.0, EVERY)
+    assert [fault.bit for n in range(50) for fault in noise.at_frame(n, 0)] == [0] * 50
+
+
 def test_noise_may_be_replayed_as_a_script():
     noise = Noise(5, 0.4, EVERY)
     told = [list(noise.at_frame(n, 30)) for n in range(200)]
