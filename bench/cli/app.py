@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.card_app import card_app
+from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
+app.add_typer(trace_app, name="trace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random numbers repeat with the seed.")]
@@ -62,6 +64,7 @@ def _terminate(signum: int, frame: object) -> None:
 def _known_problems() -> tuple[type[Exception], ...]:
     """Errors whose message is one sentence for the user."""
     from bench.rig.pcscd import RigError
+    from bench.trace_formats import TraceError
     from emulator.card.cardfile import CardFileError
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
@@ -72,6 +75,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     return (
         Problem,
         RigError,
+        TraceError,
         ProfileError,
         CardFileError,
         FrontendError,
@@ -85,7 +89,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
 @app.command()
 def tap(
     via: Annotated[
-        str, typer.Option(help="inproc, udp, pcsc, several with commas, or all.")
+        str, typer.Option(help="inproc, air, udp, pcsc, several with commas, or all.")
     ] = "inproc",
     seed: Seed = 1,
     as_json: Json = False,
@@ -184,7 +188,7 @@ def doctor(as_json: Json = False) -> None:
 @bench_app.command("tap")
 def bench_tap(
     via: Annotated[
-        str, typer.Option(help="inproc, udp, pcsc, several with commas, or all.")
+        str, typer.Option(help="inproc, air, udp, pcsc, several with commas, or all.")
     ] = "all",
     count: Annotated[int, typer.Option(min=10, help="Taps a run on each road.")] = 300,
     runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,
@@ -195,6 +199,24 @@ def bench_tap(
     from bench.cli.bench_tap import bench_tap as command
 
     command(via, count, runs, pin, as_json)
+
+
+@bench_app.command("air")
+def bench_air(
+    timing: Annotated[
+        str, typer.Option(help="How long card and PSAM compute: none, measured or budget.")
+    ] = "none",
+    frames: Annotated[bool, typer.Option("--frames", help="List every frame.")] = False,
+    svg: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Draw the taps into a file.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what an entry tap takes on air at 106, 212, 424 and 848 kbit/s, in simulated time."""
+    from bench.cli.bench_air import bench_air as command
+
+    command(timing, frames, svg, force, as_json)
 
 
 @bench_app.command("memory")

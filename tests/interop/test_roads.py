@@ -39,7 +39,7 @@ def test_one_seed_gives_one_transcript_on_every_road(seed):
             run = play(link, seed)
         assert run.is_good
         transcripts[name] = run.transcript()
-    assert transcripts["inproc"] == transcripts["udp"] == transcripts["pcsc"]
+    assert all(transcript == transcripts["inproc"] for transcript in transcripts.values())
     assert len(transcripts["inproc"]) == 27
 
 
