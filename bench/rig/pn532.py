@@ -28,12 +28,12 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Self
 
-from bench.problem import Problem
+from bench.rig.errors import RigError
 from emulator.radio.air import Air
 from emulator.radio.pn532.chip import Pn532
 from emulator.radio.pn532.link import FIRST_RATE, RATES
 
-__all__ = ["VirtualPn532"]
+__all__ = ["RigError", "VirtualPn532"]
 
 _CHUNK = 4096
 _RATE_OF = {getattr(termios, f"B{rate}", None): rate for rate in RATES}
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 class VirtualPn532:
     """A chip in an air, on a pseudo terminal, for the length of a `with` block.
 
-    Raises Problem on entry if there is no pseudo terminal to be had.
+    Raises RigError on entry if there is no pseudo terminal to be had.
     """
 
     path: str
@@ -65,9 +65,9 @@ class VirtualPn532:
         try:
             self._master, slave = os.openpty()
         except OSError as error:
-            raise Problem(
+            raise RigError(
                 f"no pseudo terminal can be opened ({error.strerror}); mount /dev/pts, or end "
-                "programs that hold too many of them"
+                "programs that hold too many."
             ) from error
         self.path = os.ttyname(slave)
         tty.setraw(slave)
@@ -101,8 +101,13 @@ class VirtualPn532:
 
     @property
     def nfcpy_path(self) -> str:
-        """The device path for nfcpy. With `tty:stdin:pn532`, standard input is to be `path`."""
+        """The device path for nfcpy."""
         return f"tty:{self._link.name if self._link else 'stdin'}:pn532"
+
+    @property
+    def nfcpy_remark(self) -> str:
+        """What a program has to be started with for `nfcpy_path` to lead here; often nothing."""
+        return "" if self._link else f" < {self.path}"
 
     @property
     def libnfc_device(self) -> str:
