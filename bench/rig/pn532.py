@@ -169,7 +169,8 @@ class VirtualPn532:
                     raise
                 self._on_let_go()
                 return
-            if self._was_let_go or self._chip.link.is_unsettled:
+            link = self._chip.link
+            if self._was_let_go or link.is_unsettled or link.rate != self._rate:
                 self._look_at_rate()
             for piece in self._chip.receive(chunk, self._rate, monotonic_ns()):
                 self._say(piece)
