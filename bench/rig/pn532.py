@@ -46,14 +46,16 @@ _log = logging.getLogger(__name__)
 class VirtualPn532:
     """A chip in an air, on a pseudo terminal, for the length of a `with` block.
 
+    devices: where nfcpy looks for ports, and where it is given a name.
     Raises RigError on entry if there is no pseudo terminal to be had.
     """
 
     path: str
     """The terminal, such as /dev/pts/7."""
 
-    def __init__(self, air: Air) -> None:
-        self._air = air
+    def __init__(self, air: Air, devices: Path = Path("/dev")) -> None:
+        self.air = air
+        self._devices = devices
         self._chip = Pn532(air)
         self._turn = threading.Lock()
         self._is_stopping = False
@@ -62,6 +64,8 @@ class VirtualPn532:
         self._link: Path | None = None
 
     def __enter__(self) -> Self:
+        if not hasattr(select, "epoll"):
+            raise RigError("a virtual PN532 needs the pseudo terminals of Linux.")
         try:
             self._master, slave = os.openpty()
         except OSError as error:
@@ -81,7 +85,7 @@ class VirtualPn532:
         self._poll.register(self._news, select.EPOLLIN)
         self._chip.on_news(self._tell)
         self._link = self._linked()
-        self._air.bring(self._chip.antenna)
+        self.air.bring(self._chip.antenna)
         self._thread = threading.Thread(target=self._serve, name="pn532", daemon=True)
         self._thread.start()
         return self
@@ -92,7 +96,7 @@ class VirtualPn532:
         self._chip.antenna.stop()  # a reader that waits for an answer need not
         self._thread.join()
         self._chip.reset()
-        self._air.take_away(self._chip.antenna)
+        self.air.take_away(self._chip.antenna)
         if self._link is not None:
             self._link.unlink(missing_ok=True)
         self._poll.close()
@@ -113,6 +117,11 @@ class VirtualPn532:
     def libnfc_device(self) -> str:
         """The value of LIBNFC_DEVICE."""
         return f"pn532_uart:{self.path}:{FIRST_RATE}"
+
+    @property
+    def rate(self) -> int:
+        """The bit rate of the chip's end of the line, in baud."""
+        return self._chip.link.rate
 
     @contextmanager
     def as_nfcpy_device(self) -> Iterator[str]:
@@ -206,7 +215,7 @@ class VirtualPn532:
 
     def _linked(self) -> Path | None:
         """A name in /dev for nfcpy; None if we may not make one."""
-        link = Path(f"/dev/tapbench{self.path.rsplit('/', 1)[-1]}")
+        link = self._devices / f"tapbench{self.path.rsplit('/', 1)[-1]}"
         try:
             if link.is_symlink():  # of a program that was killed
                 link.unlink()

@@ -87,13 +87,25 @@ def _poll_once(chip: State, kind: int) -> list[bytes]:
     wants_isodep = kind != _MIFARE and bool(chip.parameters & AUTOMATIC_RATS)
     _list_type_a(chip, MOST_TARGETS, b"", wants_isodep)
     if kind == _ISO_DEP_A:
-        chip.targets = [t for t in chip.targets if t.found.sak & ISO_DEP]
+        _keep_isodep(chip)
     told = []
     for target in chip.targets:
         data = _target_data(target)
         is_isodep = target.isodep is not None or kind == _ISO_DEP_A
         told.append(bytes([_ISO_DEP_A if is_isodep else _MIFARE, len(data)]) + data)
     return told
+
+
+def _keep_isodep(chip: State) -> None:
+    """Drop listed cards that do not know ISO/IEC 14443-4."""
+    kept = [target for target in chip.targets if target.found.sak & ISO_DEP]
+    if chip.targets and not kept:
+        chip.field_off()  # the next poll finds them fresh
+    chip.targets = kept
+    for number, target in enumerate(kept, 1):
+        target.number = number
+    if kept and not kept[-1].is_selected:
+        _selected(chip, kept[-1])
 
 
 def _start_polling(chip: State) -> None:
