@@ -8,8 +8,6 @@ the kernel make of a pseudo terminal, as seen on Linux 6 with nfcpy 1.0.4 and li
   terminal of our choice: /dev/stdin, for a program whose standard input is the terminal.
 - A host changes its bit rate by closing and opening the port, and may throw away what it has
   just written; see `emulator.radio.pn532.link`.
-- libnfc marks a port that it uses in the terminal's settings. Killed, it leaves the mark, and the
-  port is taken for busy ever after. We remove the mark when the last user closes.
 - A killed driver leaves the chip at its own bit rate. When the next user of a port that everybody
   has closed cannot be understood, the chip is started afresh, as if its plug had been pulled.
 - The line is read when bytes come, in the chunks that the host wrote: nothing is polled.
@@ -37,8 +35,7 @@ __all__ = ["RigError", "VirtualPn532"]
 
 _CHUNK = 4096
 _RATE_OF = {getattr(termios, f"B{rate}", None): rate for rate in RATES}
-_INPUT_FLAGS, _SPEED_IN, _SPEED_OUT = 0, 4, 5  # places in what tcgetattr returns
-_LIBNFC_MARK = 0x80000000
+_SPEED_IN, _SPEED_OUT = 4, 5  # places in what tcgetattr returns
 
 _log = logging.getLogger(__name__)
 
@@ -176,7 +173,7 @@ class VirtualPn532:
             except OSError as error:
                 if error.errno != EIO:
                     raise
-                self._on_let_go()
+                self._was_let_go = True  # everybody has closed the terminal
                 return
             link = self._chip.link
             if self._was_let_go or link.is_unsettled or link.rate != self._rate:
@@ -199,14 +196,6 @@ class VirtualPn532:
         if self._was_let_go and not self._chip.link.can_hear(self._rate):
             self._chip.reset()
         self._was_let_go = False
-
-    def _on_let_go(self) -> None:
-        """Everybody has closed the terminal."""
-        self._was_let_go = True
-        settings = termios.tcgetattr(self._master)
-        if settings[_INPUT_FLAGS] & _LIBNFC_MARK:
-            settings[_INPUT_FLAGS] &= ~_LIBNFC_MARK
-            termios.tcsetattr(self._master, termios.TCSANOW, settings)
 
     def _set_rate(self, slave: int) -> None:
         settings = termios.tcgetattr(slave)
