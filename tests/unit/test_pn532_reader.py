@@ -453,3 +453,23 @@ def test_a_second_reader_keeps_its_field_off() -> None:
     assert second.ask("4A 01 00") == "00"
     second.ask("32 01 02")
     assert first.ask("40 01" + COMMAND) == "00" + ECHO
+
+
+class Talker(Asleep):
+    """A guest that answers raw frames with more than fits."""
+
+    def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
+        return Reply(Frame.whole(bytes(263)))
+
+
+def test_what_does_not_fit_a_frame_to_the_host_is_an_error() -> None:
+    host = Host(Talker())
+    host.ask("32 01 01")
+    assert host.ask("42 B2") == "07"
+    host.ask("08 6302 00 6303 00 630D 10")
+    assert host.ask("42 B2") == "07"
+
+
+def test_an_ats_that_is_longer_than_the_chips_frames_is_none() -> None:
+    ats = bytes([80, 0x78, 0x80, 0x70, 0x02]) + bytes(75)
+    assert a_host(a_card(replace(PHONE, ats=ats))).ask("4A 01 00") == "00"

@@ -415,3 +415,15 @@ def test_release_of_all_ends_being_a_target() -> None:
     listening.hears("E080")
     assert listening.host.ask("52 00") == "00"
     assert listening.host.ask("88") == "27"
+
+
+def test_a_frame_that_does_not_fit_one_to_the_host_is_an_error() -> None:
+    listening = Listening()
+    listening.found()
+    listening.hears("00" * 263)
+    assert listening.came == []
+    listening.found()
+    listening.hears("E080")
+    listening.start("88")
+    listening.hears("00" * 263)
+    assert listening.came[-1] == "07"
