@@ -223,6 +223,12 @@ def test_answers_that_differ_collide_at_the_first_bit_that_does():
     assert b.notes() == ["", "collision after 11 bits"]
 
 
+def test_answers_that_collide_at_another_rate_are_noise():
+    fast = Parrot(answer=Frame.whole(b"\x05", rate=1))
+    b = bench(fast, Parrot(answer=b"\x06"))
+    assert b.air.exchange(ask()).trouble is Trouble.FRAMING
+
+
 def test_a_longer_answer_collides_where_the_shorter_ends():
     short, long = Frame(b"\x05"), Frame(b"\x05\x06")
     b = bench(Parrot(answer=short), Parrot(answer=long))

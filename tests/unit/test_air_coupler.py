@@ -70,6 +70,18 @@ def test_a_card_that_comes_later_is_found():
     assert link.transmit(b"\x01") == b"\x01\x90\x00"
 
 
+def test_a_card_whose_ats_is_lost_is_found_by_the_next_search():
+    card = EchoCard()
+    air = air_with(card, faults=[Fault(FaultKind.LOST, 7)])
+    assert AirCoupler(air).wait_card(1.0).transmit(b"\x01") == b"\x01\x90\x00"
+    assert card.power == ["on", "off", "on"]
+
+
+def test_an_empty_air_without_pace_is_searched_in_real_time():
+    with pytest.raises(NoCard):
+        AirCoupler(Air(Unpaced())).wait_card(0.001)
+
+
 def test_a_card_without_iso_dep_is_no_card():
     memory_card = EchoCard(replace(PHONE, sak=0x08))
     with pytest.raises(NoCard):

@@ -176,6 +176,14 @@ def test_a_card_does_not_return_into_a_weak_field():
     assert [b.air.exchange(ask()) for _ in range(5)] == [*[SILENCE] * 4, Heard(ANSWER)]
 
 
+def test_a_card_that_is_away_does_not_come_with_the_strength_of_the_field():
+    faults = [at(FaultKind.LEAVES, 0), at(FaultKind.WEAK, 1, count=2), at(FaultKind.RETURNS, 4)]
+    guest = Parrot()
+    b = bench(guest, faults=faults)
+    assert [b.air.exchange(ask()) for _ in range(5)] == [*[SILENCE] * 4, Heard(ANSWER)]
+    assert guest.powers == ["on", "off", "on"]
+
+
 # A second card
 
 
