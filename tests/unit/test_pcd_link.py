@@ -171,6 +171,15 @@ def test_an_answer_that_never_ends_is_a_dead_link():
     assert card.turns * 250 <= MOST_RESPONSE
 
 
+def test_the_longest_answer_there_is_arrives():
+    parts = [bytes(250)] * (MOST_RESPONSE // 250) + [bytes(MOST_RESPONSE % 250)]
+    blocks = [bytes([0x12 | n & 1]) + part for n, part in enumerate(parts)]
+    blocks[-1] = bytes([blocks[-1][0] & ~0x10]) + parts[-1]
+    turns = [(f"A{2 + (n & 1)}", Heard(block)) for n, block in enumerate(blocks)]
+    turns[0] = (I0, turns[0][1])
+    assert play(opened().transmit(COMMAND), *turns) == bytes(MOST_RESPONSE)
+
+
 def test_a_chain_of_nothing_is_a_dead_link():
     pcd = opened()
     with pytest.raises(LinkDead):
