@@ -5,7 +5,7 @@ import time
 from apdu.event import Layer, Source
 from apdu.frame import REQA, SHORT_BITS, Frame
 from emulator.radio.air import Air
-from emulator.radio.clock import Unpaced, WallClock
+from emulator.radio.clock import Unpaced, VirtualClock, WallClock
 from emulator.radio.faults import Fault, FaultKind
 from emulator.radio.medium import Ask, Heard, Trouble, drive
 from emulator.radio.pcd import PcdIsoDep, find
@@ -15,7 +15,6 @@ from tests.unit.guests import ANSWER, MS, TIMEOUT_NS, Parrot, ask, bench
 from tests.unit.pcd import EchoCard, with_ats
 
 SILENCE = Heard(b"", Trouble.TIMEOUT)
-FDT = 1172
 ASKED = (1 + 9 * 3) * 128  # one byte and a checksum
 ANSWERED = (1 + 9 * 5) * 128
 
@@ -108,6 +107,22 @@ def test_on_an_unpaced_clock_nothing_takes_time_and_nothing_is_late():
     assert {event.duration_ns for event in b.frames()} == {0}
     b.air.pause(3600 * 10**9)
     assert b.now_ns < 60 * 10**9
+
+
+class Standing(VirtualClock):
+    """Time that does not pass and is not waited for."""
+
+    is_timed = False
+
+    def wait_until(self, instant_ns: int) -> None: ...
+
+
+def test_without_time_a_copy_still_drowns_one_answer_and_no_more():
+    guest = Parrot()
+    b = bench(guest, faults=[Fault(FaultKind.DUPLICATED, 1)], clock=Standing())
+    assert [b.air.exchange(ask()) for _ in range(3)] == [Heard(ANSWER)] * 3
+    assert len(guest.heard) == 3
+    assert b.notes() == ["", "duplicated", "", "a copy", "not heard", "", ""]
 
 
 def test_a_card_that_computes_for_a_minute_takes_no_time_unpaced():
