@@ -16,6 +16,7 @@ from apdu.frame import (
 def test_parity_makes_nine_bits_odd():
     for byte in range(256):
         (bit,) = odd_parity(bytes([byte]))
+        assert bit in (0, 1)
         assert (f"{byte:08b}".count("1") + bit) % 2 == 1
 
 
