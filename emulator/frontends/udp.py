@@ -29,7 +29,7 @@ from typing import Self
 
 from apdu.frame import REQA, WUPA
 from emulator.frontends.errors import FrontendError
-from emulator.frontends.watched import ExchangeObserver, Watched
+from emulator.frontends.watched import OnExchange, Watched
 from emulator.picc import ContactlessOf, Picc
 from emulator.radio.activation import State
 from emulator.radio.isodep import PiccLink
@@ -66,7 +66,7 @@ class UdpFrontend:
         picc: Picc,
         host: str = "127.0.0.1",
         port: int = UDP_PORT,
-        on_exchange: ExchangeObserver | None = None,
+        on_exchange: OnExchange | None = None,
         contactless_of: ContactlessOf | None = None,
     ) -> None:
         self._card = Watched(picc, on_exchange)
