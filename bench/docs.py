@@ -4,12 +4,15 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from apdu.blocks import Kind
 from apdu.docs import GENERATED, commands_page, files_page, table
 from apdu.statechart import states_svg
 from emulator.card.dialect import switches
 from emulator.card.profile import Profile
 from emulator.card.state import Blocked
-from emulator.phone import RULES, Sight
+from emulator.phone import CONDITIONS, Sight
+from emulator.radio.isodep import LEGAL, Phase
+from emulator.radio.rules import RULES, Rule
 from fixtures import STANDING_DAY, load_profile, profile_names
 from fixtures.phones import load_phone, phone_names
 
@@ -95,15 +98,17 @@ def _model(profile: Profile) -> tuple[int, int, int, int]:
 def phones_page() -> str:
     """`docs/phones.md`."""
     phones = {name: load_phone(name) for name in phone_names()}
-    rules = (
+    conditions = (
         (
-            ", ".join(f"`{carrier}`" for carrier in rule.carriers),
-            rule.condition,
-            {Sight.SILENCE: "no answer to REQA", Sight.NO_PURSE: "SELECT: 6A82"}[rule.otherwise],
-            rule.grade.value,
-            rule.source,
+            ", ".join(f"`{carrier}`" for carrier in condition.carriers),
+            condition.says,
+            {Sight.SILENCE: "no answer to REQA", Sight.NO_PURSE: "SELECT: 6A82"}[
+                condition.otherwise
+            ],
+            condition.grade.value,
+            condition.source,
         )
-        for rule in RULES
+        for condition in CONDITIONS
     )
     parts = [
         GENERATED,
@@ -116,7 +121,7 @@ def phones_page() -> str:
         "## What matters for which carrier",
         "R numbers are rules of the seed document. Grades: SEED stated by it, V-A seen in an"
         " official text or in source code, V-B in the news, ASSUMED ours.",
-        table(("carrier", "condition", "otherwise a reader sees", "grade", "source"), rules),
+        table(("carrier", "condition", "otherwise a reader sees", "grade", "source"), conditions),
         "A phone that readers find shows SAK 20. Its UID is the card's, but for `hce` a random one"
         " in each field. Without the card in reach an unknown name is 6A82 and any other command"
         " 6F00, as in Android's own code.",
@@ -129,6 +134,30 @@ def phones_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def isodep_page() -> str:
+    """`docs/isodep.md`."""
+    rows = ((rule.name, rule.side.value, rule.says, _places(rule)) for rule in RULES)
+    parts = [
+        GENERATED,
+        "# ISO-DEP, rule by rule",
+        "The block protocol of ISO/IEC 14443-4, 7.5.4, in our own words, with the functions of"
+        " `emulator/radio` that keep each rule. Each has a test of its name in"
+        " `tests/unit/test_isodep.py` (card) or `tests/unit/test_pcd.py` (reader).",
+        table(("rule", "who", "says", "kept in"), rows),
+        "What the card waits for, and which blocks mean something then; all else is silence:",
+        table(("phase", *(kind.name for kind in Kind)), (_phase_row(p) for p in LEGAL)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _places(rule: Rule) -> str:
+    return ", ".join(f"`{place}`" for place in rule.where)
+
+
+def _phase_row(phase: Phase) -> tuple[str, ...]:
+    return (phase.name, *("yes" if kind in LEGAL[phase] else "" for kind in Kind))
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "files.md": files_page,
@@ -136,6 +165,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "dialects.md": dialects_page,
     "profiles.md": profiles_page,
     "phones.md": phones_page,
+    "isodep.md": isodep_page,
 }
 """Every generated page, by its name in `docs/`."""
 

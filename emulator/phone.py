@@ -1,8 +1,7 @@
 """The phone around a card: whether a reader finds the card in it, and how it shows itself.
 
-A `Phone` is a description and changes nothing. What it leads to is in `RULES`, one for each
-condition and carrier, with the source that says so; the worst broken rule decides what a reader
-sees. A phone with a card in it is a `handset.Handset`.
+A `Phone` is a description and changes nothing. What it leads to is in `CONDITIONS`, each
+with its carriers and the source that says so; the worst broken one decides what a reader sees. A phone with a card in it is a `handset.Handset`.
 
 The carriers (domain facts R7, 5 and 6):
 
@@ -130,10 +129,10 @@ class Phone:
         return cls(**{key: _read(name, key, entry) for key, entry in table.items()})
 
     @property
-    def broken(self) -> list["Rule"]:
+    def broken(self) -> list["Condition"]:
         """The conditions that this phone does not meet, the worst first."""
-        rules = [rule for rule in RULES if self.carrier in rule.carriers and not rule.holds(self)]
-        return sorted(rules, key=lambda rule: -rule.otherwise)
+        broken = [c for c in CONDITIONS if self.carrier in c.carriers and not c.holds(self)]
+        return sorted(broken, key=lambda condition: -condition.otherwise)
 
     @property
     def sight(self) -> Sight:
@@ -156,19 +155,19 @@ class Phone:
             Sight.SILENCE: "Readers find nothing",
             Sight.NO_PURSE: "Readers find the phone but not the card",
         }[self.sight]
-        return f"{seen}: {', and '.join(rule.complaint for rule in self.broken)}."
+        return f"{seen}: {', and '.join(condition.complaint for condition in self.broken)}."
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One condition.
+class Condition:
+    """What a phone of some carriers must be like for a reader to find the card.
 
     complaint: what is the matter with a phone that does not meet it. otherwise: what readers see of
     it. source: a rule of the seed document, or the text that says so.
     """
 
     carriers: tuple[Carrier, ...]
-    condition: str
+    says: str
     complaint: str
     holds: Callable[[Phone], bool]
     otherwise: Sight
@@ -183,8 +182,8 @@ def _has_reserve(phone: Phone) -> bool:
     return phone.has_reserve and phone.is_express and phone.hours_flat < RESERVE_HOURS
 
 
-RULES: Final = (
-    Rule(
+CONDITIONS: Final = (
+    Condition(
         (Carrier.ESE, Carrier.HCE),
         "NFC is switched on",
         "NFC is switched off",
@@ -193,7 +192,7 @@ RULES: Final = (
         Grade.SEED,
         "R12, R16",
     ),
-    Rule(
+    Condition(
         (Carrier.SUPER_SIM,),
         "NFC is switched on, where the SIM uses the phone's",
         "NFC is switched off",
@@ -202,7 +201,7 @@ RULES: Final = (
         Grade.ASSUMED,
         "R7 has no table for super-SIM; switch `sim_over_phone`",
     ),
-    Rule(
+    Condition(
         (Carrier.ESE, Carrier.SUPER_SIM),
         "the phone has power",
         "the phone has no power",
@@ -211,7 +210,7 @@ RULES: Final = (
         Grade.ASSUMED,
         "the seed is silent; switch `works_without_power`",
     ),
-    Rule(
+    Condition(
         (Carrier.HCE,),
         "the phone has power",
         "the phone has no power, and the card is an app",
@@ -220,7 +219,7 @@ RULES: Final = (
         Grade.PRIMARY,
         "Android's guide to host card emulation",
     ),
-    Rule(
+    Condition(
         (Carrier.HCE,),
         "the screen is on, where the app wants it",
         "the screen is off, and the card is an app",
@@ -229,7 +228,7 @@ RULES: Final = (
         Grade.PRIMARY,
         "Android's guide to host card emulation",
     ),
-    Rule(
+    Condition(
         (Carrier.ESE, Carrier.HCE),
         "the phone is unlocked, where secure NFC is on",
         "the phone wants to be unlocked",
@@ -238,7 +237,7 @@ RULES: Final = (
         Grade.PRIMARY,
         "AOSP, secure NFC; switch `secure_nfc`",
     ),
-    Rule(
+    Condition(
         (Carrier.ESE, Carrier.HCE),
         "the card's wallet is the default wallet",
         "another wallet is the default",
@@ -247,7 +246,7 @@ RULES: Final = (
         Grade.SEED,
         "R17 for Xiaomi; for others assumed, after AOSP's off-host payment",
     ),
-    Rule(
+    Condition(
         (Carrier.ESE,),
         "the secure element has the card active",
         "the secure element has the card switched off",
@@ -256,7 +255,7 @@ RULES: Final = (
         Grade.PRIMARY,
         "AOSP, off-host payment: wallet and secure element may disagree",
     ),
-    Rule(
+    Condition(
         (Carrier.HCE,),
         "the app is installed",
         "the card's app is not installed",
@@ -265,7 +264,7 @@ RULES: Final = (
         Grade.PRIMARY,
         "Android's guide to host card emulation",
     ),
-    Rule(
+    Condition(
         (Carrier.APPLE,),
         "power, or power reserve of an express card",
         "the phone has no power, nor a reserve",
@@ -274,7 +273,7 @@ RULES: Final = (
         Grade.NEWS,
         "reports on Express Mode: XR, XS and newer, about five hours, no manual shutdown",
     ),
-    Rule(
+    Condition(
         (Carrier.APPLE,),
         "express card, or the owner has just shown who it is",
         "the owner has not shown who it is",
@@ -284,7 +283,7 @@ RULES: Final = (
         "Express Mode needs no face or finger; silence otherwise is ours",
     ),
 )
-"""Every condition there is. R numbers are those of the domain rules."""
+"""All there are. R numbers are those of the domain rules."""
 
 
 def _text(entry: object) -> str:

@@ -14,8 +14,8 @@ from emulator.card.env import SeededEnv
 from emulator.frontends.udp import UdpFrontend
 from emulator.handset import Handset
 from emulator.phone import (
+    CONDITIONS,
     RESERVE_HOURS,
-    RULES,
     Carrier,
     Grade,
     Phone,
@@ -46,7 +46,7 @@ FINE = {
 CARD, NO_PURSE, SILENCE = Sight.CARD, Sight.NO_PURSE, Sight.SILENCE
 
 # What changes, and what a reader sees of each carrier: ese, hce, apple, super-sim.
-CONDITIONS = [
+CASES = [
     ({}, (CARD, CARD, CARD, CARD)),
     ({"is_nfc_on": False}, (SILENCE, SILENCE, CARD, CARD)),
     ({"is_nfc_on": False, "sim_over_phone": True}, (SILENCE, SILENCE, CARD, SILENCE)),
@@ -73,7 +73,7 @@ CONDITIONS = [
 ]
 ROWS = [
     pytest.param(change, carrier, sight, id=f"{carrier}-{'-'.join(change) or 'fine'}-{number}")
-    for number, (change, sights) in enumerate(CONDITIONS)
+    for number, (change, sights) in enumerate(CASES)
     for carrier, sight in zip(FINE, sights, strict=True)
 ]
 
@@ -116,19 +116,19 @@ def test_a_condition_matters_for_its_carriers_alone(change, carrier, sight) -> N
     assert seen_by_reader(handset(phone)) is sight
 
 
-def test_every_rule_is_broken_somewhere_in_the_table() -> None:
+def test_every_condition_is_broken_somewhere_in_the_table() -> None:
     broken = {
-        (rule.condition, carrier)
-        for change, _ in CONDITIONS
+        (condition.says, carrier)
+        for change, _ in CASES
         for carrier, phone in FINE.items()
-        for rule in replace(phone, **change).broken
+        for condition in replace(phone, **change).broken
     }
-    assert broken == {(rule.condition, carrier) for rule in RULES for carrier in rule.carriers}
+    assert broken == {(c.says, carrier) for c in CONDITIONS for carrier in c.carriers}
 
 
-def test_every_rule_says_where_it_comes_from() -> None:
-    assert all(rule.source and rule.complaint for rule in RULES)
-    assert {rule.grade for rule in RULES} == set(Grade)
+def test_every_condition_says_where_it_comes_from() -> None:
+    assert all(condition.source and condition.complaint for condition in CONDITIONS)
+    assert {condition.grade for condition in CONDITIONS} == set(Grade)
 
 
 @pytest.mark.parametrize("name", phone_names())
