@@ -1,7 +1,8 @@
 """The phone around a card: whether a reader finds the card in it, and how it shows itself.
 
-A `Phone` is a description and changes nothing. What it leads to is in `CONDITIONS`, each
-with its carriers and the source that says so; the worst broken one decides what a reader sees. A phone with a card in it is a `handset.Handset`.
+A `Phone` is a description and changes nothing. What it leads to is in `CONDITIONS`, each with its
+carriers and the source that says so; the worst broken one decides what a reader sees. A phone with
+a card in it is a `handset.Handset`.
 
 The carriers (domain facts R7, 5 and 6):
 
@@ -25,7 +26,6 @@ from apdu.ats import Ats
 
 RESERVE_HOURS: Final = 5.0
 """How long an express card works after the battery is flat: about five hours."""
-
 
 Table = Mapping[str, Any]
 
