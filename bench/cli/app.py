@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.card_app import card_app
+from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
+app.add_typer(trace_app, name="trace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random numbers repeat with the seed.")]
@@ -62,6 +64,7 @@ def _terminate(signum: int, frame: object) -> None:
 def _known_problems() -> tuple[type[Exception], ...]:
     """Errors whose message is one sentence for the user."""
     from bench.rig.pcscd import RigError
+    from bench.trace_formats import TraceError
     from emulator.card.cardfile import CardFileError
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
@@ -73,6 +76,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     return (
         Problem,
         RigError,
+        TraceError,
         ProfileError,
         CardFileError,
         FrontendError,
