@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from threading import Event
 
 import fixtures
 from apdu.bcd import is_decimal
@@ -160,6 +161,25 @@ def _over_udp(held: Held, options: EmulateOptions) -> None:
         front.close()
 
 
+def _over_pn532(held: Held, options: EmulateOptions) -> None:
+    from bench.rig.pn532 import VirtualPn532
+    from emulator.frontends.watched import Watched
+    from emulator.radio.air import Air
+    from emulator.radio.clock import Unpaced
+    from emulator.radio.station import Station
+
+    air = Air(clock=Unpaced())
+    air.bring(Station(Watched(held.picc, _print_exchange), contactless_of=held.contactless_of))
+    with VirtualPn532(air) as chip:
+        _announce(
+            held,
+            f"in the field of a virtual PN532 on {chip.path}; programs reach it with:",
+            f"  nfcpy   {chip.nfcpy_path}{chip.nfcpy_remark}",
+            f"  libnfc  LIBNFC_DEVICE={chip.libnfc_device}",
+        )
+        Event().wait()
+
+
 def _over_nfc(held: Held, options: EmulateOptions) -> None:
     from emulator.frontends.nfc_target import NfcTarget
 
@@ -212,6 +232,7 @@ def _over_private_pcscd(held: Held, options: EmulateOptions) -> None:
 
 ROADS: Mapping[str, Callable[[Held, EmulateOptions], None]] = {
     "udp": _over_udp,
+    "pn532": _over_pn532,
     "pcsc": _over_pcsc,
     "nfc": _over_nfc,
 }
