@@ -207,6 +207,16 @@ def test_the_observer_sees_each_exchange_before_the_reader() -> None:
         assert seen == [(COMMAND, ANSWER)]
 
 
+@pytest.mark.parametrize("rats", ["e0", "e08000", "e08f", "e00f02"])
+def test_a_malformed_rats_is_met_with_silence(rats: str) -> None:
+    card = EchoCard()
+    with listening(card) as (_, path), by_hand(path) as reader:
+        assert Pcd(reader.air).select() is not None
+        reader.send(b"106A " + rats.encode())
+        assert Pcd(reader.air).activate().transmit(COMMAND) == ANSWER
+    assert card.power == ["on", "off"]
+
+
 def test_a_recording_has_the_field_and_all_that_came_after_select() -> None:
     events: list[Event] = []
     with listening(EchoCard(), observe=events.append) as (_, path), by_hand(path) as reader:
