@@ -8,8 +8,6 @@ the kernel make of a pseudo terminal, as seen on Linux 6 with nfcpy 1.0.4 and li
   terminal of our choice: /dev/stdin, for a program whose standard input is the terminal.
 - A host changes its bit rate by closing and opening the port, and may throw away what it has
   just written; see `emulator.radio.pn532.link`.
-- libnfc marks a port that it uses in the terminal's settings. Killed, it leaves the mark, and the
-  port is taken for busy ever after. We remove the mark when the last user closes.
 - A killed driver leaves the chip at its own bit rate. When the next user of a port that everybody
   has closed cannot be understood, the chip is started afresh, as if its plug had been pulled.
 - The line is read when bytes come, in the chunks that the host wrote: nothing is polled.
@@ -37,8 +35,7 @@ __all__ = ["RigError", "VirtualPn532"]
 
 _CHUNK = 4096
 _RATE_OF = {getattr(termios, f"B{rate}", None): rate for rate in RATES}
-_INPUT_FLAGS, _SPEED_IN, _SPEED_OUT = 0, 4, 5  # places in what tcgetattr returns
-_LIBNFC_MARK = 0x80000000
+_SPEED_IN, _SPEED_OUT = 4, 5  # places in what tcgetattr returns
 
 _log = logging.getLogger(__name__)
 
@@ -46,14 +43,16 @@ _log = logging.getLogger(__name__)
 class VirtualPn532:
     """A chip in an air, on a pseudo terminal, for the length of a `with` block.
 
+    devices: where nfcpy looks for ports, and where it is given a name.
     Raises RigError on entry if there is no pseudo terminal to be had.
     """
 
     path: str
     """The terminal, such as /dev/pts/7."""
 
-    def __init__(self, air: Air) -> None:
-        self._air = air
+    def __init__(self, air: Air, devices: Path = Path("/dev")) -> None:
+        self.air = air
+        self._devices = devices
         self._chip = Pn532(air)
         self._turn = threading.Lock()
         self._is_stopping = False
@@ -62,6 +61,8 @@ class VirtualPn532:
         self._link: Path | None = None
 
     def __enter__(self) -> Self:
+        if not hasattr(select, "epoll"):
+            raise RigError("a virtual PN532 needs the pseudo terminals of Linux.")
         try:
             self._master, slave = os.openpty()
         except OSError as error:
@@ -81,7 +82,7 @@ class VirtualPn532:
         self._poll.register(self._news, select.EPOLLIN)
         self._chip.on_news(self._tell)
         self._link = self._linked()
-        self._air.bring(self._chip.antenna)
+        self.air.bring(self._chip.antenna)
         self._thread = threading.Thread(target=self._serve, name="pn532", daemon=True)
         self._thread.start()
         return self
@@ -92,7 +93,7 @@ class VirtualPn532:
         self._chip.antenna.stop()  # a reader that waits for an answer need not
         self._thread.join()
         self._chip.reset()
-        self._air.take_away(self._chip.antenna)
+        self.air.take_away(self._chip.antenna)
         if self._link is not None:
             self._link.unlink(missing_ok=True)
         self._poll.close()
@@ -113,6 +114,11 @@ class VirtualPn532:
     def libnfc_device(self) -> str:
         """The value of LIBNFC_DEVICE."""
         return f"pn532_uart:{self.path}:{FIRST_RATE}"
+
+    @property
+    def rate(self) -> int:
+        """The bit rate of the chip's end of the line, in baud."""
+        return self._chip.link.rate
 
     @contextmanager
     def as_nfcpy_device(self) -> Iterator[str]:
@@ -167,7 +173,7 @@ class VirtualPn532:
             except OSError as error:
                 if error.errno != EIO:
                     raise
-                self._on_let_go()
+                self._was_let_go = True  # everybody has closed the terminal
                 return
             link = self._chip.link
             if self._was_let_go or link.is_unsettled or link.rate != self._rate:
@@ -191,14 +197,6 @@ class VirtualPn532:
             self._chip.reset()
         self._was_let_go = False
 
-    def _on_let_go(self) -> None:
-        """Everybody has closed the terminal."""
-        self._was_let_go = True
-        settings = termios.tcgetattr(self._master)
-        if settings[_INPUT_FLAGS] & _LIBNFC_MARK:
-            settings[_INPUT_FLAGS] &= ~_LIBNFC_MARK
-            termios.tcsetattr(self._master, termios.TCSANOW, settings)
-
     def _set_rate(self, slave: int) -> None:
         settings = termios.tcgetattr(slave)
         settings[_SPEED_IN] = settings[_SPEED_OUT] = termios.B115200
@@ -206,7 +204,7 @@ class VirtualPn532:
 
     def _linked(self) -> Path | None:
         """A name in /dev for nfcpy; None if we may not make one."""
-        link = Path(f"/dev/tapbench{self.path.rsplit('/', 1)[-1]}")
+        link = self._devices / f"tapbench{self.path.rsplit('/', 1)[-1]}"
         try:
             if link.is_symlink():  # of a program that was killed
                 link.unlink()

@@ -242,15 +242,13 @@ class Antenna:
         return self._through_host(frame, timeout_ns)
 
     def _through_host(self, frame: Frame, timeout_ns: int) -> Reply | None:
-        self._deliver(self._inbound(frame))
         self._outbox = None
         self._is_awaited = True
-        try:
-            self._changed.wait_for(
-                lambda: self._outbox is not None or self._phase is not Phase.RAW, timeout_ns / 1e9
-            )
-        finally:
-            self._is_awaited = False
+        self._deliver(self._inbound(frame))
+        self._changed.wait_for(
+            lambda: self._outbox is not None or self._phase is not Phase.RAW, timeout_ns / 1e9
+        )
+        self._is_awaited = False
         answer, self._outbox = self._outbox, None
         return None if answer is None else Reply(answer)
 

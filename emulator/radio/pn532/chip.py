@@ -89,6 +89,9 @@ class Pn532:
         except StopIteration as end:
             self._work = None
             return self._state.link.answer(self._code, end.value)
+        except Exception:
+            self._work = None  # a bug of ours or of a card; the next command runs
+            raise
         return b""
 
     def _start(self, command: Command) -> Iterator[bytes]:

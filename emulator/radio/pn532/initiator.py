@@ -8,6 +8,8 @@ chip polls for all others too, and hears nothing.
 
 from typing import Final
 
+from apdu.ats import FRAME_SIZES
+from apdu.crc import CRC_SIZE
 from emulator.radio.medium import Ask, Heard, Trouble
 from emulator.radio.pcd import Found, LinkDead, PcdIsoDep, find, halt, select
 from emulator.radio.pn532.bits import with_parity, without_parity
@@ -15,6 +17,7 @@ from emulator.radio.pn532.registers import CRC, FELICA, TYPE_A, TYPE_B, Reg
 from emulator.radio.pn532.state import (
     AUTOMATIC_RATS,
     FOR_EVER,
+    MAX_FETCH,
     RETRY_NS,
     Pause,
     State,
@@ -26,8 +29,6 @@ from emulator.radio.pn532.status import MORE, OF_TROUBLE, Status
 FSDI: Final = 5
 """The chip takes frames of 64 bytes: its RATS is E0 50."""
 MOST_TARGETS: Final = 2
-MAX_FETCH: Final = 262
-"""Bytes of a card's answer in one frame to the host."""
 LONGEST_TIMEOUT_NS: Final = 100_000 << 15
 
 ISO_DEP: Final = 0x20  # in SEL_RES
@@ -87,13 +88,25 @@ def _poll_once(chip: State, kind: int) -> list[bytes]:
     wants_isodep = kind != _MIFARE and bool(chip.parameters & AUTOMATIC_RATS)
     _list_type_a(chip, MOST_TARGETS, b"", wants_isodep)
     if kind == _ISO_DEP_A:
-        chip.targets = [t for t in chip.targets if t.found.sak & ISO_DEP]
+        _keep_isodep(chip)
     told = []
     for target in chip.targets:
         data = _target_data(target)
         is_isodep = target.isodep is not None or kind == _ISO_DEP_A
         told.append(bytes([_ISO_DEP_A if is_isodep else _MIFARE, len(data)]) + data)
     return told
+
+
+def _keep_isodep(chip: State) -> None:
+    """Drop listed cards that do not know ISO/IEC 14443-4."""
+    kept = [target for target in chip.targets if target.found.sak & ISO_DEP]
+    if chip.targets and not kept:
+        chip.field_off()  # the next poll finds them fresh
+    chip.targets = kept
+    for number, target in enumerate(kept, 1):
+        target.number = number
+    if kept and not kept[-1].is_selected:
+        _selected(chip, kept[-1])
 
 
 def _start_polling(chip: State) -> None:
@@ -126,13 +139,15 @@ def _list_type_a(chip: State, most: int, wanted: bytes, opens: bool) -> None:
 
 
 def _opened(chip: State, found: Found, opens: bool) -> Target | None:
-    """A found card as the next target. None if it does not answer RATS."""
+    """A found card as the next target. None if it does not answer RATS as it should."""
     number = len(chip.targets) + 1
     if not (opens and found.sak & ISO_DEP):
         return Target(number, found, None)
     isodep = PcdIsoDep(FSDI)
     ats = chip.drive(isodep.activate())
-    return None if ats is None else Target(number, found, isodep, ats)
+    if ats is None or len(ats) + CRC_SIZE > FRAME_SIZES[FSDI]:
+        return None
+    return Target(number, found, isodep, ats)
 
 
 def _target_data(target: Target) -> bytes:
@@ -227,7 +242,7 @@ def _with_host_parity(chip: State, bits: bytes) -> bytes:
         return chip.failed(OF_TROUBLE[heard.trouble])
     answer, last_bits = with_parity(heard.data)
     registers.set_rx_last_bits(last_bits)
-    return bytes([Status.OK]) + answer
+    return chip.told(answer)
 
 
 def _try(chip: State, ask: Ask) -> Heard:
@@ -243,7 +258,7 @@ def _try(chip: State, ask: Ask) -> Heard:
 def _told(chip: State, heard: Heard) -> bytes:
     if heard.trouble:
         return chip.failed(OF_TROUBLE[heard.trouble])
-    return bytes([Status.OK]) + heard.data
+    return chip.told(heard.data)
 
 
 def _timeout_ns(chip: State) -> int:

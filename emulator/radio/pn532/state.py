@@ -21,6 +21,8 @@ RETRY_NS: Final = 5_000_000
 """From one unsuccessful poll to the next (decided; a poll of the chip takes some milliseconds)."""
 FOR_EVER: Final = 0xFF
 """A number of retries that means without end."""
+MAX_FETCH: Final = 262
+"""Bytes from the air in one frame to the host."""
 DEFAULT_TIMEOUT: Final = 0x0A  # 51.2 ms
 
 PARAMETERS_AT_RESET: Final = 0x14
@@ -121,6 +123,12 @@ class State:
         """The status byte of an error, which is kept for GetGeneralStatus."""
         self.last_error = status
         return bytes([status])
+
+    def told(self, data: bytes) -> bytes:
+        """What came from the air, with its status byte, if it fits a frame to the host."""
+        if len(data) > MAX_FETCH:
+            return self.failed(Status.BUFFER)
+        return bytes([Status.OK]) + data
 
     def target(self, number: int) -> Target | None:
         """The listed target of a number."""

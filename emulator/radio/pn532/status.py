@@ -15,6 +15,7 @@ class Status(IntEnum):
     BIT_COUNT = 0x04  # erroneous bit count in anticollision
     FRAMING = 0x05
     COLLISION = 0x06
+    BUFFER = 0x07  # too small for what came
     NO_FIELD = 0x0A  # the peer did not switch its field on in time
     RF_PROTOCOL = 0x0B
     INVALID_PARAMETER = 0x10

@@ -6,9 +6,9 @@ from apdu.frame import Frame
 from emulator.picc import Contactless
 from emulator.radio.pn532.antenna import Inbound, Invitation, Phase, is_atr_request
 from emulator.radio.pn532.bits import without_parity
-from emulator.radio.pn532.initiator import ISO_DEP, MAX_FETCH
+from emulator.radio.pn532.initiator import ISO_DEP
 from emulator.radio.pn532.registers import CRC, TYPE_A, Reg
-from emulator.radio.pn532.state import RUNS_PICC, Pause, State, Work
+from emulator.radio.pn532.state import MAX_FETCH, RUNS_PICC, Pause, State, Work
 from emulator.radio.pn532.status import MORE, Status
 
 UID_START: Final = 0x08
@@ -53,8 +53,8 @@ def _wait_for_reader(chip: State, invitation: Invitation) -> Work:
         came = antenna.take()
         if came is None:
             yield Pause()
-        elif came.status:
-            antenna.listen(invitation, chip.registers)  # the reader has gone already
+        elif came.status or len(came.data) > MAX_FETCH:
+            antenna.listen(invitation, chip.registers)  # the reader has gone already, or is mad
         elif antenna.phase is Phase.PICC:
             return bytes([_ACTIVATED_PICC]) + came.data
         else:
@@ -78,7 +78,7 @@ def _wait_for_frame(chip: State) -> Work:
 
 
 def _came(chip: State, came: Inbound) -> bytes:
-    return chip.failed(came.status) if came.status else bytes([Status.OK]) + came.data
+    return chip.failed(came.status) if came.status else chip.told(came.data)
 
 
 def tg_response_to_initiator(chip: State, parameters: bytes) -> bytes:
