@@ -353,6 +353,23 @@ def test_field_loss_on_the_rcs380_ends_the_session_alone(chip: Port100) -> None:
     assert card.power == ["on", "off"] * 4
 
 
+def test_a_chip_that_is_out_of_step_once_ends_the_session_alone(chip: Port100) -> None:
+    card = EchoCard()
+    with NfcTarget(card, "usb").running():
+        Pcd(chip.air).activate().transmit(COMMAND)
+        chip.hiccups = 3  # within the session, and in the search after it
+        chip.to_card.put(b"\xb2")
+        assert Pcd(chip.air).activate().transmit(COMMAND) == ANSWER
+    assert card.power == ["on", "off"] * 2
+
+
+def test_a_chip_that_stays_out_of_step_is_given_up(chip: Port100) -> None:
+    front = NfcTarget(EchoCard(), "usb")
+    chip.hiccups = 1000
+    with pytest.raises(FrontendError, match="fails in its driver"):
+        front.serve()
+
+
 def test_an_unplugged_reader_is_one_sentence(chip: Port100) -> None:
     with closing(NfcTarget(EchoCard(), "usb")) as front:
         chip.is_unplugged = True
