@@ -174,7 +174,8 @@ class FrameReader:
         if body[0] != len(body):
             return self._block(body)
         self._numbers.clear()
-        return FrameWords("ATS", explain_ats(body).lines)
+        # Without TL, which every frame's length says.
+        return FrameWords("ATS", [n for n in explain_ats(body).lines if n.label != "TL"])
 
     def _repeats(self, source: Source, words: FrameWords) -> bool:
         """Whether an I-block has the number of the one before from the same side (7.5.3)."""

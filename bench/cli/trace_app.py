@@ -41,8 +41,25 @@ def show(
     as_json: Json = False,
     svg: Annotated[Path | None, typer.Option(help="Write a picture instead.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a web page instead.")] = None,
+    force: Force = False,
 ) -> None:
     """Show a recording: frames, blocks, APDUs with their fields, and the money."""
+    from bench.cli.trace_show import ShowOptions
     from bench.cli.trace_show import show as command
 
-    command(file, layer, tap, as_json, svg, html)
+    command(file, ShowOptions(layer, tap, as_json, svg, html, force))
+
+
+@trace_app.command("diff")
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A recording in any format.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    fresh: Annotated[
+        bool, typer.Option("--all", help="Compare what differs in every run too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say in words what differs between two recordings; random numbers and MACs aside."""
+    from bench.cli.trace_diff import diff as command
+
+    raise typer.Exit(command(a, b, fresh, as_json))

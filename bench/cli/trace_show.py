@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +21,7 @@ from apdu.show import Line
 from apdu.trace import Explanation
 from bench.cli.trace_files import contents, listed
 from bench.cli.trace_json import row_json
+from bench.files import write_whole
 from bench.problem import Problem
 from bench.trace_formats import load
 from bench.tracing.rows import Apdu, Row, View, rows_of, taps_of
@@ -39,27 +41,39 @@ _ARROWS: Final = {Source.PCD: ">", Source.PICC: "<"}
 _PASS: Final = "PASS"  # noqa: S105 - not a password
 
 
-def show(
-    path: Path, layer: str, tap: int | None, as_json: bool, svg: Path | None, html: Path | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class ShowOptions:
+    """What the command line says. svg, html: pictures to write instead of printing."""
+
+    layer: str = "all"
+    tap: int | None = None
+    as_json: bool = False
+    svg: Path | None = None
+    html: Path | None = None
+    force: bool = False
+
+
+def show(path: Path, options: ShowOptions) -> None:
     """Print a recording, or write its picture. Raises Problem, TraceError."""
-    view = _view(layer)
+    view = _view(options.layer)
     trace = load(path)
+    tap = options.tap
     if tap is not None and tap not in taps_of(trace):
         there = ", ".join(map(str, taps_of(trace))) or "none"
         raise Problem(f"{path} has no tap {tap}; its taps are: {there}")
     rows = rows_of(trace, view, tap)
-    if as_json:
+    if options.as_json:
         print(json.dumps([row_json(row) for row in rows], ensure_ascii=False, indent=1))
-    elif svg is None and html is None:
+    elif options.svg is None and options.html is None:
         _print(_screen(), path, trace, rows, view)
-    for target, export in ((svg, _svg), (html, _html)):
+    for target, export in ((options.svg, _svg), (options.html, _html)):
         if target is not None:
             picture = Console(
                 record=True, file=StringIO(), width=PICTURE_WIDTH, force_terminal=True
             )
             _print(picture, path, trace, rows, view)
-            _write(target, export(picture, path.name))
+            write_whole(target, export(picture, path.name).encode(), options.force)
+            print(f"{target} written")
 
 
 def _view(layer: str) -> View:
@@ -80,23 +94,6 @@ def _svg(picture: Console, title: str) -> str:
 
 def _html(picture: Console, title: str) -> str:
     return picture.export_html(inline_styles=True)
-
-
-def _write(target: Path, text: str) -> None:
-    """A picture shows balances as the recording does: it is the owner's alone too."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with open(draft, "w", encoding="utf-8", opener=_private) as file:
-            file.write(text)
-        os.replace(draft, target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise Problem(f"{target} cannot be written: {error.strerror}") from None
-    print(f"{target} written")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _print(console: Console, path: Path, trace: Trace, rows: list[Row], view: View) -> None:

@@ -5,10 +5,11 @@ their first frame, answers on that of their last. Otherwise the APDUs recorded h
 own, as those to the PSAM always do.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
+from heapq import merge
 from typing import Final
 
 from apdu.blocks import Kind
@@ -33,12 +34,25 @@ class View(StrEnum):
 
 @value
 class Apdu:
-    """A command or an answer. command: the same, or the one answered."""
+    """One half of an exchange."""
 
-    to: str
-    data: bytes
-    command: bytes
+    exchange: ApduExchange
     is_response: bool
+
+    @property
+    def to(self) -> str:
+        """`card` or `psam`."""
+        return self.exchange.to
+
+    @property
+    def command(self) -> bytes:
+        """The command, on both halves."""
+        return self.exchange.command
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of this half."""
+        return (self.exchange.response or b"") if self.is_response else self.exchange.command
 
 
 @value
@@ -63,23 +77,39 @@ class Row:
 
 def rows_of(trace: Trace, view: View = View.ALL, tap: int | None = None) -> list[Row]:
     """The rows of a recording. tap: of one tap alone."""
-    on_air = frames(trace) if _has_frames(trace) else []
-    found = exchanges(trace)
-    rows = list(_gate_rows(trace))
-    if view in (View.RF, View.ISODEP):
-        rows += _frame_rows(on_air, [])
-    elif view is View.ALL and on_air:
-        rows += _frame_rows(on_air, assembled(on_air))
-        rows += _apdu_rows(x for x in found if x.to == "psam")
-    else:
-        rows += _apdu_rows(found)
-        rows += [Row(e.t_ns, e.tap, e, FrameReader().read(e)) for e in _field_alone(trace, view)]
-    rows = list(_with_money(sorted(rows, key=lambda row: row.t_ns)))
+    rows = list(_with_money(_rows(trace, view)))
     if view is View.ISODEP:
         rows = [row for row in rows if row.words is None or row.words.block]
     if tap is not None:
         rows = [row for row in rows if row.tap == tap]
     return _with_deltas(rows)
+
+
+def _rows(trace: Trace, view: View) -> Iterator[Row]:
+    """The rows in the order of the recording, which is that of time."""
+    on_air = frames(trace) if _has_frames(trace) else []
+    found = exchanges(trace)
+    if view in (View.RF, View.ISODEP):
+        said = _gate_rows(trace.events)
+        return _merged(said, _frame_rows(on_air or _field(trace), []))
+    has_card = any(e.layer is Layer.APDU and e.to == "card" for e in trace.events)
+    if view is View.ALL and on_air:
+        said = _event_rows(trace.events, [x for x in found if x.to == "psam"])
+        return _merged(said, _frame_rows(on_air, assembled(on_air)))
+    if not has_card:  # put together from frames
+        of_card = [x for x in found if x.to == "card"]
+        of_psam = [x for x in found if x.to == "psam"]
+        return _merged(_event_rows(trace.events, of_psam), _halves(of_card))
+    field = [] if view is View.APDU else _field(trace)
+    return _merged(_event_rows(trace.events, found), _frame_rows(field, []))
+
+
+def _merged(one: Iterable[Row], other: Iterable[Row]) -> Iterator[Row]:
+    """Two lists of rows, each in its order, by time; at the same instant the second is first.
+
+    What a frame carries has happened when the frame is over, and stages begin behind it.
+    """
+    return merge(other, one, key=lambda row: row.t_ns)
 
 
 def taps_of(trace: Trace) -> list[int]:
@@ -91,15 +121,31 @@ def _has_frames(trace: Trace) -> bool:
     return any(e.layer in (Layer.RF, Layer.ISODEP) and e.source in ENDS for e in trace.events)
 
 
-def _field_alone(trace: Trace, view: View) -> list[Event]:
-    """The field where nothing else of the air was recorded (PC/SC)."""
-    return [] if view is View.APDU else [e for e in trace.events if e.source is Source.FIELD]
+def _field(trace: Trace) -> list[Event]:
+    """The field, where nothing else of the air was recorded (PC/SC)."""
+    return [e for e in trace.events if e.source is Source.FIELD]
 
 
-def _gate_rows(trace: Trace) -> Iterator[Row]:
-    for event in trace.events:
+def _gate_rows(events: Iterable[Event]) -> Iterator[Row]:
+    return (Row(e.t_ns, e.tap, e) for e in events if e.layer is Layer.GATE)
+
+
+def _event_rows(events: Iterable[Event], found: Iterable[ApduExchange]) -> Iterator[Row]:
+    """Stages, decisions and recorded APDUs of some peers, in the order of the recording."""
+    waiting: dict[str, deque[ApduExchange]] = defaultdict(deque)
+    current: dict[str, ApduExchange] = {}
+    for exchange in found:
+        waiting[exchange.to].append(exchange)
+    for event in events:
         if event.layer is Layer.GATE:
             yield Row(event.t_ns, event.tap, event)
+        elif event.layer is Layer.APDU and event.source is Source.PCD and waiting[event.to]:
+            current[event.to] = waiting[event.to].popleft()
+            yield _with_command(Row(event.t_ns, event.tap), current[event.to])
+        elif event.layer is Layer.APDU and event.source is Source.PICC and event.to in current:
+            exchange = current.pop(event.to)
+            if exchange.response is not None:
+                yield Row(event.t_ns, event.tap, apdu=Apdu(exchange, True))
 
 
 def _frame_rows(on_air: Iterable[Event], inside: Iterable[ApduExchange]) -> Iterator[Row]:
@@ -118,24 +164,20 @@ def _frame_rows(on_air: Iterable[Event], inside: Iterable[ApduExchange]) -> Iter
             row = _with_command(row, begin[event.t_ns].pop(0))
         elif event.source is Source.PICC and end[event.t_ns + event.duration_ns]:
             exchange = end[event.t_ns + event.duration_ns].pop(0)
-            row = replace(row, apdu=_answer(exchange))
+            row = replace(row, apdu=Apdu(exchange, True))
         yield row
 
 
 def _with_command(row: Row, x: ApduExchange) -> Row:
     lost = (NO_ANSWER,) if x.response is None else ()
-    return replace(row, apdu=Apdu(x.to, x.command, x.command, False), marks=(*row.marks, *lost))
+    return replace(row, apdu=Apdu(x, False), marks=(*row.marks, *lost))
 
 
-def _answer(x: ApduExchange) -> Apdu:
-    return Apdu(x.to, x.response or b"", x.command, True)
-
-
-def _apdu_rows(found: Iterable[ApduExchange]) -> Iterator[Row]:
+def _halves(found: Iterable[ApduExchange]) -> Iterator[Row]:
     for x in found:
         yield _with_command(Row(x.start_ns, x.tap), x)
         if x.response is not None:
-            yield Row(x.end_ns, x.tap, apdu=_answer(x))
+            yield Row(x.end_ns, x.tap, apdu=Apdu(x, True))
 
 
 def _marks(event: Event, words: FrameWords) -> tuple[str, ...]:
