@@ -25,7 +25,7 @@ import threading
 import time
 from binascii import Error as HexError
 from binascii import hexlify, unhexlify
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EADDRINUSE
 from typing import Self
@@ -33,9 +33,10 @@ from typing import Self
 from apdu.event import Event, Layer, Observer, Source
 from apdu.frame import REQA, SHORT_BITS, WUPA, asks_without_crc
 from emulator.frontends.errors import FrontendError
-from emulator.picc import Contactless, Picc
+from emulator.frontends.watched import ExchangeObserver, Watched
+from emulator.picc import ContactlessOf, Picc
 from emulator.radio.activation import State
-from emulator.radio.isodep import PiccLink
+from emulator.radio.station import Service, Station
 
 __all__ = ["UDP_PORT", "FrontendError", "UdpFrontend"]
 
@@ -46,12 +47,10 @@ _TECHNOLOGY = b"106A "
 _FIELD_OFF = b"RFOFF"
 _POLLS = frozenset({REQA, WUPA})
 _POLL_DATAGRAMS = frozenset(_TECHNOLOGY + hexlify(frame) for frame in _POLLS)
-_NO_DIAGNOSIS = b"\x6f\x00"
 
 _log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
-OnExchange = Callable[[bytes, bytes], None]
 
 
 class UdpFrontend:
@@ -60,7 +59,9 @@ class UdpFrontend:
     The port is taken at once; port 0 takes a free one, see `address`. The object is used once:
     after `stop` it is done. `on_exchange` sees each command and response before the response
     leaves; it runs in the serving thread and must not raise. An exception in the card is logged
-    and answered 6F00. `observe` gets frames and field changes at the time of `perf_counter_ns`.
+    and answered 6F00. `contactless_of` is asked at each field, for a card that shows another UID
+    each time, or none. `observe` gets frames and field changes at the time of `perf_counter_ns`.
+    `service` says how long the card computes; it then answers that late, with S(WTX) where it must.
 
     Raises FrontendError if the port cannot be taken.
     """
@@ -70,10 +71,12 @@ class UdpFrontend:
         picc: Picc,
         host: str = "127.0.0.1",
         port: int = UDP_PORT,
-        on_exchange: OnExchange | None = None,
+        on_exchange: ExchangeObserver | None = None,
+        contactless_of: ContactlessOf | None = None,
         observe: Observer | None = None,
+        service: Service | None = None,
     ) -> None:
-        self._link = PiccLink(_Watched(picc, on_exchange), picc.contactless)
+        self._card = Station(Watched(picc, on_exchange), service, contactless_of)
         self._observe = observe
         self._socket = _bind(host, port)
         self._peer: Address | None = None
@@ -124,10 +127,13 @@ class UdpFrontend:
                 return
             self._report(Source.PCD, frame, frame)
             field, started_s = self._fields, time.monotonic()
-            answer = self._link.receive(frame)
-            if answer is None:
+            reply = self._card.receive_body(frame)
+            if reply is None:
                 return
-            if time.monotonic() - started_s > self._link.isodep.waiting_time_s:
+            answer, after_ns = reply
+            if after_ns:
+                self._stopped.wait(after_ns / 1e9 - (time.monotonic() - started_s))
+            if time.monotonic() - started_s > self._card.link.isodep.waiting_time_s:
                 self._skip_missed(peer)
             if field == self._fields:  # the reader that asked is still there
                 self._report(Source.PICC, answer, frame)
@@ -156,10 +162,10 @@ class UdpFrontend:
         return frame
 
     def _on_poll(self, peer: Address) -> None:
-        if peer != self._peer or self._link.activation.state not in (State.IDLE, State.HALT):
+        if peer != self._peer or self._card.link.activation.state not in (State.IDLE, State.HALT):
             self._field_off()
-            self._link.field_on()
             self._peer = peer
+            self._card.field_on()
             self._report_field(is_on=True)
 
     def _on_other(self, datagram: bytes, peer: Address) -> None:
@@ -173,7 +179,7 @@ class UdpFrontend:
             self._report_field(is_on=False)
         self._peer = None
         self._fields += 1
-        self._link.field_off()
+        self._card.field_off()
 
     def _report_field(self, is_on: bool) -> None:
         if self._observe is not None:
@@ -213,28 +219,6 @@ class UdpFrontend:
                     self._report_missed(datagram)
                 else:
                     self._answer(datagram, sender)
-
-
-class _Watched:
-    """The card, with its exchanges shown to an observer and its bugs turned into 6F00."""
-
-    def __init__(self, picc: Picc, on_exchange: OnExchange | None) -> None:
-        self.contactless: Contactless = picc.contactless
-        self.power_on = picc.power_on
-        self.power_off = picc.power_off
-        self._process = picc.process
-        self._on_exchange = on_exchange
-
-    def process(self, command: bytes) -> bytes:
-        try:
-            response = self._process(command)
-        except Exception:  # noqa: BLE001 - the bug is logged, and the reader gets its answer
-            # The header alone: the data may hold a key or a PIN.
-            _log.exception("the card failed on %s and answered 6F00", command[:4].hex(" "))
-            response = _NO_DIAGNOSIS
-        if self._on_exchange is not None:
-            self._on_exchange(command, response)
-        return response
 
 
 def _is_about_field(datagram: bytes) -> bool:

@@ -11,12 +11,11 @@ card leaves the field before, the command has not happened; a card that has aske
 has committed before it asked.
 """
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from apdu.blocks import MAX_WTXM
 from apdu.frame import SHORT_BITS, Frame, asks_without_crc
-from emulator.picc import Contactless, Picc
+from emulator.picc import Contactless, ContactlessOf, Picc
 from emulator.radio.isodep import PiccLink
 from emulator.radio.medium import Reply
 
@@ -66,7 +65,8 @@ class Station:
 
     picc:        the card. contactless: how it presents itself, its own if left out.
     service:     how long it computes; at once if left out.
-    contactless_of: asked each time the field comes up, for a card with a new UID each time.
+    contactless_of: asked each time the field comes up, for a card with a new UID each time; None
+                 means that this field is ignored.
     """
 
     link: PiccLink
@@ -75,7 +75,7 @@ class Station:
         self,
         picc: Picc,
         service: Service | None = None,
-        contactless_of: Callable[[], Contactless] | None = None,
+        contactless_of: ContactlessOf | None = None,
     ) -> None:
         self._card = _Timed(picc, service)
         self._contactless_of = contactless_of
@@ -93,7 +93,10 @@ class Station:
             return
         self._is_on = True
         if self._contactless_of is not None:
-            self._link_up(self._contactless_of())
+            contactless = self._contactless_of()
+            if contactless is None:
+                return  # without a field the card answers nothing
+            self._link_up(contactless)
         self.link.field_on()
 
     def field_off(self) -> None:
