@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz kill clean
+.PHONY: demo test lint types imports check system docs bench fuzz kill air clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -42,6 +42,10 @@ fuzz: $(VENV)/.dev ## a million commands into the card
 
 kill: $(VENV)/.dev ## kill -9 a card in a file, 2000 times
 	$(BIN)/python -m tests.interop.kills --count 2000 --seed 1
+
+air: $(VENV)/.dev ## noisy conversations and torn taps over the simulated air, 10,000 of each
+	$(BIN)/python -m tests.property.noisy --count 10000 --seed 1
+	$(BIN)/python -m tests.property.torn --count 10000 --seed 1
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -4,11 +4,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from apdu.blocks import Kind
 from apdu.docs import GENERATED, commands_page, files_page, table
 from apdu.statechart import states_svg
 from emulator.card.dialect import switches
 from emulator.card.profile import Profile
 from emulator.card.state import Blocked
+from emulator.radio.isodep import LEGAL, Phase
+from emulator.radio.rules import RULES, Rule
 from fixtures import STANDING_DAY, load_profile, profile_names
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
@@ -90,12 +93,37 @@ def _model(profile: Profile) -> tuple[int, int, int, int]:
     return profile.ceiling, profile.balance, profile.overdraft_limit, profile.overdraft_used
 
 
+def isodep_page() -> str:
+    """`docs/isodep.md`."""
+    rows = ((rule.name, rule.side.value, rule.says, _places(rule)) for rule in RULES)
+    parts = [
+        GENERATED,
+        "# ISO-DEP, rule by rule",
+        "The block protocol of ISO/IEC 14443-4, 7.5.4, in our own words, with the functions of"
+        " `emulator/radio` that keep each rule. Each has a test of its name in"
+        " `tests/unit/test_isodep.py` (card) or `tests/unit/test_pcd.py` (reader).",
+        table(("rule", "who", "says", "kept in"), rows),
+        "What the card waits for, and which blocks mean something then; all else is silence:",
+        table(("phase", *(kind.name for kind in Kind)), (_phase_row(p) for p in LEGAL)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _places(rule: Rule) -> str:
+    return ", ".join(f"`{place}`" for place in rule.where)
+
+
+def _phase_row(phase: Phase) -> tuple[str, ...]:
+    return (phase.name, *("yes" if kind in LEGAL[phase] else "" for kind in Kind))
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "files.md": files_page,
     "states.svg": states_svg,
     "dialects.md": dialects_page,
     "profiles.md": profiles_page,
+    "isodep.md": isodep_page,
 }
 """Every generated page, by its name in `docs/`."""
 

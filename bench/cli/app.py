@@ -199,6 +199,24 @@ def bench_tap(
     command(via, count, runs, pin, as_json)
 
 
+@bench_app.command("air")
+def bench_air(
+    timing: Annotated[
+        str, typer.Option(help="How long card and PSAM compute: none, measured or budget.")
+    ] = "none",
+    frames: Annotated[bool, typer.Option("--frames", help="List every frame.")] = False,
+    svg: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Draw the taps into a file.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what an entry tap takes on air at 106, 212, 424 and 848 kbit/s, in simulated time."""
+    from bench.cli.bench_air import bench_air as command
+
+    command(timing, frames, svg, force, as_json)
+
+
 @bench_app.command("memory")
 def bench_memory(
     count: Annotated[int, typer.Option(min=10, help="How many live cards.")] = 10_000,

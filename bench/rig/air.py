@@ -107,7 +107,12 @@ class AirCoupler:
 
 
 class SlowPsam:
-    """A PSAM that takes the air's time. times: how long each command takes it."""
+    """A PSAM that takes the air's time. times: how long each command takes it.
+
+    took_ns: what it has taken so far.
+    """
+
+    took_ns = 0
 
     def __init__(self, psam: Answering, air: Air, times: Service) -> None:
         self._psam = psam
@@ -116,7 +121,9 @@ class SlowPsam:
 
     def transmit(self, command: bytes) -> bytes:
         """See Transport."""
-        self._air.pause(self._times.time_ns(command))
+        due_ns = self._times.time_ns(command)
+        self.took_ns += due_ns
+        self._air.pause(due_ns)
         return self._psam.process(command)
 
 

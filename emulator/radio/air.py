@@ -12,7 +12,9 @@ they last no time at all and nothing is late; instants of faults are then meanin
 
 Faults (`faults`) are asked for at every frame. A copy of a reader's frame comes on its heels: a
 card that answers the first is deaf to it. A copy of a card's frame is what the reader hears first
-when it listens next, over whatever the card answers then, as in a reader that buffers.
+when it listens next, over whatever the card answers then, as in a reader that buffers. A copy is
+neither copied again nor delayed: two turns late it could pass for an answer to R(NAK), and one bit
+of block number is too little to tell (`docs/design.md`).
 
 Every frame is reported as it was sent, with what became of it in a note.
 """
@@ -28,6 +30,7 @@ from emulator.radio.medium import Ask, Guest, Heard, Reply, Tearable, Trouble
 from emulator.radio.timing import FDT_READER, GUARD_NS, card_delay, card_periods, ns, reader_periods
 
 _SILENCE: Final = Heard(b"", Trouble.TIMEOUT)
+_COPY: Final = "a copy"
 
 
 @dataclass(slots=True)
@@ -121,7 +124,7 @@ class Air:
         if copy is not None:
             # A copy is heard as early as an answer can be, and drowns the one that comes then.
             start_ns = asked.end_ns + self._ns(card_delay(asked.frame))
-            answers = [_Sent(copy, start_ns, start_ns + self._ns(card_periods(copy)), "a copy")]
+            answers = [_Sent(copy, start_ns, start_ns + self._ns(card_periods(copy)), _COPY)]
         if not answers:
             self.clock.wait_until(listens_until_ns)
             self._happen()
@@ -183,8 +186,14 @@ class Air:
         """What the reader makes of the answers that began."""
         sent = answers[0]
         faults = self._faults_of(sent)
+        is_copy = sent.note == _COPY
         delay_ns = sum(fault.ns for fault in faults if fault.kind is FaultKind.DELAYED)
-        if delay_ns and self.clock.is_timed and self._postpone(sent, delay_ns, listens_until_ns):
+        if (
+            delay_ns
+            and not is_copy
+            and self.clock.is_timed
+            and self._postpone(sent, delay_ns, listens_until_ns)
+        ):
             return _SILENCE
         arrived = self._damaged(sent, faults)
         leave_ns = self.faults.next_leave_ns()
@@ -195,7 +204,7 @@ class Air:
         self.clock.wait_until(sent.end_ns)
         self._quiet_since_ns = sent.end_ns
         self._happen()
-        if any(fault.kind is FaultKind.DUPLICATED for fault in faults):
+        if not is_copy and any(fault.kind is FaultKind.DUPLICATED for fault in faults):
             self._copy = sent.frame
         if any(fault.kind is FaultKind.LEAVES for fault in faults):
             for seat in self._seats:

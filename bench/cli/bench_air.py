@@ -1,0 +1,141 @@
+"""`tapbench bench air`: what a tap takes on air at each bit rate."""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from apdu.event import Event, Source
+from apdu.frame import Frame
+from bench.files import write_whole
+from bench.problem import Problem
+from bench.throughput.air import AirTap, air_tap
+from bench.throughput.air_picture import air_svg
+from emulator.radio.timing import BIT, FC_HZ, GUARD_NS, RATES_KBIT, frame_bits
+from fixtures.timing import TimingError, load_timing, timing_names
+
+NO_TIMING = "none"
+
+_ARITHMETIC = f"""\
+A bit lasts {BIT} carrier periods of 1/{FC_HZ / 1e6:.2f} MHz at 106 kbit/s, {BIT / FC_HZ * 1e6:.2f} us, and half of that at each next rate.
+A frame is one start bit (card above 106 kbit/s: 32 subcarrier cycles, 37.8 us) and 9 bits a byte; REQA has 7 bits.
+Between frames nobody sends for 86.4 us at least, 82.3 us before a card that was asked faster than 106 kbit/s.
+Activation and PPS run at 106 kbit/s. Before the first REQA the field is on for {GUARD_NS / 1e6:.1f} ms, counted in taps/min alone."""  # noqa: E501
+
+
+def bench_air(timing: str, frames: bool, svg: str | None, force: bool, as_json: bool) -> None:
+    """Simulate and print. Raises Problem."""
+    try:
+        times = None if timing == NO_TIMING else load_timing(timing)
+    except TimingError:
+        known = ", ".join([NO_TIMING, *timing_names()])
+        raise Problem(f"there is no timing '{timing}'; choose one of: {known}") from None
+    taps = [air_tap(rate, times) for rate in range(len(RATES_KBIT))]
+    who = "card and PSAM compute at once" if times is None else times.title
+    title = f"One entry tap on air; {who}"
+    if svg is not None:
+        write_whole(svg, air_svg(taps, title).encode(), force)
+    if as_json:
+        print(
+            json.dumps(
+                {"timing": timing, "taps": [_as_json(tap, frames) for tap in taps]}, indent=2
+            )
+        )
+        return
+    console = Console()
+    if not console.is_terminal:
+        console.width = 140
+    console.print(_summary(taps, title))
+    console.print(_ARITHMETIC, style="dim")
+    if frames:
+        for tap in taps:
+            console.print(_frame_table(tap))
+    if svg is not None:
+        console.print(f"picture: {svg}")
+
+
+def _sums(tap: AirTap, source: Source) -> dict[str, Any]:
+    """One side's frames: how many, bytes, bits with start bits, milliseconds."""
+    some = [frame for frame in tap.frames if frame.source is source]
+    return {
+        "frames": len(some),
+        "bytes": tap.bytes_of(source),
+        "bits": sum(_bits(frame) for frame in some),
+        "ms": sum(frame.duration_ns for frame in some) / 1e6,
+    }
+
+
+def _bits(event: Event) -> int:
+    return frame_bits(Frame(event.data, event.tail, event.head))
+
+
+def _summary(taps: list[AirTap], title: str) -> Table:
+    table = Table(title=title)
+    for head in ("kbit/s", "reader", "ms", "card", "ms", "PSAM ms", "waiting ms"):
+        table.add_column(head, justify="right")
+    for head in ("activation ms", "APDUs ms", "tap ms", "taps/min"):
+        table.add_column(head, justify="right")
+    for tap in taps:
+        asked, said = _sums(tap, Source.PCD), _sums(tap, Source.PICC)
+        table.add_row(
+            str(tap.kbit),
+            f"{asked['frames']} frames, {asked['bytes']} B",
+            f"{asked['ms']:.2f}",
+            f"{said['frames']} frames, {said['bytes']} B",
+            f"{said['ms']:.2f}",
+            f"{tap.psam / 1e6:.1f}",
+            f"{(tap.whole - tap.on_air - tap.psam) / 1e6:.2f}",
+            f"{tap.activation / 1e6:.2f}",
+            f"{tap.blocks / 1e6:.2f}",
+            f"{tap.whole / 1e6:.2f}",
+            f"{tap.taps_per_minute:,.0f}",
+        )
+    return table
+
+
+def _frame_table(tap: AirTap) -> Table:
+    table = Table(title=f"{tap.kbit} kbit/s, frame by frame; microseconds from the first REQA")
+    for head in ("start", "from", "bytes", "bits", "lasts", "gap before"):
+        table.add_column(head, justify="left" if head == "from" else "right")
+    table.add_column("frame", overflow="ellipsis", no_wrap=True, max_width=48)
+    zero = end = tap.frames[0].t_ns
+    for frame in tap.frames:
+        table.add_row(
+            f"{(frame.t_ns - zero) / 1e3:,.1f}",
+            frame.source.value,
+            str(len(frame.data)),
+            str(_bits(frame)),
+            f"{frame.duration_ns / 1e3:,.1f}",
+            f"{(frame.t_ns - end) / 1e3:,.1f}",
+            frame.data.hex().upper(),
+        )
+        end = frame.t_ns + frame.duration_ns
+    return table
+
+
+def _as_json(tap: AirTap, frames: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "kbit_per_s": tap.kbit,
+        "reader": _sums(tap, Source.PCD),
+        "card": _sums(tap, Source.PICC),
+        "psam_ms": tap.psam / 1e6,
+        "activation_ms": tap.activation / 1e6,
+        "apdus_ms": tap.blocks / 1e6,
+        "tap_ms": tap.whole / 1e6,
+        "guard_ms": GUARD_NS / 1e6,
+        "taps_per_minute": tap.taps_per_minute,
+    }
+    if frames:
+        zero = tap.frames[0].t_ns
+        shown["frames"] = [
+            {
+                "from": frame.source.value,
+                "start_us": (frame.t_ns - zero) / 1e3,
+                "us": frame.duration_ns / 1e3,
+                "bits": _bits(frame),
+                "hex": frame.data.hex().upper(),
+            }
+            for frame in tap.frames
+        ]
+    return shown
