@@ -6,10 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from apdu.event import Trace
-from bench.trace_formats import jsonl
+from bench.trace_formats import jsonl, pcap, pcapng, pm3, spy, text
 from bench.trace_formats.format import Format, TraceError
 
-FORMATS: dict[str, Format] = {f.name: f for f in (jsonl.FORMAT,)}
+_SUREST_FIRST = (
+    pcapng.FORMAT,
+    pcap.FORMAT,
+    jsonl.FORMAT,
+    spy.FORMAT,
+    text.FORMAT,
+    pm3.FORMAT,
+)
+
+FORMATS: dict[str, Format] = {f.name: f for f in _SUREST_FIRST}
 """By name, in the order in which they are tried on a file's content: the surest sign first."""
 
 

@@ -37,3 +37,8 @@ def shortened(text: str, most: int = 40) -> str:
     """A piece of a file as an error quotes it: one line, not long, nothing a terminal obeys."""
     shown = "".join(c if c.isprintable() else "." for c in text)
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def utf8(text: str) -> str:
+    """A text as a format of UTF-8 keeps it: half a surrogate pair becomes a question mark."""
+    return text.encode(errors="replace").decode()

@@ -154,14 +154,17 @@ def dump(trace: Trace) -> bytes:
     if trace.title:
         header["title"] = trace.title
     lines = [header, *(event_json(event, trace.started) for event in trace.events)]
-    return b"".join(map(_line, lines))
+    return "".join(f"{compact(line)}\n" for line in lines).encode()
 
 
-def _line(line: Json) -> bytes:
+def compact(line: Json) -> str:
+    """An object on one line. Text is written as it is if UTF-8 has it."""
+    text = json.dumps(line, ensure_ascii=False)
     try:
-        return json.dumps(line, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 does not have
-        return json.dumps(line).encode() + b"\n"
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return json.dumps(line)
+    return text
 
 
 def load(data: bytes) -> Trace:
