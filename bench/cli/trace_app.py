@@ -63,3 +63,53 @@ def diff(
     from bench.cli.trace_diff import diff as command
 
     raise typer.Exit(command(a, b, fresh, as_json))
+
+
+@trace_app.command("convert")
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A recording in any format.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The same in another.")],
+    read_as: Annotated[
+        str | None, typer.Option("--from", help="The content tells it if left out.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option("--to", help="The suffix tells it if left out.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a recording in another format, and say what that cannot hold."""
+    from bench.cli.trace_convert import convert as command
+
+    command(source, target, read_as, format, force)
+
+
+@trace_app.command("wireshark")
+def wireshark(
+    to: Annotated[
+        Path | None, typer.Option(help="Wireshark's folder of settings; your own if left out.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Install a Wireshark profile that names the purse's commands."""
+    from bench.cli.trace_wireshark import wireshark as command
+
+    command(to, force)
+
+
+@trace_app.command("replay")
+def replay(
+    file: File,
+    role: Annotated[str, typer.Option("--as", help="reader: ask our card. card: answer a reader.")],
+    via: Annotated[str, typer.Option(help="The road to our card, or to the reader.")] = "inproc",
+    profile: Annotated[str | None, typer.Option(help="As reader: a new card of it.")] = None,
+    card: Annotated[
+        str | None, typer.Option(help="As reader: a card file; it keeps what happens.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="As reader: the new card's seed.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Play a recorded reader against our card, or a recorded card to a reader."""
+    from bench.cli.trace_replay import ReplayOptions
+    from bench.cli.trace_replay import replay as command
+
+    raise typer.Exit(command(file, ReplayOptions(role, via, profile, card, seed, as_json)))
