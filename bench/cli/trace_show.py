@@ -32,7 +32,9 @@ WIDTH: Final = 120
 PICTURE_WIDTH: Final = 150
 
 _FRAME_WIDTH: Final = 26
+_BLOCK_WIDTH: Final = 11  # S(DESELECT)
 _FRAME_WIDTH_ALONE: Final = 56
+_MONEY_WIDTH: Final = 13  # 46.00 > 50.00
 _LONG: Final = 5  # fields
 
 Known = dict[tuple[bytes, bytes], int]
@@ -125,14 +127,14 @@ def _table(rows: list[Row], view: View, known: Known) -> Table:
 
 def _columns(frame_width: int, what: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="dim", expand=True)
-    table.add_column("ms", justify="right", no_wrap=True)
-    table.add_column("+", justify="right", no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True, min_width=8)
+    table.add_column("+", justify="right", no_wrap=True, min_width=7)
     table.add_column("", no_wrap=True)
     if frame_width:
         table.add_column("frame", no_wrap=True, min_width=frame_width)
-        table.add_column("block", no_wrap=True)
+        table.add_column("block", no_wrap=True, min_width=_BLOCK_WIDTH)
     table.add_column(what, ratio=1)
-    table.add_column("yuan", justify="right", no_wrap=True)
+    table.add_column("yuan", justify="right", no_wrap=True, min_width=_MONEY_WIDTH)
     return table
 
 
