@@ -72,6 +72,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.card.cardfile import CardFileError
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
+    from emulator.phone import PhoneError
     from reader.fare import UnknownStation
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
@@ -83,6 +84,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
         ProfileError,
         CardFileError,
         FrontendError,
+        PhoneError,
         UnknownStation,
         ProtocolError,
         StatusError,
@@ -107,7 +109,7 @@ def tap(
 
 @app.command()
 def emulate(
-    via: Annotated[str, typer.Option(help="udp or pcsc.")],
+    via: Annotated[str, typer.Option(help="udp, pcsc or nfc.")],
     card: Annotated[
         str | None, typer.Option(help="A card file; the card keeps what happens to it.")
     ] = None,
@@ -134,12 +136,22 @@ def emulate(
     system: Annotated[
         bool, typer.Option("--system", help="Use the vpcd of a pcscd that already runs.")
     ] = False,
+    device: Annotated[
+        str, typer.Option(help="With nfc: nfcpy path of a reader that listens, or udp:HOST:PORT.")
+    ] = "usb",
+    phone: Annotated[
+        str | None, typer.Option(help="A phone around the card, such as nfc-off.")
+    ] = None,
 ) -> None:
     """Hold a card in the field of a real or virtual reader until Ctrl-C."""
     from bench.cli.emulate import EmulateOptions
     from bench.cli.emulate import emulate as command
 
-    command(EmulateOptions(via, card, profile, balance, issued, reader_name, port, system))
+    command(
+        EmulateOptions(
+            via, card, profile, balance, issued, reader_name, port, system, device, phone
+        )
+    )
 
 
 @app.command()

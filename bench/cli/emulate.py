@@ -1,5 +1,6 @@
 """`tapbench emulate`: a card in the field until Ctrl-C."""
 
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -15,13 +16,20 @@ from emulator.card.card import Card
 from emulator.card.env import SystemEnv
 from emulator.card.filestore import FileStore, card_in
 from emulator.card.personalise import personalise, purse_index
+from emulator.handset import Handset
+from emulator.phone import Sight
+from emulator.picc import ContactlessOf, Picc
+from fixtures.phones import load_phone
 
 NEW_BALANCE = "50.00"
 
 
 @dataclass(frozen=True, slots=True)
 class EmulateOptions:
-    """What the command line says. card: a card file; what a new card is made of excludes it."""
+    """What the command line says. card: a card file; what a new card is made of excludes it.
+
+    device: nfcpy's path of the reader that listens. phone: the name of a phone around the card.
+    """
 
     via: str
     card: str | None
@@ -31,6 +39,18 @@ class EmulateOptions:
     reader_name: str
     port: int | None
     system: bool
+    device: str
+    phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is in the field. picc: the card, or the phone it is in."""
+
+    card: Card
+    titles: tuple[str, ...]
+    picc: Picc
+    contactless_of: ContactlessOf | None = None
 
 
 def emulate(options: EmulateOptions) -> None:
@@ -38,15 +58,17 @@ def emulate(options: EmulateOptions) -> None:
 
     Raises Problem, ProfileError, CardFileError, FrontendError, RigError.
     """
-    if options.via not in ("udp", "pcsc"):
-        raise Problem(f"there is no road '{options.via}' for a card; choose one of: udp, pcsc")
+    if options.via not in ROADS:
+        raise Problem(
+            f"there is no road '{options.via}' for a card; choose one of: {', '.join(ROADS)}"
+        )
     with ExitStack() as stack:
         if options.card is None:
             title, card = _new_card(options)
         else:
             title, card = _card_in_file(options, stack)
         try:
-            _hold(card, title, options)
+            ROADS[options.via](_held(card, title, options), options)
         except KeyboardInterrupt:
             kept = "" if options.card is None else f", kept in {options.card}"
             print(f"card removed, balance {_money(card)}{kept}")
@@ -74,13 +96,19 @@ def _card_in_file(options: EmulateOptions, stack: ExitStack) -> tuple[str, Card]
     return store.card.title, card_in(store, SystemEnv())
 
 
-def _hold(card: Card, title: str, options: EmulateOptions) -> None:
-    if options.via == "udp":
-        _over_udp(card, title, options.port)
-    elif options.system:
-        _over_system_vpcd(card, title, options.port)
-    else:
-        _over_private_pcscd(card, title, options)
+def _held(card: Card, title: str, options: EmulateOptions) -> Held:
+    first = f"{title}: {_money(card)}{_last_day(card)}"
+    if options.phone is None:
+        return Held(card, (first,), card)
+    handset = Handset(load_phone(options.phone), card, SystemEnv())
+    phone = handset.phone
+    if options.via == "pcsc" and phone.sight is Sight.SILENCE:
+        raise Problem(
+            f"a PC/SC reader finds nothing of the phone '{options.phone}', as"
+            f" {phone.broken[0].complaint}; use --via udp or nfc, or another phone"
+        )
+    titles = (first, f"{phone.title}. {phone.sentence}")
+    return Held(card, titles, handset, handset.contactless_of)
 
 
 def _money(card: Card) -> str:
@@ -101,9 +129,8 @@ def _last_day(card: Card) -> str:
         return ""
 
 
-def _announce(title: str, card: Card, *where: str) -> None:
-    print(f"{title}: {_money(card)}{_last_day(card)}")
-    for line in where:
+def _announce(held: Held, *where: str) -> None:
+    for line in (*held.titles, *where):
         print(line)
     print("Ctrl-C takes the card away.", flush=True)
 
@@ -115,43 +142,76 @@ def _print_exchange(command: bytes, response: bytes) -> None:
     print(f"{asked.title}{request} -> {said.status}{answer}", flush=True)
 
 
-def _over_udp(card: Card, title: str, port: int | None) -> None:
+def _over_udp(held: Held, options: EmulateOptions) -> None:
     from emulator.frontends.udp import UDP_PORT, UdpFrontend
 
-    front = UdpFrontend(card, port=UDP_PORT if port is None else port, on_exchange=_print_exchange)
+    port = UDP_PORT if options.port is None else options.port
+    front = UdpFrontend(
+        held.picc,
+        port=port,
+        on_exchange=_print_exchange,
+        contactless_of=held.contactless_of,
+    )
     try:
         host, bound = front.address
-        _announce(
-            title,
-            card,
-            f"on nfcpy's UDP air; the reader is: udp:{host}:{bound}",
-        )
+        _announce(held, f"on nfcpy's UDP air; the reader is: udp:{host}:{bound}")
         front.serve()
     finally:
         front.close()
 
 
-def _over_system_vpcd(card: Card, title: str, port: int | None) -> None:
+def _over_nfc(held: Held, options: EmulateOptions) -> None:
+    from emulator.frontends.nfc_target import NfcTarget
+
+    front = NfcTarget(
+        held.picc,
+        options.device,
+        on_exchange=_print_exchange,
+        contactless_of=held.contactless_of,
+    )
+    try:
+        shown = f"in listen mode on {options.device}, UID {front.shown.uid.hex().upper()}"
+        _announce(held, shown, *([front.changes] if front.changes else []))
+        front.serve()
+    finally:
+        front.close()
+
+
+def _over_pcsc(held: Held, options: EmulateOptions) -> None:
+    if options.system:
+        _over_system_vpcd(held, options)
+    else:
+        _over_private_pcscd(held, options)
+
+
+def _over_system_vpcd(held: Held, options: EmulateOptions) -> None:
     from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
 
-    front = VpcdFrontend(card, port or VPCD_PORT, on_exchange=_print_exchange)
+    port = options.port or VPCD_PORT
+    front = VpcdFrontend(held.picc, port, on_exchange=_print_exchange)
     link = front.insert()
-    _announce(title, card, f"in the vpcd reader on port {port or VPCD_PORT}")
+    _announce(held, f"in the vpcd reader on port {port}")
     front.attend(link)
 
 
-def _over_private_pcscd(card: Card, title: str, options: EmulateOptions) -> None:
+def _over_private_pcscd(held: Held, options: EmulateOptions) -> None:
     from bench.rig.pcscd import PrivatePcscd
     from emulator.frontends.vpcd import VpcdFrontend
 
     with ExitStack() as stack:
         rig = stack.enter_context(PrivatePcscd(options.reader_name, port=options.port or None))
-        front = VpcdFrontend(card, rig.port, on_exchange=_print_exchange)
+        front = VpcdFrontend(held.picc, rig.port, on_exchange=_print_exchange)
         link = front.insert()
         _announce(
-            title,
-            card,
+            held,
             f"in the reader '{rig.reader_names[0]}' of a private pcscd; programs reach it with:",
             f"  export PCSCLITE_CSOCK_NAME={rig.socket_path}",
         )
         front.attend(link)
+
+
+ROADS: Mapping[str, Callable[[Held, EmulateOptions], None]] = {
+    "udp": _over_udp,
+    "pcsc": _over_pcsc,
+    "nfc": _over_nfc,
+}

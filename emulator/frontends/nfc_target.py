@@ -28,7 +28,7 @@ from typing import Self
 from apdu.frame import REQA, SELECT_CODES, SELECT_NVB, WUPA
 from emulator.frontends.errors import FrontendError
 from emulator.frontends.nfc_chip import FieldLost, ListeningChip, Selected
-from emulator.frontends.watched import ExchangeObserver, Watched
+from emulator.frontends.watched import OnExchange, Watched
 from emulator.picc import Contactless, ContactlessOf, Picc
 from emulator.radio.activation import cascade
 from emulator.radio.station import Service, Station
@@ -63,7 +63,7 @@ class NfcTarget:
         self,
         picc: Picc,
         device: str,
-        on_exchange: ExchangeObserver | None = None,
+        on_exchange: OnExchange | None = None,
         service: Service | None = None,
         contactless_of: ContactlessOf | None = None,
     ) -> None:
