@@ -44,6 +44,9 @@ class ReplayPicc:
         self._recorded = list(recorded)
         self._next = 0
 
+    def __len__(self) -> int:
+        return len(self._recorded)
+
     def power_on(self) -> bytes:
         """See Picc. The place in the recording stays: a reader may look twice before it taps."""
         return self.contactless.historical

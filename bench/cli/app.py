@@ -142,6 +142,7 @@ def emulate(
     phone: Annotated[
         str | None, typer.Option(help="A phone around the card, such as nfc-off.")
     ] = None,
+    trace: Trace = None,
 ) -> None:
     """Hold a card in the field of a real or virtual reader until Ctrl-C."""
     from bench.cli.emulate import EmulateOptions
@@ -149,7 +150,7 @@ def emulate(
 
     command(
         EmulateOptions(
-            via, card, profile, balance, issued, reader_name, port, system, device, phone
+            via, card, profile, balance, issued, reader_name, port, system, device, phone, trace
         )
     )
 

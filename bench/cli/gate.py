@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,6 @@ from time import perf_counter_ns
 import fixtures
 from apdu.bcd import digits
 from bench.cli.options import parse_moment
-from bench.cli.trace_files import recorded_to
 from bench.clock import now
 from bench.problem import Problem
 from bench.recording import Recorder, outcome_words
@@ -46,7 +45,7 @@ class GateOptions:
 def gate(options: GateOptions) -> int:
     """Pass cards until Ctrl-C or the count is reached. Returns 0 if the last one passed."""
     made = _make_gate(options)
-    with recorded_to(options.trace, _title(made)) as recorder, _coupler(options) as coupler:
+    with _recorder(options, _title(made)) as recorder, _coupler(options) as coupler:
         if not options.as_json:
             print(f"{_title(made)}; waiting for cards.")
         try:
@@ -79,6 +78,14 @@ def _clock(at: str) -> Callable[[], datetime]:
         return now
     standing = parse_moment(at)
     return lambda: standing
+
+
+def _recorder(options: GateOptions, title: str) -> AbstractContextManager[Recorder | None]:
+    if options.trace is None:
+        return nullcontext()
+    from bench.cli.trace_files import recorded_to  # 25 ms that most gates save
+
+    return recorded_to(options.trace, title)
 
 
 @contextmanager

@@ -106,10 +106,25 @@ def replay(
         str | None, typer.Option(help="As reader: a card file; it keeps what happens.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="As reader: the new card's seed.")] = 1,
+    reader_name: Annotated[
+        str, typer.Option(help="As card: name of the virtual PC/SC reader.")
+    ] = "tapbench",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="As card: see tapbench emulate.")
+    ] = None,
+    system: Annotated[
+        bool, typer.Option("--system", help="As card: use a pcscd that already runs.")
+    ] = False,
+    device: Annotated[
+        str, typer.Option(help="As card, with nfc: nfcpy path of a reader that listens.")
+    ] = "usb",
     as_json: Json = False,
 ) -> None:
     """Play a recorded reader against our card, or a recorded card to a reader."""
     from bench.cli.trace_replay import ReplayOptions
     from bench.cli.trace_replay import replay as command
 
-    raise typer.Exit(command(file, ReplayOptions(role, via, profile, card, seed, as_json)))
+    options = ReplayOptions(
+        role, via, profile, card, seed, as_json, reader_name, port, system, device
+    )
+    raise typer.Exit(command(file, options))

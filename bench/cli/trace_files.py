@@ -119,14 +119,11 @@ def keep(trace: Trace, path: Path, named: str | None = None, force: bool = False
 
 
 @contextmanager
-def recorded_to(path: Path | None, title: str) -> Iterator[Recorder | None]:
+def recorded_to(path: Path, title: str) -> Iterator[Recorder]:
     """A recorder for the length of a block, and its file when the block ends, however it does.
 
-    path: None for no recording. Raises Problem, TraceError.
+    Raises Problem, TraceError.
     """
-    if path is None:
-        yield None
-        return
     demand_free(path)
     recorder = Recorder(title)
     try:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from bench.scenario import fresh_card
 from bench.trace_formats import load
 from bench.tracing.compare import Comparison
 from bench.tracing.replay import recorded_card, replay_reader
-from bench.tracing.words import counted
+from bench.tracing.words import counted, exchange_name
 from emulator.card.card import Card
 from emulator.card.env import SeededEnv, SystemEnv
 from emulator.card.filestore import FileStore, card_in
@@ -35,6 +35,10 @@ class ReplayOptions:
     card: str | None = None
     seed: int = 1
     as_json: bool = False
+    reader_name: str = "tapbench"
+    port: int | None = None
+    system: bool = False
+    device: str = "usb"
 
 
 def replay(path: Path, options: ReplayOptions) -> int:
@@ -43,7 +47,7 @@ def replay(path: Path, options: ReplayOptions) -> int:
         raise Problem(f"there is no role '{options.role}'; choose reader or card")
     trace = load(path)
     if options.role == "card":
-        return _as_card(trace, options)
+        return _as_card(trace, path, options)
     return _as_reader(trace, path, options)
 
 
@@ -101,5 +105,32 @@ def _as_json(path: Path, options: ReplayOptions, found: Comparison) -> dict[str,
     }
 
 
-def _as_card(trace: Trace, options: ReplayOptions) -> int:
-    raise NotImplementedError(recorded_card(trace))
+def _as_card(trace: Trace, path: Path, options: ReplayOptions) -> int:
+    """Hold the recorded card until Ctrl-C. Returns 0 if it knew every command."""
+    from bench.cli.emulate import ROADS as FIELDS
+    from bench.cli.emulate import EmulateOptions, Held, hold
+
+    if options.via not in FIELDS:
+        raise Problem(
+            f"there is no road '{options.via}' for a card; choose one of: {', '.join(FIELDS)}"
+        )
+    card = recorded_card(trace)
+    title = f"the card of {path}: {counted(len(card), 'exchange')}"
+    where = EmulateOptions(
+        via=options.via,
+        card=None,
+        profile=None,
+        balance=None,
+        issued=None,
+        reader_name=options.reader_name,
+        port=options.port,
+        system=options.system,
+        device=options.device,
+        phone=None,
+    )
+    with suppress(KeyboardInterrupt):
+        hold(Held((title,), card), where)
+    print(f"card removed; {counted(len(card.unmatched), 'command')} not in the recording")
+    for command in card.unmatched:
+        print(f"  {exchange_name(command)}")
+    return 1 if card.unmatched else 0
