@@ -32,7 +32,7 @@ _FRESH_ANSWERS: Final = frozenset(
 """Commands whose whole answer is random or made with a key."""
 
 
-def _records() -> Iterator[type[Record]]:
+def records() -> Iterator[type[Record]]:
     """Every layout the tables name."""
     for spec in (*TABLE, *SAM_TABLE):
         for layout in (spec.data, spec.reply):
@@ -42,7 +42,8 @@ def _records() -> Iterator[type[Record]]:
     yield BusTrip
 
 
-def _is_fresh(field: Field, layout: type[Record]) -> bool:
+def is_fresh(field: Field, layout: type[Record]) -> bool:
+    """Whether a field of a record is new in every run."""
     if field.show in (Show.TIME, Show.MOMENT):
         return True
     if field.show is Show.DATE:  # with a time beside it, it is when something happened
@@ -51,7 +52,7 @@ def _is_fresh(field: Field, layout: type[Record]) -> bool:
 
 
 FRESH: Final = frozenset(
-    field.name for layout in _records() for field in layout.FIELDS if _is_fresh(field, layout)
+    field.name for layout in records() for field in layout.FIELDS if is_fresh(field, layout)
 )
 """Names of the fields that are fresh. No record uses one of them for something settled."""
 
