@@ -5,12 +5,13 @@ their first frame, answers on that of their last. Otherwise the APDUs recorded h
 own, as those to the PSAM always do.
 """
 
+from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 from heapq import merge
-from typing import Final
+from typing import Final, NamedTuple
 
 from apdu.blocks import Kind
 from apdu.event import Event, Layer, Source, Trace
@@ -75,6 +76,13 @@ class Row:
     delta_ns: int = 0
 
 
+class _Sent(NamedTuple):
+    """An exchange of some frames. is_lost: whether the reader got no answer."""
+
+    exchange: ApduExchange
+    is_lost: bool
+
+
 def rows_of(trace: Trace, view: View = View.ALL, tap: int | None = None) -> list[Row]:
     """The rows of a recording. tap: of one tap alone."""
     rows = list(_with_money(_rows(trace, view)))
@@ -95,13 +103,28 @@ def _rows(trace: Trace, view: View) -> Iterator[Row]:
     has_card = any(e.layer is Layer.APDU and e.to == "card" for e in trace.events)
     if view is View.ALL and on_air:
         said = _event_rows(trace.events, [x for x in found if x.to == "psam"])
-        return _merged(said, _frame_rows(on_air, assembled(on_air)))
+        return _merged(said, _frame_rows(on_air, _as_received(assembled(on_air), found)))
     if not has_card:  # put together from frames
         of_card = [x for x in found if x.to == "card"]
         of_psam = [x for x in found if x.to == "psam"]
         return _merged(_event_rows(trace.events, of_psam), _halves(of_card))
     field = [] if view is View.APDU else _field(trace)
     return _merged(_event_rows(trace.events, found), _frame_rows(field, []))
+
+
+def _as_received(
+    on_air: Iterable[ApduExchange], recorded: Iterable[ApduExchange]
+) -> Iterator[_Sent]:
+    """Exchanges of the frames, and of each whether the reader got the answer.
+
+    Frames are recorded as they were sent. Where APDUs were recorded too, they say what arrived.
+    """
+    told = [x for x in recorded if x.to == "card"]
+    begins = [x.start_ns for x in told]
+    for x in on_air:
+        at = bisect_right(begins, x.start_ns)
+        is_lost = bool(at) and told[at - 1].command == x.command and not told[at - 1].response
+        yield _Sent(x, x.response is None or is_lost)
 
 
 def _merged(one: Iterable[Row], other: Iterable[Row]) -> Iterator[Row]:
@@ -140,42 +163,42 @@ def _event_rows(events: Iterable[Event], found: Iterable[ApduExchange]) -> Itera
         if event.layer is Layer.GATE:
             yield Row(event.t_ns, event.tap, event)
         elif event.layer is Layer.APDU and event.source is Source.PCD and waiting[event.to]:
-            current[event.to] = waiting[event.to].popleft()
-            yield _with_command(Row(event.t_ns, event.tap), current[event.to])
+            current[event.to] = asked = waiting[event.to].popleft()
+            yield _with_command(Row(event.t_ns, event.tap), asked, asked.response is None)
         elif event.layer is Layer.APDU and event.source is Source.PICC and event.to in current:
             exchange = current.pop(event.to)
             if exchange.response is not None:
                 yield Row(event.t_ns, event.tap, apdu=Apdu(exchange, True))
 
 
-def _frame_rows(on_air: Iterable[Event], inside: Iterable[ApduExchange]) -> Iterator[Row]:
+def _frame_rows(on_air: Iterable[Event], inside: Iterable[_Sent]) -> Iterator[Row]:
     """Frames, with the APDUs that begin or end with them."""
     reader = FrameReader()
-    begin: dict[int, list[ApduExchange]] = defaultdict(list)
+    begin: dict[int, list[_Sent]] = defaultdict(list)
     end: dict[int, list[ApduExchange]] = defaultdict(list)
-    for exchange in inside:
-        begin[exchange.start_ns].append(exchange)
-        if exchange.response is not None:
-            end[exchange.end_ns].append(exchange)
+    for sent in inside:
+        begin[sent.exchange.start_ns].append(sent)
+        if sent.exchange.response is not None:
+            end[sent.exchange.end_ns].append(sent.exchange)
     for event in on_air:
         words = reader.read(event)
         row = Row(event.t_ns, event.tap, event, words, marks=_marks(event, words))
         if event.source is Source.PCD and begin[event.t_ns]:
-            row = _with_command(row, begin[event.t_ns].pop(0))
+            row = _with_command(row, *begin[event.t_ns].pop(0))
         elif event.source is Source.PICC and end[event.t_ns + event.duration_ns]:
-            exchange = end[event.t_ns + event.duration_ns].pop(0)
-            row = replace(row, apdu=Apdu(exchange, True))
+            answered = end[event.t_ns + event.duration_ns].pop(0)
+            row = replace(row, apdu=Apdu(answered, True))
         yield row
 
 
-def _with_command(row: Row, x: ApduExchange) -> Row:
-    lost = (NO_ANSWER,) if x.response is None else ()
+def _with_command(row: Row, x: ApduExchange, is_lost: bool) -> Row:
+    lost = (NO_ANSWER,) if is_lost else ()
     return replace(row, apdu=Apdu(x, False), marks=(*row.marks, *lost))
 
 
 def _halves(found: Iterable[ApduExchange]) -> Iterator[Row]:
     for x in found:
-        yield _with_command(Row(x.start_ns, x.tap), x)
+        yield _with_command(Row(x.start_ns, x.tap), x, x.response is None)
         if x.response is not None:
             yield Row(x.end_ns, x.tap, apdu=Apdu(x, True))
 
