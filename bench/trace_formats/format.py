@@ -1,7 +1,10 @@
 """What a trace format is, and the error all of them raise."""
 
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from apdu.event import Layer, Trace
 
@@ -42,3 +45,23 @@ def shortened(text: str, most: int = 40) -> str:
 def utf8(text: str) -> str:
     """A text as a format of UTF-8 keeps it: half a surrogate pair becomes a question mark."""
     return text.encode(errors="replace").decode()
+
+
+def write_whole(target: Path, data: bytes, force: bool, mode: int = 0o600) -> None:
+    """Write a file all or not at all: another beside it, with its mode, that gets its name.
+
+    force: whether to replace one that is there. Raises FileExistsError and other OSErrors.
+    """
+    handle, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+        if force:
+            os.replace(draft, target)
+        else:
+            os.link(draft, target)  # fails if there is one, unlike a rename
+    finally:
+        Path(draft).unlink(missing_ok=True)

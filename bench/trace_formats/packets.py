@@ -140,6 +140,7 @@ class _Writer:
         if event.source is Source.FIELD:
             data = FIELD_OFF if data == FIELD_OFF else FIELD_ON
         plain = self.context.plain(event.source, data, event.has_crc is None)
+        event = replace(event, tap=event.tap or plain.tap)
         self.context.tap = event.tap
         told = _tellable(plain)
         rest = {key: said for key, said in _tellable(event).items() if said != told[key]}

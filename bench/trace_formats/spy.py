@@ -130,12 +130,16 @@ class _Call:
 
 @dataclass(slots=True)
 class _Reader:
-    """open_calls: by thread. connections: who is behind a handle. tap: connections to cards."""
+    """open_calls: by thread. connections: who is behind a handle.
+
+    is_fresh: whether a card was connected or reset since the last command, which begins a tap.
+    """
 
     out: list[ApduExchange] = field(default_factory=list)
     open_calls: dict[str, _Call] = field(default_factory=dict)
     connections: dict[int, str] = field(default_factory=dict)
     tap: int = 0
+    is_fresh: bool = True
 
     def line(self, text: str, number: int) -> None:
         found = _LINE.fullmatch(text)
@@ -164,9 +168,9 @@ class _Reader:
         elif call.name == "SCardConnect" and is_done:
             reader, handle = _at(call, 1), _number(call, -2)
             self.connections[handle] = "psam" if _SAM.search(reader) else "card"
-            self.tap += self.connections[handle] == "card"
-        elif call.name == "SCardReconnect" and is_done and _number(call, 3):  # a reset
-            self.tap += self.connections.get(_number(call, 0), "card") == "card"
+            self.is_fresh |= self.connections[handle] == "card"
+        elif call.name == "SCardReconnect" and is_done and _number(call, 3):  # with a reset
+            self.is_fresh |= self.connections.get(_number(call, 0), "card") == "card"
 
     def _transmitted(self, call: _Call, end_ns: int, is_done: bool) -> None:
         # Before 1.8 without the two lines of each SCARD_IO_REQUEST.
@@ -174,6 +178,8 @@ class _Reader:
         command = _bytes(call, sent_at)
         response = _bytes(call, 2 * sent_at) if is_done else None
         to = self.connections.get(_number(call, 0), "card")
+        self.tap += self.is_fresh
+        self.is_fresh = False
         self.out.append(ApduExchange(to, command, response, call.start_ns, end_ns, self.tap))
 
 

@@ -134,8 +134,18 @@ def _sniff(data: bytes) -> bool:
     for line in data[:4096].decode("utf-8-sig", "replace").splitlines():
         text = line.strip()
         if text and not text.startswith("#"):
-            return _LINE.fullmatch(text) is not None
+            return _is_said(text)
     return False
+
+
+def _is_said(text: str) -> bool:
+    found = _LINE.fullmatch(text)
+    if found is None or (found["to"] or _PEERS[0]).lower() not in _PEERS:
+        return False
+    try:
+        return bool(_bytes(found["bytes"]))
+    except TraceError:
+        return False
 
 
 def _keeps(trace: Trace) -> Trace:
