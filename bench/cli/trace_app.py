@@ -12,6 +12,9 @@ trace_app = typer.Typer(
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A recording in any format.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+From = Annotated[
+    str | None, typer.Option("--from", help="Format of the file; the content tells it if left out.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 
@@ -42,12 +45,13 @@ def show(
     svg: Annotated[Path | None, typer.Option(help="Write a picture instead.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a web page instead.")] = None,
     force: Force = False,
+    read_as: From = None,
 ) -> None:
     """Show a recording: frames, blocks, APDUs with their fields, and the money."""
     from bench.cli.trace_show import ShowOptions
     from bench.cli.trace_show import show as command
 
-    command(file, ShowOptions(layer, tap, as_json, svg, html, force))
+    command(file, ShowOptions(layer, tap, as_json, svg, html, force, read_as))
 
 
 @trace_app.command("diff")
@@ -69,9 +73,7 @@ def diff(
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A recording in any format.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The same in another.")],
-    read_as: Annotated[
-        str | None, typer.Option("--from", help="The content tells it if left out.")
-    ] = None,
+    read_as: From = None,
     format: Annotated[
         str | None, typer.Option("--to", help="The suffix tells it if left out.")
     ] = None,

@@ -27,15 +27,19 @@ def target_format(path: Path, named: str | None) -> Format:
     raise Problem(f"{path} does not tell a trace format by its suffix; use one of {suffixes}")
 
 
-def demand_free(path: Path, named: str | None = None, force: bool = False) -> None:
-    """See that a recording can be written, before the work that it records. Raises Problem."""
+def demand_free(path: Path, named: str | None = None, force: bool | None = None) -> None:
+    """See that a recording can be written, before the work that it records. Raises Problem.
+
+    force: whether the user gave --force; None if the command has no such option.
+    """
     target_format(path, named)
     if not path.parent.is_dir():
         raise Problem(f"{path} cannot be written: there is no folder {path.parent}")
     if path.is_dir():
         raise Problem(f"{path} is a folder; name a file")
     if path.exists() and not force:
-        raise Problem(f"{path} exists; name another file")
+        way_out = "name another file" if force is None else "name another file or give --force"
+        raise Problem(f"{path} exists; {way_out}")
 
 
 def beside(path: Path, road: str) -> Path:
@@ -44,7 +48,7 @@ def beside(path: Path, road: str) -> Path:
 
 
 def road_files(
-    roads: list[str], path: Path | None, named: str | None = None, force: bool = False
+    roads: list[str], path: Path | None, named: str | None = None, force: bool | None = None
 ) -> dict[str, Path]:
     """A file for each road, named after the roads if there are several. Raises Problem."""
     if path is None:

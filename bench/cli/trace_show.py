@@ -53,12 +53,13 @@ class ShowOptions:
     svg: Path | None = None
     html: Path | None = None
     force: bool = False
+    read_as: str | None = None
 
 
 def show(path: Path, options: ShowOptions) -> None:
     """Print a recording, or write its picture. Raises Problem, TraceError."""
     view = _view(options.layer)
-    trace = load(path)
+    trace = load(path, options.read_as)
     tap = options.tap
     if tap is not None and tap not in taps_of(trace):
         there = ", ".join(map(str, taps_of(trace))) or "none"
