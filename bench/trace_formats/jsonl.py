@@ -69,7 +69,7 @@ def event_of(line: Json) -> Event:
     """The event of an object; keys it does not know are skipped. Raises TraceError."""
     data = _hex(line)
     head = _whole(line, "head", 0, 7)
-    bits = _whole(line, "bits", -7, 8 * len(data)) if "bits" in line else 8 * len(data) - head
+    bits = _whole(line, "bits", -14, 8 * len(data)) if "bits" in line else 8 * len(data) - head
     tail = bits + head - 8 * len(data) + 8
     if not 1 <= tail <= 8:
         raise TraceError(f"'bits' is {bits}, which does not fit {len(data)} bytes")

@@ -148,13 +148,14 @@ def _paired(apdus: Iterable[Event]) -> list[ApduExchange]:
 
 
 def apdu_events(found: Iterable[ApduExchange]) -> list[Event]:
-    """Exchanges as the events a recording of them has."""
+    """Exchanges as the events a recording of them has; a lost answer's wait is on the command."""
     out: list[Event] = []
     for x in found:
-        said = (Layer.APDU, x.command)
-        out.append(Event(x.start_ns, Source.PCD, *said, to=x.to, tap=x.tap))
+        took_ns = max(x.end_ns - x.start_ns, 0)
+        waited_ns = took_ns if x.response is None else 0
+        asked = Event(x.start_ns, Source.PCD, Layer.APDU, x.command, waited_ns, to=x.to, tap=x.tap)
+        out.append(asked)
         if x.response is not None:
-            took_ns = max(x.end_ns - x.start_ns, 0)
-            said = (Layer.APDU, x.response)
-            out.append(Event(x.end_ns, Source.PICC, *said, took_ns, to=x.to, tap=x.tap))
+            said = (Layer.APDU, x.response, took_ns)
+            out.append(Event(x.end_ns, Source.PICC, *said, to=x.to, tap=x.tap))
     return out

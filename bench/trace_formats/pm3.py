@@ -138,7 +138,7 @@ def _recording(records: Iterable[_Record]) -> Trace:
                 source,
                 Layer.RF,
                 record.data,
-                0 if record.duration == _LONGEST else _ns(record.duration),
+                _ns(0 if _is_clipped(record) else record.duration),
                 tail,
                 shape.head,
                 _wrong_parity(record, tail),
@@ -153,9 +153,14 @@ def _unwrapped(before: int, time: int) -> int:
     return before + (step - _WRAP if step >= _WRAP - _JITTER else step)
 
 
+def _is_clipped(record: _Record) -> bool:
+    """Whether the duration is the greatest that can be said and the frame lasts longer."""
+    return record.duration == _LONGEST and 9 * len(record.data) * _BIT >= _LONGEST
+
+
 def _tail(record: _Record, head: int, likely: int) -> int:
     """Bits of the last byte, from the duration: a cut byte is shorter and has no parity bit."""
-    if record.duration in (0, _LONGEST):
+    if record.duration == 0 or _is_clipped(record):
         return likely
     bits = (record.duration - _SHORTEST_END) // _BIT + head - 9 * (len(record.data) - 1)
     return bits if 1 <= bits < 8 else 8

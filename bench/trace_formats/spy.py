@@ -26,6 +26,9 @@ _SAM: Final = re.compile(r"\bP?SAM\b", re.IGNORECASE)
 _READERS: Final = {"card": "tapbench", "psam": "tapbench PSAM"}
 _CONTEXT: Final = 0x01000000
 _HANDLES: Final = {"card": 0x00C0FFEE, "psam": 0x005A5A5A}
+# Which parameter of SCardTransmit is the command: older logs lack the two lines of each
+# SCARD_IO_REQUEST and have five parameters.
+_SENT, _OLD_SENT, _OLD_COUNT = 4, 2, 5
 _T1: Final = 2
 _PCI_SIZE: Final = 16
 _SHARED: Final = 2
@@ -162,9 +165,10 @@ class _Reader:
         self.ended(call, _ns(end), is_done=int(end[4], 16) == 0)
 
     def ended(self, call: _Call, end_ns: int, is_done: bool) -> None:
-        """Take a call that has come back, or will not."""
+        """Take a call that has come back."""
         if call.name == "SCardTransmit":
-            self._transmitted(call, end_ns, is_done)
+            sent = _SENT if len(call.parameters) > _OLD_COUNT else _OLD_SENT
+            self.transmitted(call, end_ns, sent, is_done)
         elif call.name == "SCardConnect" and is_done:
             reader, handle = _at(call, 1), _number(call, -2)
             self.connections[handle] = "psam" if _SAM.search(reader) else "card"
@@ -172,11 +176,10 @@ class _Reader:
         elif call.name == "SCardReconnect" and is_done and _number(call, 3):  # with a reset
             self.is_fresh |= self.connections.get(_number(call, 0), "card") == "card"
 
-    def _transmitted(self, call: _Call, end_ns: int, is_done: bool) -> None:
-        # Before 1.8 without the two lines of each SCARD_IO_REQUEST.
-        sent_at = 4 if len(call.parameters) > 5 else 2
-        command = _bytes(call, sent_at)
-        response = _bytes(call, 2 * sent_at) if is_done else None
+    def transmitted(self, call: _Call, end_ns: int, sent: int, is_done: bool) -> None:
+        """Take an exchange. sent: which parameter is the command; the answer has twice that."""
+        command = _bytes(call, sent)
+        response = _bytes(call, 2 * sent) if is_done else None
         to = self.connections.get(_number(call, 0), "card")
         self.tap += self.is_fresh
         self.is_fresh = False
@@ -234,8 +237,8 @@ def load(data: bytes) -> Trace:
         except TraceError as error:
             raise TraceError(f"line {number}: {error}") from None
     for call in reader.open_calls.values():
-        if call.name == "SCardTransmit" and len(call.parameters) > 4:
-            reader.ended(call, call.start_ns, is_done=False)
+        if call.name == "SCardTransmit" and len(call.parameters) > _SENT:
+            reader.transmitted(call, call.start_ns, _SENT, is_done=False)
     if not data:
         raise TraceError("it is empty")
     return _recording(sorted(reader.out, key=lambda call: call.start_ns))

@@ -23,7 +23,8 @@ _TIME: Final = (
 _LINE: Final = re.compile(
     rf"(?:{_TIME}\s+)?(?P<to>[A-Za-z]\w*)?\s*(?P<arrow>->|=>|>>?|<-|<=|<<?)(?P<bytes>.*)"
 )
-_MORE: Final = re.compile(r"[0-9A-Fa-f]{2}\b.*")
+_ARROW: Final = re.compile(r"[<>]")
+_MORE: Final = re.compile(r"[0-9A-Fa-f]{2}[0-9A-Fa-f\s]*(\s:\s.*|#.*)?")
 _TAP: Final = re.compile(r"#\s*tap (\d{1,9})")
 _WORDS: Final = re.compile(r"\s:\s.*|\s*#.*")
 _BETWEEN: Final = re.compile(r"0[xX]|[\s:,]+")
@@ -50,7 +51,10 @@ def dump(trace: Trace) -> bytes:
 
 @dataclass(slots=True)
 class _Reader:
-    """last: where bytes of a next line go on. unanswered: exchanges by peer, as indices of out."""
+    """last: where bytes of a next line go on. unanswered: exchanges by peer, as indices of out.
+
+    prose: the first line before all commands that is none, such as a program's greeting.
+    """
 
     out: list[ApduExchange] = field(default_factory=list)
     unanswered: dict[str, int] = field(default_factory=dict)
@@ -58,6 +62,7 @@ class _Reader:
     tap: int = 0
     first_ns: int | None = None
     t_ns: int = 0
+    prose: str = ""
 
     def line(self, text: str) -> None:
         if not text:
@@ -69,8 +74,10 @@ class _Reader:
         found = _LINE.fullmatch(text)
         if found is not None:
             self._said(found)
-        elif _MORE.fullmatch(text) and self.last is not None:
-            self._more(_bytes(text))
+        elif self.last is not None and _MORE.fullmatch(text):
+            self._more(self.last, _bytes(text))
+        elif self.last is None and not _ARROW.search(text):
+            self.prose = self.prose or text
         else:
             raise TraceError(f"expected > or <, not '{shortened(text)}'")
 
@@ -100,14 +107,12 @@ class _Reader:
             self.first_ns = t_ns
         self.t_ns = t_ns - self.first_ns
 
-    def _more(self, data: bytes) -> None:
-        if self.last is None:
-            return
-        said = self.out[self.last]
+    def _more(self, at: int, data: bytes) -> None:
+        said = self.out[at]
         if said.response is None:
-            self.out[self.last] = replace(said, command=said.command + data)
+            self.out[at] = replace(said, command=said.command + data)
         else:
-            self.out[self.last] = replace(said, response=said.response + data)
+            self.out[at] = replace(said, response=said.response + data)
 
 
 def _bytes(text: str) -> bytes:
@@ -127,15 +132,14 @@ def load(data: bytes) -> Trace:
             reader.line(line.strip())
         except TraceError as error:
             raise TraceError(f"line {number}: {error}") from None
+    if reader.prose and not reader.out:
+        raise TraceError(f"expected > or < in some line, the first is '{shortened(reader.prose)}'")
     return Trace(apdu_events(reader.out))
 
 
 def _sniff(data: bytes) -> bool:
-    for line in data[:4096].decode("utf-8-sig", "replace").splitlines():
-        text = line.strip()
-        if text and not text.startswith("#"):
-            return _is_said(text)
-    return False
+    head = data[:4096].decode("utf-8-sig", "replace")
+    return "\0" not in head and any(_is_said(line.strip()) for line in head.splitlines())
 
 
 def _is_said(text: str) -> bool:
