@@ -91,14 +91,19 @@ def is_same_command(one: bytes, other: bytes) -> bool:
         return True
     if one[:4] != other[:4] or len(one) != len(other):
         return False
-    found = find_call(one)
-    if found is None or _has_secret(found[1].data):
+    if find_call(one) is None or has_secret(one):
         return False
     return command_lines(one) == command_lines(other)
 
 
-def _has_secret(data: Any) -> bool:  # noqa: ANN401 - a record of the table, or None
-    """Whether a command holds what is never shown, so that its words do not tell it apart."""
+def has_secret(command: bytes) -> bool:
+    """Whether a command holds a PIN or a key, which is never shown and tells no two apart.
+
+    >>> has_secret(bytes.fromhex("0020000003123456"))
+    True
+    """
+    found = find_call(command)
+    data = None if found is None else found[1].data
     return isinstance(data, Record) and any(f.show is Show.SECRET for f in data.FIELDS)
 
 

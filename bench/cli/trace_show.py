@@ -160,6 +160,8 @@ def _frame(row: Row, width: int) -> Text:
     event = row.event
     if event is None or not _is_frame(event):
         return Text("")
+    if row.hidden:
+        return Text(f"..{len(event.data)} not shown", _PCD)
     body, crc = body_of(event).hex().upper(), crc_of(event)
     tail = event.data[-2:].hex().upper() if event.has_crc else ""
     room = width - len(tail) - bool(tail)

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from apdu.blocks import Kind
 from apdu.event import Event, Layer, Source, Trace
+from apdu.fresh import has_secret
 from apdu.rf import FrameReader, FrameWords
 from apdu.value import value
 from bench.trace_formats.assembly import ApduExchange, assembled
@@ -64,6 +65,7 @@ class Row:
     words:    what the frame says.
     delta_ns: since the row before.
     marks:    what is out of the ordinary.
+    hidden:   whether the bytes of frame and command hold a PIN or a key, and are not for showing.
     """
 
     t_ns: int
@@ -74,6 +76,7 @@ class Row:
     money: Movement | None = None
     marks: tuple[str, ...] = ()
     delta_ns: int = 0
+    hidden: bool = False
 
 
 class _Sent(NamedTuple):
@@ -85,7 +88,9 @@ class _Sent(NamedTuple):
 
 def rows_of(trace: Trace, view: View = View.ALL, tap: int | None = None) -> list[Row]:
     """The rows of a recording. tap: of one tap alone."""
-    rows = list(_with_money(_rows(trace, view)))
+    rows = list(_with_money(_with_secrets(_rows(trace, view))))
+    if view in (View.RF, View.ISODEP):  # the APDUs have told what to hide
+        rows = [replace(row, apdu=None, money=None) for row in rows]
     if view is View.ISODEP:
         rows = [row for row in rows if row.words is None or row.words.block]
     if tap is not None:
@@ -98,8 +103,8 @@ def _rows(trace: Trace, view: View) -> Iterator[Row]:
     on_air = frames(trace) if _has_frames(trace) else []
     found = exchanges(trace)
     if view in (View.RF, View.ISODEP):
-        said = _gate_rows(trace.events)
-        return _merged(said, _frame_rows(on_air or _field(trace), []))
+        inside = _as_received(assembled(on_air), found)
+        return _merged(_gate_rows(trace.events), _frame_rows(on_air or _field(trace), inside))
     has_card = any(e.layer is Layer.APDU and e.to == "card" for e in trace.events)
     if view is View.ALL and on_air:
         said = _event_rows(trace.events, [x for x in found if x.to == "psam"])
@@ -215,6 +220,21 @@ def _marks(event: Event, words: FrameWords) -> tuple[str, ...]:
     if event.note:
         marks.append(event.note)
     return tuple(marks)
+
+
+def _with_secrets(rows: Iterable[Row]) -> Iterator[Row]:
+    """Marks what must not be shown: a command with a PIN or key, and every frame that carries it.
+
+    The frames of a chain and those sent again come before the next command.
+    """
+    hides = False
+    for row in rows:
+        apdu, event = row.apdu, row.event
+        is_command = apdu is not None and apdu.to == "card" and not apdu.is_response
+        if apdu is not None and is_command:
+            hides = has_secret(apdu.command)
+        is_sent = is_command or (event is not None and event.source is Source.PCD)
+        yield replace(row, hidden=hides and is_sent)
 
 
 def _with_money(rows: Iterable[Row]) -> Iterator[Row]:

@@ -130,6 +130,16 @@ def test_the_view_is_json_for_programs(trace: Traced, air: str):
     assert [row["decision"]["name"] for row in rows if "decision" in row] == ["PASS", "PASS"]
 
 
+def test_a_pin_is_shown_by_no_view(trace: Traced, tmp_path: Path):
+    """987654 in VERIFY PIN; the file has it, for its owner alone."""
+    held = tmp_path / "pin.txt"
+    held.write_text("> 0020000003987654\n< 9000\n")
+    trace("convert", held, tmp_path / "pin.pcap")
+    for file in (held, tmp_path / "pin.pcap"):
+        for options in ((), ("--layer", "rf"), ("--layer", "apdu"), ("--json",)):
+            assert "987654" not in trace("show", file, *options)
+
+
 def test_the_view_is_a_picture_and_a_page(trace: Traced, tried, air: str, tmp_path: Path):
     svg, html = tmp_path / "tap.svg", tmp_path / "tap.html"
     trace("show", air, "--svg", svg, "--html", html)

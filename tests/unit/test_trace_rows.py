@@ -15,6 +15,7 @@ from emulator.radio.faults import Fault, FaultKind
 from tests.recordings import commands_of, frame_number, on_bad_air, scenario
 
 ROADS = ["inproc", "air", "udp"]
+ENDS = (Source.PCD, Source.PICC)
 
 
 def apdus(rows: list[Row], to: str = "card") -> list[bytes]:
@@ -174,6 +175,21 @@ def test_pcsc_shows_the_field_that_it_saw_and_no_frames():
     rows = rows_of(trace)
     assert [row.words.title for row in rows if row.words is not None] == ["field on"]
     assert apdus(rows) == recorded(trace)
+
+
+def test_a_pin_is_hidden_in_every_frame_that_carries_it_and_in_no_other():
+    """VERIFY PIN in a chain of two blocks, the second sent twice."""
+    said = [
+        ("02805C000204", "02000013889000"),
+        ("1300200000", "A3"), ("0203987654", "B2"), ("0203987654", "029000"),
+        ("03805C000204", "03000013889000"),
+    ]  # fmt: skip
+    frames = [(s, bytes.fromhex(text)) for pair in said for s, text in zip(ENDS, pair, strict=True)]
+    events = [
+        Event(n, source, Layer.RF, data, has_crc=None) for n, (source, data) in enumerate(frames)
+    ]
+    hidden = [row.hidden for row in rows_of(Trace(events))]
+    assert hidden == [False, False, True, False, True, False, True, False, False, False]
 
 
 def test_an_empty_recording_has_no_rows():
