@@ -68,7 +68,7 @@ class Recorder:
 
     def link(self, link: Transport, to: str = "card") -> Transport:
         """The same transport, with its commands and answers recorded."""
-        return Recording(link, self.now_ns, self._log.append, to)
+        return Recording(link, self.now_ns, to, self._log)
 
     def keep_time(self, now_ns: Callable[[], int]) -> None:
         """Take another clock, such as an air's virtual one, before anything is recorded."""

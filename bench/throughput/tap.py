@@ -156,8 +156,8 @@ def shares(count: int) -> Shares:
     bench = Bench()
     bench.put_back()
     seen: list[Exchange] = []
-    psam = Recording(bench.gate.psam, perf_counter_ns, seen.append, "psam")
-    card = Recording(InProcess(bench.card), perf_counter_ns, seen.append)
+    psam = Recording(bench.gate.psam, perf_counter_ns, "psam", seen)
+    card = Recording(InProcess(bench.card), perf_counter_ns, "card", seen)
     run(bench.gate.tap(), {"card": card, "psam": psam})
     codec = [work for exchange in seen for work in _codec_work(exchange)]
     link = InProcess(bench.card)

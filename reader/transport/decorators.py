@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reader.transport.base import CardLost, Transport
 
@@ -19,28 +19,29 @@ class Exchange(NamedTuple):
 
 
 class Recording:
-    """Tells of every exchange when it is over.
+    """Keeps every exchange in `seen`, when it is over.
 
     now_ns: a monotonic clock.
-    keep:   takes the exchanges. Several recordings may share one, which then has a tap in order.
+    seen:   several may share one list, which then shows a tap in order; it may hold other things.
     """
 
     def __init__(
         self,
         link: Transport,
         now_ns: Callable[[], int],
-        keep: Callable[[Exchange], object],
         to: str = "card",
+        seen: list[Any] | None = None,
     ) -> None:
-        self.transmit = _recorded(link.transmit, now_ns, keep, to)
+        self.seen: list[Any] = [] if seen is None else seen
+        self.transmit = _recorded(link.transmit, now_ns, to, self.seen.append)
         """See Transport."""
 
 
 def _recorded(
     send: Callable[[bytes], bytes],
     now_ns: Callable[[], int],
-    keep: Callable[[Exchange], object],
     to: str,
+    keep: Callable[[Exchange], object],
 ) -> Callable[[bytes], bytes]:
     # A closure, and no detour through Exchange's own __new__: recording may not slow a gate.
     new = tuple.__new__

@@ -13,7 +13,7 @@ from apdu.files import EF1E, TripLog
 from emulator.card.state import Blocked
 from issuer.clearing import tac_is_right
 from reader.gate import Direction, Reject, Verdict, parse_white_list
-from reader.transport.decorators import Exchange, Recording
+from reader.transport.decorators import Recording
 from reader.transport.inprocess import InProcess
 from reader.trips import ENTERED, ENTRY_CORRECTED, EXITED
 from tests.cards import content_of, new_card, with_content
@@ -151,10 +151,9 @@ def test_of_two_reasons_the_one_declared_first_is_given(direction, first, second
 def test_a_blocked_card_is_refused_before_anything_is_read(how):
     made = case(Direction.ENTRY)
     made.blocked = how
-    seen: list[Exchange] = []
-    link = Recording(InProcess(made.card()), lambda: 0, seen.append)
+    link = Recording(InProcess(made.card()), lambda: 0)
     assert made.gate().pass_(link).reason is Reject.BLOCKED
-    assert len(seen) == 2
+    assert len(link.seen) == 2
 
 
 @pytest.mark.parametrize(

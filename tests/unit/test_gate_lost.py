@@ -17,7 +17,7 @@ from reader.gate import Direction, Gate, Outcome, Reject, Verdict
 from reader.psam import Psam
 from reader.session import ProtocolError, StatusError
 from reader.transport.base import CardLost, ReaderFault, TransportError
-from reader.transport.decorators import CutPoint, Cutting, Exchange, Recording
+from reader.transport.decorators import CutPoint, Cutting, Recording
 from reader.transport.inprocess import InProcess
 from reader.trips import ENTERED, EXITED
 from tests.cards import content_of, purse_in
@@ -29,10 +29,9 @@ POINTS = list(CutPoint)
 def commands(direction: Direction) -> list[bytes]:
     """What a whole tap sends to the card."""
     made = case(direction)
-    seen: list[Exchange] = []
-    link = Recording(InProcess(made.card()), lambda: 0, seen.append)
+    link = Recording(InProcess(made.card()), lambda: 0)
     assert made.gate().pass_(link).verdict is Verdict.PASS
-    return [e.command for e in seen]
+    return [e.command for e in link.seen]
 
 
 COMMANDS = {direction: commands(direction) for direction in Direction}
