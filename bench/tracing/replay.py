@@ -21,11 +21,17 @@ def recorded_card(trace: Trace) -> ReplayPicc:
 
     Raises Problem if no answer was recorded.
     """
-    answered = [(x.command, x.response) for x in exchanges(trace) if x.to == "card" and x.response]
+    answered = [
+        (x.command, x.response)
+        for x in exchanges(trace)
+        if x.to == "card" and x.response is not None and len(x.response) >= _STATUS_WORD
+    ]
     if not answered:
         raise Problem("the recording has no answers of a card to replay")
     return ReplayPicc(answered, shown_in(frames(trace)) or TYPICAL)
 
+
+_STATUS_WORD: Final = 2  # bytes
 
 _FOREIGN_MACS: Final = (
     "the recorded MACs are right for the recorded card's random numbers alone; our card refuses"
@@ -64,6 +70,12 @@ def _ask(link: Transport, recorded: ApduExchange) -> ApduExchange:
         response: bytes | None = link.transmit(recorded.command)
     except CardLost:
         response = None
+    except ValueError as error:
+        size = len(recorded.command)
+        raise Problem(
+            f"the recording has a command of {size} bytes, which this road does not carry;"
+            " replay it with --via inproc"
+        ) from error
     return replace(recorded, response=response, start_ns=start_ns, end_ns=perf_counter_ns())
 
 

@@ -68,6 +68,19 @@ def test_several_roads_get_a_file_each_for_their_owner_alone(folder: Path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_road_this_machine_lacks_is_named_and_the_others_are_recorded(tmp_path: Path):
+    """A place for the service's socket whose path is too long: no PC/SC road here."""
+    deep = tmp_path / ("x" * 90)
+    deep.mkdir()
+    target = tmp_path / "tap.jsonl"
+    done = tapbench("trace", "record", "--via", "all", str(target), TMPDIR=str(deep))
+    assert done.returncode == 1, "a road that was asked for is missing"
+    assert "pcsc: left out, " in done.stderr
+    assert {"tap-inproc.jsonl", "tap-air.jsonl", "tap-udp.jsonl"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
+
+
 def test_pcsc_is_recorded_with_its_field(trace: Traced, tmp_path: Path):
     require_module("smartcard", "tapbench[pcsc]")
     require_tool("pcscd", "pcscd vsmartcard-vpcd")

@@ -1,5 +1,7 @@
 """One recording of every layer, in the order in which things happened."""
 
+from dataclasses import replace
+
 import pytest
 
 from apdu.event import Event, Layer, Source
@@ -97,6 +99,15 @@ def test_a_tap_of_a_gate_is_a_stage_its_exchanges_and_a_decision():
 def test_a_refusal_is_told_with_both_texts_and_the_code():
     words = outcome_words(Outcome(Verdict.REJECT, Reject.ZERO_BALANCE))
     assert words == ["余额为零，请充值 / no money on the card, please top up (code 2731)"]
+
+
+def test_a_recovered_debit_is_told_to_cost_nothing_more():
+    receipt = play(InProcess(fresh_card(1)), 1).outcomes["exit"].receipt
+    outcome = Outcome(Verdict.PASS, receipt=replace(receipt, recovered=True))
+    assert outcome_words(outcome) == [
+        "fare 0.00, balance 46.00 yuan",
+        "recovered, no second charge",
+    ]
 
 
 def test_a_lost_answer_is_a_command_with_a_note_and_nothing_behind_it():

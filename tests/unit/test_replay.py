@@ -13,6 +13,7 @@ from bench.tracing.replay import recorded_card, replay_reader
 from emulator.picc import Contactless
 from emulator.replay import NOT_RECORDED, TYPICAL, ReplayPicc, shown_in
 from reader.gate import Direction, Verdict
+from reader.transport.decorators import CutPoint, Cutting
 from reader.transport.inprocess import InProcess
 from tests.gates import ENTERED_AT
 from tests.recordings import scenario
@@ -142,6 +143,26 @@ def test_the_field_goes_off_where_it_did_in_the_recording():
     trace = Trace([asked("805C000204"), answered("6A82", 1), off, asked("805C000204", 7)])
     replay_reader(trace, road)
     assert powers == ["on", "off"] * 2
+
+
+def test_a_card_that_leaves_during_the_replay_is_a_difference():
+    @contextmanager
+    def road():
+        yield Cutting(InProcess(fresh_card(1)), 2, CutPoint.BEFORE)
+
+    told = replay_reader(scenario("inproc"), road).differences
+    assert told[0].text == "balance: GET BALANCE: 9000 done against no answer"
+
+
+def test_a_command_that_a_road_cannot_carry_is_a_problem():
+    trace = Trace([asked(""), answered("6700", 1)])
+    with pytest.raises(Problem, match="a command of 0 bytes"):
+        replay_reader(trace, field_of(fresh_card(1), "udp"))
+
+
+def test_an_answer_without_a_status_word_is_not_replayed():
+    with pytest.raises(Problem, match="no answers"):
+        recorded_card(Trace([asked("805C000204"), answered("90", 1)]))
 
 
 @pytest.mark.parametrize("play_it", [recorded_card, lambda t: replay_reader(t, field_of(None))])

@@ -134,6 +134,10 @@ def test_an_offer_with_an_overdraft_limit_shows_the_money_that_is_there():
     assert ledger.response(init, offer) == Movement(after=4000)
 
 
+def test_an_answer_of_the_wrong_length_says_nothing_of_money():
+    assert Ledger().response(bytes.fromhex("805C000204"), bytes.fromhex("00009000")) is None
+
+
 def test_the_passbook_is_told_apart():
     ask = bytes.fromhex("805C000104")
     assert Ledger().response(ask, bytes.fromhex("000000649000")).text == "ED 1.00"
