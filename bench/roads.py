@@ -60,6 +60,27 @@ def over_udp(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
 
 
 @contextmanager
+def over_pn532(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
+    """Unmodified nfcpy and its PN532 driver, to a virtual chip with the card in its field."""
+    from bench.rig.pn532 import VirtualPn532
+    from emulator.radio.air import Air
+    from emulator.radio.clock import Unpaced
+    from emulator.radio.station import Station
+    from reader.transport.nfc import NfcCoupler
+
+    clock = Unpaced()
+    air = Air(clock, observer=None if watch is None else watch.observer(clock.now_ns))
+    air.bring(Station(card))
+    with VirtualPn532(air) as chip:
+        with chip.as_nfcpy_device() as device:
+            coupler = NfcCoupler(device)
+        try:
+            yield coupler.wait_card(WAIT_S)
+        finally:
+            coupler.close()
+
+
+@contextmanager
 def over_pcsc(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
     """pyscard, a private pcscd and the vpcd driver."""
     from bench.rig.pcscd import PrivatePcscd
@@ -83,6 +104,7 @@ ROADS: dict[str, Road] = {
     "inproc": in_process,
     "air": over_air,
     "udp": over_udp,
+    "pn532": over_pn532,
     "pcsc": over_pcsc,
 }
 

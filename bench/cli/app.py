@@ -67,7 +67,7 @@ def _terminate(signum: int, frame: object) -> None:
 
 def _known_problems() -> tuple[type[Exception], ...]:
     """Errors whose message is one sentence for the user."""
-    from bench.rig.pcscd import RigError
+    from bench.rig.errors import RigError
     from bench.trace_formats import TraceError
     from emulator.card.cardfile import CardFileError
     from emulator.card.profile import ProfileError
@@ -95,7 +95,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
 @app.command()
 def tap(
     via: Annotated[
-        str, typer.Option(help="inproc, air, udp, pcsc, several with commas, or all.")
+        str, typer.Option(help="inproc, air, udp, pn532, pcsc, several with commas, or all.")
     ] = "inproc",
     seed: Seed = 1,
     as_json: Json = False,
@@ -109,7 +109,7 @@ def tap(
 
 @app.command()
 def emulate(
-    via: Annotated[str, typer.Option(help="udp, pcsc or nfc.")],
+    via: Annotated[str, typer.Option(help="udp, pn532, pcsc or nfc.")],
     card: Annotated[
         str | None, typer.Option(help="A card file; the card keeps what happens to it.")
     ] = None,
@@ -207,7 +207,7 @@ def doctor(as_json: Json = False) -> None:
 @bench_app.command("tap")
 def bench_tap(
     via: Annotated[
-        str, typer.Option(help="inproc, air, udp, pcsc, several with commas, or all.")
+        str, typer.Option(help="inproc, air, udp, pn532, pcsc, several with commas, or all.")
     ] = "all",
     count: Annotated[int, typer.Option(min=10, help="Taps a run on each road.")] = 300,
     runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,

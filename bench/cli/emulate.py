@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from threading import Event
+from time import perf_counter_ns
 
 import fixtures
 from apdu.bcd import is_decimal
@@ -49,12 +51,19 @@ class EmulateOptions:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is in the field. picc: the card, or the phone it is in. observe: sees the frames."""
+    """What is in the field. picc: the card, or the phone it is in.
+
+    watch: makes the observer of the frames, by the clock that stamps them; None for none.
+    """
 
     titles: tuple[str, ...]
     picc: Picc
     contactless_of: ContactlessOf | None = None
-    observe: Observer | None = None
+    watch: Callable[[Callable[[], int]], Observer] | None = None
+
+    def observer(self, now_ns: Callable[[], int] = perf_counter_ns) -> Observer | None:
+        """Who is told of the frames, if anybody is."""
+        return None if self.watch is None else self.watch(now_ns)
 
 
 def emulate(options: EmulateOptions) -> None:
@@ -87,7 +96,7 @@ def hold(held: Held, options: EmulateOptions) -> None:
 
     with recorded_to(options.trace, held.titles[0]) as recorder:
         picc = recorder.picc(held.picc)
-        ROADS[options.via](replace(held, picc=picc, observe=recorder.observe), options)
+        ROADS[options.via](replace(held, picc=picc, watch=recorder.observer), options)
 
 
 def _new_card(options: EmulateOptions) -> tuple[str, Card]:
@@ -167,7 +176,7 @@ def _over_udp(held: Held, options: EmulateOptions) -> None:
         port=port,
         on_exchange=_print_exchange,
         contactless_of=held.contactless_of,
-        observe=held.observe,
+        observe=held.observer(),
     )
     try:
         host, bound = front.address
@@ -175,6 +184,26 @@ def _over_udp(held: Held, options: EmulateOptions) -> None:
         front.serve()
     finally:
         front.close()
+
+
+def _over_pn532(held: Held, options: EmulateOptions) -> None:
+    from bench.rig.pn532 import VirtualPn532
+    from emulator.frontends.watched import Watched
+    from emulator.radio.air import Air
+    from emulator.radio.clock import Unpaced
+    from emulator.radio.station import Station
+
+    clock = Unpaced()
+    air = Air(clock=clock, observer=held.observer(clock.now_ns))
+    air.bring(Station(Watched(held.picc, _print_exchange), contactless_of=held.contactless_of))
+    with VirtualPn532(air) as chip:
+        _announce(
+            held,
+            f"in the field of a virtual PN532 on {chip.path}; programs reach it with:",
+            f"  nfcpy   {chip.nfcpy_path}{chip.nfcpy_remark}",
+            f"  libnfc  LIBNFC_DEVICE={chip.libnfc_device}",
+        )
+        Event().wait()
 
 
 def _over_nfc(held: Held, options: EmulateOptions) -> None:
@@ -205,7 +234,7 @@ def _over_system_vpcd(held: Held, options: EmulateOptions) -> None:
     from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
 
     port = options.port or VPCD_PORT
-    front = VpcdFrontend(held.picc, port, on_exchange=_print_exchange, observe=held.observe)
+    front = VpcdFrontend(held.picc, port, on_exchange=_print_exchange, observe=held.observer())
     link = front.insert()
     _announce(held, f"in the vpcd reader on port {port}")
     front.attend(link)
@@ -217,7 +246,9 @@ def _over_private_pcscd(held: Held, options: EmulateOptions) -> None:
 
     with ExitStack() as stack:
         rig = stack.enter_context(PrivatePcscd(options.reader_name, port=options.port or None))
-        front = VpcdFrontend(held.picc, rig.port, on_exchange=_print_exchange, observe=held.observe)
+        front = VpcdFrontend(
+            held.picc, rig.port, on_exchange=_print_exchange, observe=held.observer()
+        )
         link = front.insert()
         _announce(
             held,
@@ -229,6 +260,7 @@ def _over_private_pcscd(held: Held, options: EmulateOptions) -> None:
 
 ROADS: Mapping[str, Callable[[Held, EmulateOptions], None]] = {
     "udp": _over_udp,
+    "pn532": _over_pn532,
     "pcsc": _over_pcsc,
     "nfc": _over_nfc,
 }

@@ -178,17 +178,15 @@ class ListeningChip:
         except OSError as error:
             raise FrontendError(_why_not(self._device, error)) from error
 
-    def _selected(self, target: Any) -> Selected:  # noqa: ANN401 - nfcpy has no types
+    def _selected(self, target: Any) -> Selected | None:  # noqa: ANN401 - nfcpy has no types
         first = bytes(target.tt4_cmd)
-        rats = target.rats_cmd or self._rats
-        return (
-            Selected(self._kept(first), None) if rats is None else Selected(self._kept(rats), first)
-        )
-
-    def _kept(self, rats: bytes) -> bytes:
-        """RATS with no larger FSDI than the chip can send."""
-        assert len(rats) == 2
-        return bytes([RATS, min(rats[1] >> 4, self._size_code()) << 4 | rats[1] & 0x0F])
+        heard = target.rats_cmd or self._rats
+        rats = first if heard is None else bytes(heard)
+        if len(rats) != 2:
+            return None  # the drivers look at its first byte alone
+        size_code = min(rats[1] >> 4, self._size_code())  # no longer than the chip can send
+        kept = bytes([RATS, size_code << 4 | rats[1] & 0x0F])
+        return Selected(kept, None if heard is None else first)
 
     def _overhear_rats(self) -> None:
         """Keep the RATS that a PN53x driver answers without telling."""

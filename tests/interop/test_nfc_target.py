@@ -18,6 +18,7 @@ import nfc.clf.rcs956
 import pytest
 
 import fixtures
+from apdu.event import Event, Source
 from bench.roads import in_process
 from bench.scenario import fresh_card, play
 from emulator.frontends.errors import FrontendError
@@ -204,6 +205,33 @@ def test_the_observer_sees_each_exchange_before_the_reader() -> None:
     with listening(EchoCard(), on_exchange=observer) as (_, path), by_hand(path) as reader:
         Pcd(reader.air).activate().transmit(COMMAND)
         assert seen == [(COMMAND, ANSWER)]
+
+
+@pytest.mark.parametrize("rats", ["e0", "e08000", "e08f", "e00f02"])
+def test_a_malformed_rats_is_met_with_silence(rats: str) -> None:
+    card = EchoCard()
+    with listening(card) as (_, path), by_hand(path) as reader:
+        assert Pcd(reader.air).select() is not None
+        reader.send(b"106A " + rats.encode())
+        assert Pcd(reader.air).activate().transmit(COMMAND) == ANSWER
+    assert card.power == ["on", "off"]
+
+
+def test_a_recording_has_the_field_and_all_that_came_after_select() -> None:
+    events: list[Event] = []
+    with listening(EchoCard(), observe=events.append) as (_, path), by_hand(path) as reader:
+        Pcd(reader.air).activate().transmit(COMMAND)
+        reader.send(b"RFOFF")
+        Pcd(reader.air).select()  # the field before is over
+        told = [(event.source, event.data.hex(), event.has_crc) for event in events]
+    assert told == [
+        (Source.FIELD, "01", False),
+        (Source.PCD, "e080", None),
+        (Source.PICC, PHONE.ats.hex(), None),
+        (Source.PCD, "02" + COMMAND.hex(), None),
+        (Source.PICC, "02" + ANSWER.hex(), None),
+        (Source.FIELD, "00", False),
+    ]
 
 
 def test_bugs_of_the_card_are_logged_and_end_nothing(caplog: pytest.LogCaptureFixture) -> None:
