@@ -37,6 +37,10 @@ _CHUNK = 4096
 _RATE_OF = {getattr(termios, f"B{rate}", None): rate for rate in RATES}
 _SPEED_IN, _SPEED_OUT = 4, 5  # places in what tcgetattr returns
 
+_PATIENCE_NS = 50_000_000
+"""Time for a host that plays a card (decided): a process under load is slower than RATS allows, and
+nfcpy on the other side gives every frame 100 ms more than its timeout."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +58,7 @@ class VirtualPn532:
         self.air = air
         self._devices = devices
         self._chip = Pn532(air)
+        self._chip.antenna.least_wait_ns = _PATIENCE_NS
         self._turn = threading.Lock()
         self._is_stopping = False
         self._was_let_go = True

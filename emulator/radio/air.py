@@ -61,6 +61,7 @@ class _Seat:
     """A guest's place. is_here: in the field. late: an answer that is still to begin."""
 
     guest: Guest
+    tearable: Tearable | None  # the same guest, if it is one; the check is slow
     is_here: bool = True
     busy_until_ns: int = 0
     late: _Sent | None = None
@@ -90,7 +91,7 @@ class Air:
 
     def bring(self, guest: Guest) -> None:
         """Put a guest into the field."""
-        self._seats.append(_Seat(guest))
+        self._seats.append(_Seat(guest, guest if isinstance(guest, Tearable) else None))
         if self.is_on:
             guest.field_on()
 
@@ -183,9 +184,9 @@ class Air:
     def _listen(self, seat: _Seat, asked: _Sent, arrived: Frame, ask: Ask) -> None:
         if seat.busy_until_ns > asked.start_ns or seat.late is not None:
             return  # deaf
-        if isinstance(seat.guest, Tearable):
+        if seat.tearable is not None:
             leave_ns = self.faults.next_leave_ns()
-            seat.guest.leaves_after(None if leave_ns is None else leave_ns - asked.end_ns)
+            seat.tearable.leaves_after(None if leave_ns is None else leave_ns - asked.end_ns)
         reply = seat.guest.receive(arrived, ask.timeout_ns)
         if reply is None:
             return

@@ -16,7 +16,8 @@ RELEASED the reader is done: its field went off, or it sent S(DESELECT)
 ======== ============================================================================
 
 A host that thinks longer than the reader listens has missed its turn in RAW: the late answer goes
-nowhere. In PICC the chip asks the reader for more time (S(WTX)) for as long as it takes.
+nowhere. In PICC the chip asks the reader for more time (S(WTX)) for as long as it takes. A host on
+a busy machine can be given a little more time than the reader's: see `least_wait_ns`.
 """
 
 from collections.abc import Callable
@@ -112,6 +113,8 @@ class Antenna:
 
     def __init__(self) -> None:
         self.is_in_field = False
+        self.least_wait_ns = 0
+        """How long the host may take for a raw frame, however short the reader listens."""
         self.on_news: Callable[[], None] = lambda: None
         self._changed = Condition()
         self._phase = Phase.OFF
@@ -200,7 +203,7 @@ class Antenna:
                 self._release(was_deselected=False)
 
     def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
-        """See Guest. Waits for the host, in real time, at most as long as the reader listens."""
+        """See Guest. Waits for the host, in real time, as long as the reader listens."""
         with self._changed:
             match self._phase:
                 case Phase.POLLED:
@@ -246,7 +249,8 @@ class Antenna:
         self._is_awaited = True
         self._deliver(self._inbound(frame))
         self._changed.wait_for(
-            lambda: self._outbox is not None or self._phase is not Phase.RAW, timeout_ns / 1e9
+            lambda: self._outbox is not None or self._phase is not Phase.RAW,
+            max(timeout_ns, self.least_wait_ns) / 1e9,
         )
         self._is_awaited = False
         answer, self._outbox = self._outbox, None

@@ -38,6 +38,10 @@ def _at_least(least: int) -> Check:
     return lambda p: least <= len(p) < MAX_DATA
 
 
+def _at_most(most: int) -> Check:
+    return lambda p: len(p) <= most
+
+
 def _each_of(size: int) -> Check:
     """One or more items of a size."""
     return lambda p: len(p) > 0 and len(p) % size == 0
@@ -53,7 +57,16 @@ _POLL_KINDS = frozenset(
 _POLL_DATA = {0: (0, 4, 8, 12), 1: (5,), 2: (5,), 3: (1, 2), 4: (0,)}
 _MAX_GENERAL = 48
 _MAX_POLL_KINDS = 15
+_FASTEST = 3
 _MAX_PERIOD = 15
+
+
+def _baud_rate(p: bytes) -> bool:
+    return len(p) == 1 and p[0] < len(RATES)
+
+
+def _bit_rates(p: bytes) -> bool:
+    return len(p) == 3 and max(p[1:]) <= _FASTEST
 
 
 def _diagnose(p: bytes) -> bool:
@@ -112,10 +125,6 @@ def _init_as_target(p: bytes) -> bool:
     )
 
 
-_KNOWN_RATE: Check = lambda p: len(p) == 1 and p[0] < len(RATES)  # noqa: E731
-_RATES: Check = lambda p: len(p) == 3 and max(p[1:]) <= 3  # noqa: E731
-_POWER_DOWN = _exactly(1, 2)
-
 COMMANDS: Final[dict[int, Spec]] = {
     0x00: Spec("Diagnose", _diagnose, housekeeping.diagnose, is_on_air=True),
     0x02: Spec("GetFirmwareVersion", _exactly(0), housekeeping.get_firmware_version),
@@ -124,10 +133,10 @@ COMMANDS: Final[dict[int, Spec]] = {
     0x08: Spec("WriteRegister", _each_of(3), housekeeping.write_register),
     0x0C: Spec("ReadGPIO", _exactly(0), housekeeping.read_gpio),
     0x0E: Spec("WriteGPIO", _exactly(2), housekeeping.write_gpio),
-    0x10: Spec("SetSerialBaudRate", _KNOWN_RATE, housekeeping.set_serial_baud_rate),
+    0x10: Spec("SetSerialBaudRate", _baud_rate, housekeeping.set_serial_baud_rate),
     0x12: Spec("SetParameters", _exactly(1), housekeeping.set_parameters),
     0x14: Spec("SAMConfiguration", _sam, housekeeping.sam_configuration),
-    0x16: Spec("PowerDown", _POWER_DOWN, housekeeping.power_down),
+    0x16: Spec("PowerDown", _exactly(1, 2), housekeeping.power_down),
     0x32: Spec("RFConfiguration", _rf_configuration, housekeeping.rf_configuration),
     0x40: Spec("InDataExchange", _at_least(1), initiator.in_data_exchange, is_on_air=True),
     0x42: Spec("InCommunicateThru", _at_least(0), initiator.in_communicate_thru, is_on_air=True),
@@ -136,7 +145,7 @@ COMMANDS: Final[dict[int, Spec]] = {
     0x4A: Spec(
         "InListPassiveTarget", _list_passive, initiator.in_list_passive_target, is_on_air=True
     ),
-    0x4E: Spec("InPSL", _RATES, initiator.in_psl, is_on_air=True),
+    0x4E: Spec("InPSL", _bit_rates, initiator.in_psl, is_on_air=True),
     0x50: Spec("InATR", _in_atr, initiator.in_atr, is_on_air=True),
     0x52: Spec("InRelease", _exactly(1), initiator.in_release, is_on_air=True),
     0x54: Spec("InSelect", _exactly(1), initiator.in_select, is_on_air=True),
@@ -150,6 +159,6 @@ COMMANDS: Final[dict[int, Spec]] = {
     0x8C: Spec("TgInitAsTarget", _init_as_target, target.tg_init_as_target, is_on_air=True),
     0x8E: Spec("TgSetData", _at_least(0), target.tg_set_data),
     0x90: Spec("TgResponseToInitiator", _at_least(0), target.tg_response_to_initiator),
-    0x92: Spec("TgSetGeneralBytes", _at_least(0), target.tg_set_general_bytes),
+    0x92: Spec("TgSetGeneralBytes", _at_most(_MAX_GENERAL - 1), target.tg_set_general_bytes),
     0x94: Spec("TgSetMetaData", _at_least(0), target.tg_set_meta_data),
 }
