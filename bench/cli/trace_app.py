@@ -22,7 +22,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")
 def record(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where it goes.")],
     via: Annotated[
-        str, typer.Option(help="inproc, udp, pcsc, several with commas, or all.")
+        str, typer.Option(help="inproc, air, udp, pn532, pcsc, several with commas, or all.")
     ] = "inproc",
     seed: Annotated[int, typer.Option(min=0, help="Random numbers repeat with the seed.")] = 1,
     format: Annotated[

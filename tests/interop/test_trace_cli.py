@@ -14,7 +14,7 @@ import pytest
 from bench.cli.app import run_app
 from bench.trace_formats import FORMATS, load
 from tests.interop.test_cli import gate_on, read_until, refused, running, tapbench
-from tests.needs import require_module, require_tool
+from tests.needs import missing, require_module, require_tool
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +258,20 @@ def test_the_recorded_card_is_read_by_a_gate(trace: Traced, air: str, tmp_path: 
     shown = trace("show", seen)
     assert "TAP AGAIN" in shown
     assert "DEBIT FOR PURCHASE" in shown
+
+
+def test_the_recorded_card_lies_on_a_virtual_pn532(air: str):
+    with running("trace", "replay", air, "--as", "card", "--via", "pn532") as card:
+        said = read_until(card, "Ctrl-C")
+        device = re.search(r"nfcpy +(tty:tapbench\S+)", said)
+        if device is None:
+            missing("/dev is not ours, so nfcpy finds no port of the virtual PN532; run as root.")
+        at = ("--at", "2025-09-08T07:30:15")
+        done = tapbench(*gate_on(device[1], "entry", "Yongtaizhuang"), *at)
+        card.send_signal(signal.SIGINT)
+        rest = card.communicate(timeout=20)[0]
+    assert json.loads(done.stdout)["verdict"] == "tap again"
+    assert "DEBIT FOR PURCHASE" in rest
 
 
 def test_what_is_not_in_the_recording_is_named_in_the_end(air: str):

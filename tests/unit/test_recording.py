@@ -40,7 +40,7 @@ class Ticking:
         return self.now
 
 
-@pytest.mark.parametrize("road", ["inproc", "air", "udp"])
+@pytest.mark.parametrize("road", ["inproc", "air", "udp", "pn532"])
 def test_a_recording_is_in_the_order_of_time_on_every_road(road):
     events = scenario(road).events
     assert [e.t_ns for e in events] == sorted(e.t_ns for e in events)
@@ -48,7 +48,7 @@ def test_a_recording_is_in_the_order_of_time_on_every_road(road):
     assert {e.tap for e in events} == {1, 2, 3}
 
 
-@pytest.mark.parametrize("road", ["air", "udp"])
+@pytest.mark.parametrize("road", ["air", "udp", "pn532"])
 def test_every_road_records_the_same_apdus_stages_and_decisions(road):
     def told(name):
         return [
@@ -60,7 +60,7 @@ def test_every_road_records_the_same_apdus_stages_and_decisions(road):
     assert told(road) == told("inproc")
 
 
-@pytest.mark.parametrize("road", ["air", "udp"])
+@pytest.mark.parametrize("road", ["air", "udp", "pn532"])
 def test_the_frames_of_a_recording_stand_between_command_and_answer(road):
     """On the virtual air many things happen at one instant; their order is kept all the same."""
     inside = False

@@ -25,7 +25,7 @@ LATER = bytes.fromhex("805401000F 00000102 20250909101112 01020304 08")
 PAID = bytes.fromhex("98A38758AEAB0D289000")
 
 
-@pytest.mark.parametrize("road", ["inproc", "air", "udp"])
+@pytest.mark.parametrize("road", ["inproc", "air", "udp", "pn532"])
 def test_the_recorded_card_passes_the_scenario_it_was_recorded_in(road):
     card = recorded_card(scenario("air"))
     with ROADS[road](card) as link:
@@ -109,7 +109,7 @@ def test_a_recording_without_activation_is_shown_as_a_typical_card():
     assert recorded_card(scenario("inproc")).contactless == TYPICAL
 
 
-@pytest.mark.parametrize("road", ["inproc", "air", "udp"])
+@pytest.mark.parametrize("road", ["inproc", "air", "udp", "pn532"])
 def test_the_recorded_reader_gets_the_same_answers_from_the_same_card(road):
     found = replay_reader(scenario("udp"), field_of(fresh_card(1), road))
     assert found.differences == []
