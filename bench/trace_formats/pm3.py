@@ -59,11 +59,12 @@ def _ns(periods: int) -> int:
 
 def dump(trace: Trace) -> bytes:
     """A recording's frames as records. Raises TraceError."""
+    # What is written is what will be read: a bit the format cannot say leaves no trace in it.
     return b"".join(
         _HEAD.pack(r.time, r.duration, len(r.data) | (_IS_ANSWER if r.is_answer else 0))
         + r.data
         + r.parity
-        for r in _records(trace)
+        for r in _records(_keeps(trace))
     )
 
 
@@ -80,7 +81,7 @@ def _records(trace: Trace) -> Iterator[_Record]:
         data = append_crc(frame.data) if frame.has_crc is None else frame.data
         if len(data) > _LENGTH:
             raise TraceError(f"a frame has {len(data)} bytes; a record holds {_LENGTH}")
-        sent = (frame.parity or b"")[: len(data)]
+        sent = (frame.parity or b"")[: len(data) - (frame.tail < 8)]
         yield _Record(
             _periods(frame.t_ns) % _WRAP,
             min(_periods(frame.duration_ns) or _usual_duration(frame, data), _LONGEST),

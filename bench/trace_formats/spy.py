@@ -73,7 +73,7 @@ def _calls(trace: Trace) -> list[ApduExchange]:
         if call.tap != recorded:
             tap, recorded = tap + 1, call.tap
         start, end = (_whole(begin + at) for at in (call.start_ns, call.end_ns))
-        out.append(replace(call, start_ns=start, end_ns=end, tap=tap))
+        out.append(replace(call, start_ns=start, end_ns=max(start, end), tap=tap))
     return out
 
 
@@ -96,7 +96,7 @@ def _call(
 ) -> Iterator[str]:
     yield f">|{_stamp(start_ns)}|{name}"
     yield from parameters
-    yield f"<|{_stamp(max(start_ns, end_ns))}|{name}|{result}"
+    yield f"<|{_stamp(end_ns or start_ns)}|{name}|{result}"
 
 
 def _stamp(ns: int) -> str:
