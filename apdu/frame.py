@@ -60,8 +60,15 @@ class Frame:
 
     @property
     def has_right_parity(self) -> bool:
-        """Whether every whole byte has its odd parity bit."""
-        return self.parity is None or self.parity == odd_parity(self.data)
+        """Whether every whole byte has its odd parity bit.
+
+        A last byte that is cut has none. The one behind a split byte is ignored: it covers bits
+        that the other side sent (6.2.3.3).
+        """
+        if self.parity is None:
+            return True
+        first, end = self.head > 0, len(self.data) - (self.tail < 8)
+        return self.parity[first:end] == odd_parity(self.data)[first:end]
 
     def body(self) -> bytes | None:
         """The bytes without their checksum; None if parity or checksum are wrong."""

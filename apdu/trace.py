@@ -100,7 +100,8 @@ def tlv_lines(data: bytes, depth: int = 0) -> list[Line]:
     return lines
 
 
-def _find(command: bytes) -> tuple[CommandSpec[Any, Any], Call[Any]] | None:
+def find_call(command: bytes) -> tuple[CommandSpec[Any, Any], Call[Any]] | None:
+    """The statement of a command and its parts, of the card's or the PSAM's table."""
     for table in (TABLE, SAM_TABLE):
         spec = table.route(bytes(command[:4]))
         if isinstance(spec, SW):
@@ -120,7 +121,7 @@ def explain_command(command: bytes) -> Explanation:
       kind  available
       Le    4
     """
-    found = _find(command)
+    found = find_call(command)
     if found is None:
         return _foreign(command)
     spec, call = found
@@ -163,7 +164,7 @@ def explain_response(response: bytes, command: bytes | None = None) -> Explanati
         r = Response.parse(response)
     except WireError as error:
         return Explanation("unknown", str(error))
-    found = None if command is None else _find(command)
+    found = None if command is None else find_call(command)
     if found is None:
         lines = _guessed(r.data)
         return Explanation("response", "", lines, r.sw)
@@ -290,7 +291,7 @@ _TESTS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Explanation | Non
     (lambda d: len(d) > 3 and d[0] in (0x3B, 0x3F), explain_atr),
     (lambda d: d[:1] == b"\x6f", _explain_fci),
     (lambda d: True, _explain_record),
-    (lambda d: _find(d) is not None, explain_command),
+    (lambda d: find_call(d) is not None, explain_command),
     (lambda d: 0 < len(d) == d[0] < 21, explain_ats),
     (_is_response, explain_response),
 )
@@ -298,4 +299,4 @@ _TESTS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Explanation | Non
 
 def is_command(data: bytes) -> bool:
     """Whether the bytes are a command of the card's or the PSAM's table."""
-    return _find(data) is not None
+    return find_call(data) is not None

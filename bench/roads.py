@@ -1,41 +1,56 @@
 """The roads between a card and a gate, each as a context that yields a transport."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
+from apdu.event import Observer
 from bench.problem import Problem
-from emulator.card.card import Card
+from bench.recording import Recorder
+from emulator.picc import Picc
 from reader.transport.base import Transport
 from reader.transport.inprocess import InProcess
 
 WAIT_S = 10.0
 """How long a road waits for the card to come into its own reader's field."""
 
-Road = Callable[[Card], AbstractContextManager[Transport]]
+
+class Road(Protocol):
+    """A way to a card. watch: records what the road shows below the APDUs, if it shows anything."""
+
+    def __call__(
+        self, card: Picc, watch: Recorder | None = None
+    ) -> AbstractContextManager[Transport]:
+        """The card in the field of a reader, as a transport."""
+        ...
 
 
 @contextmanager
-def in_process(card: Card) -> Iterator[Transport]:
+def in_process(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
     """Straight into the card."""
     card.power_on()
     yield InProcess(card)
     card.power_off()
 
 
-def over_air(card: Card) -> AbstractContextManager[Transport]:
+def over_air(card: Picc, watch: Recorder | None = None) -> AbstractContextManager[Transport]:
     """Raw frames over the simulated air, in virtual time, with our own block machines."""
     from bench.rig.air import in_the_air
+    from emulator.radio.air import Air
 
-    return in_the_air(card)
+    air = Air(observer=_observer(watch))
+    if watch is not None:
+        watch.keep_time(air.clock.now_ns)
+    return in_the_air(card, air)
 
 
 @contextmanager
-def over_udp(card: Card) -> Iterator[Transport]:
+def over_udp(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
     """Unmodified nfcpy over its UDP air, on a free loopback port."""
     from emulator.frontends.udp import UdpFrontend
     from reader.transport.nfc import NfcCoupler
 
-    with UdpFrontend(card, port=0).running() as front:
+    with UdpFrontend(card, port=0, observe=_observer(watch)).running() as front:
         host, port = front.address
         coupler = NfcCoupler(f"udp:{host}:{port}")
         try:
@@ -45,7 +60,28 @@ def over_udp(card: Card) -> Iterator[Transport]:
 
 
 @contextmanager
-def over_pcsc(card: Card) -> Iterator[Transport]:
+def over_pn532(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
+    """Unmodified nfcpy and its PN532 driver, to a virtual chip with the card in its field."""
+    from bench.rig.pn532 import VirtualPn532
+    from emulator.radio.air import Air
+    from emulator.radio.clock import Unpaced
+    from emulator.radio.station import Station
+    from reader.transport.nfc import NfcCoupler
+
+    clock = Unpaced()
+    air = Air(clock, observer=None if watch is None else watch.observer(clock.now_ns))
+    air.bring(Station(card))
+    with VirtualPn532(air) as chip:
+        with chip.as_nfcpy_device() as device:
+            coupler = NfcCoupler(device)
+        try:
+            yield coupler.wait_card(WAIT_S)
+        finally:
+            coupler.close()
+
+
+@contextmanager
+def over_pcsc(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
     """pyscard, a private pcscd and the vpcd driver."""
     from bench.rig.pcscd import PrivatePcscd
     from emulator.frontends.vpcd import VpcdFrontend
@@ -54,16 +90,21 @@ def over_pcsc(card: Card) -> Iterator[Transport]:
     with (
         PrivatePcscd() as rig,
         rig.in_process(),
-        VpcdFrontend(card, rig.port).running(),
+        VpcdFrontend(card, rig.port, observe=_observer(watch)).running(),
         PcscCoupler(rig.reader_names[0]) as coupler,
     ):
         yield coupler.wait_card(WAIT_S)
+
+
+def _observer(watch: Recorder | None) -> Observer | None:
+    return None if watch is None else watch.observe
 
 
 ROADS: dict[str, Road] = {
     "inproc": in_process,
     "air": over_air,
     "udp": over_udp,
+    "pn532": over_pn532,
     "pcsc": over_pcsc,
 }
 

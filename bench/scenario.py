@@ -6,11 +6,11 @@ on every road.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import perf_counter_ns
 
 import fixtures
 from apdu.bcd import Moment
 from bench.clock import SHANGHAI
+from bench.recording import Recorder
 from emulator.card.card import Card
 from emulator.card.env import SeededEnv
 from fixtures.network import load_network
@@ -22,7 +22,7 @@ from reader.psam import Psam
 from reader.session import Txn, run
 from reader.transactions import Receipt, balance, select_purse
 from reader.transport.base import Transport
-from reader.transport.decorators import Exchange, Recording
+from reader.transport.decorators import Exchange
 
 LAB_WHITE_LIST = frozenset({("09981001", "31052280")})
 """The lab-only pair of issuer and IIN: the only one our gates accept by default (Q2)."""
@@ -97,23 +97,27 @@ def _reading() -> Txn[int]:
     return (yield from balance())
 
 
-def play(card: Transport, seed: int, played: Run | None = None) -> Run:
+def play(
+    card: Transport, seed: int, played: Run | None = None, recorder: Recorder | None = None
+) -> Run:
     """Top-up, entry and exit over a transport.
 
-    played: filled as it goes, so that what was done before an error can be shown.
+    played:   filled as it goes, so that what was done before an error can be shown.
+    recorder: records it all, the readings of the balance between the parts too.
     Raises TransportError, ProtocolError, StatusError.
     """
     played = Run() if played is None else played
-    before = run(_reading(), {"card": card})
+    recorder = Recorder() if recorder is None else recorder
+    link = recorder.link(card)
+    before = _balance(link, recorder)
     for part, action in (("top-up", _top_up), ("entry", _entry), ("exit", _exit)):
-        seen: list[Exchange] = []
-        link = Recording(card, perf_counter_ns, "card", seen)
+        begin = len(recorder.exchanges)
         played.balances[part] = (before, before)
         try:
-            receipt = action(link, seen, seed, played)
+            receipt = action(card, recorder, seed, played)
         finally:
-            played.steps += [Step(part, exchange) for exchange in seen]
-        after = run(_reading(), {"card": card})
+            played.steps += [Step(part, exchange) for exchange in recorder.exchanges[begin:]]
+        after = _balance(link, recorder)
         played.balances[part] = (before, after)
         before = after
         if receipt is not None and part != "top-up":
@@ -122,7 +126,12 @@ def play(card: Transport, seed: int, played: Run | None = None) -> Run:
     return played
 
 
-def _top_up(link: Transport, seen: list[Exchange], seed: int, played: Run) -> Receipt:
+def _balance(link: Transport, recorder: Recorder) -> int:
+    recorder.stage("balance")
+    return run(_reading(), {"card": link})
+
+
+def _top_up(card: Transport, recorder: Recorder, seed: int, played: Run) -> Receipt:
     roots = fixtures.load_roots()
     host = SoftLoadHost(roots["LMK"], roots["TMK"])
 
@@ -130,25 +139,19 @@ def _top_up(link: Transport, seen: list[Exchange], seed: int, played: Run) -> Re
         info = yield from select_purse()
         return (yield from load(info, TOP_UP, host, LOAD_TERMINAL, Moment.of(_LOADED)))
 
-    receipt = run(loading(), {"card": link})
+    recorder.stage("top-up", begins_tap=True)
+    receipt = run(loading(), {"card": recorder.link(card)})
     played.tacs["top-up"] = (receipt.tac, True)  # the host has checked it, or raised
     return receipt
 
 
-def _entry(link: Transport, seen: list[Exchange], seed: int, played: Run) -> Receipt | None:
+def _entry(card: Transport, recorder: Recorder, seed: int, played: Run) -> Receipt | None:
     gate = make_gate(Direction.ENTRY, ENTRY_STATION, ENTRY_TERMINAL, ENTERED_AT, 1 + seed % 9000)
-    return _through("entry", gate, link, seen, played)
+    played.outcomes["entry"] = outcome = recorder.pass_(gate, card)
+    return outcome.receipt
 
 
-def _exit(link: Transport, seen: list[Exchange], seed: int, played: Run) -> Receipt | None:
+def _exit(card: Transport, recorder: Recorder, seed: int, played: Run) -> Receipt | None:
     gate = make_gate(Direction.EXIT, EXIT_STATION, EXIT_TERMINAL, _LEFT, 10001 + seed % 9000)
-    return _through("exit", gate, link, seen, played)
-
-
-def _through(
-    part: str, gate: Gate, link: Transport, seen: list[Exchange], played: Run
-) -> Receipt | None:
-    psam = Recording(gate.psam, perf_counter_ns, "psam", seen)
-    outcome = run(gate.tap(), {"card": link, "psam": psam})
-    played.outcomes[part] = outcome
+    played.outcomes["exit"] = outcome = recorder.pass_(gate, card)
     return outcome.receipt

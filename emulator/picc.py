@@ -1,5 +1,6 @@
 """What every front end knows of a card: the first of the project's seams."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +24,10 @@ class Contactless:
         if len(self.ats) < 2:
             return b""
         return self.ats[2 + (self.ats[1] & 0x70).bit_count() :]
+
+
+ContactlessOf = Callable[[], Contactless | None]
+"""How a card answers in the field that comes up now; None: it ignores that field."""
 
 
 class Picc(Protocol):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.card_app import card_app
+from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
+app.add_typer(trace_app, name="trace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random numbers repeat with the seed.")]
@@ -61,7 +63,7 @@ def _terminate(signum: int, frame: object) -> None:
 
 def _known_problems() -> tuple[type[Exception], ...]:
     """Errors whose message is one sentence for the user."""
-    from bench.rig.pcscd import RigError
+    from bench.rig.errors import RigError
     from bench.trace_formats import TraceError
     from emulator.card.cardfile import CardFileError
     from emulator.card.profile import ProfileError
@@ -87,7 +89,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
 @app.command()
 def tap(
     via: Annotated[
-        str, typer.Option(help="inproc, air, udp, pcsc, several with commas, or all.")
+        str, typer.Option(help="inproc, air, udp, pn532, pcsc, several with commas, or all.")
     ] = "inproc",
     seed: Seed = 1,
     as_json: Json = False,
@@ -100,7 +102,7 @@ def tap(
 
 @app.command()
 def emulate(
-    via: Annotated[str, typer.Option(help="udp or pcsc.")],
+    via: Annotated[str, typer.Option(help="udp, pn532 or pcsc.")],
     card: Annotated[
         str | None, typer.Option(help="A card file; the card keeps what happens to it.")
     ] = None,
@@ -186,7 +188,7 @@ def doctor(as_json: Json = False) -> None:
 @bench_app.command("tap")
 def bench_tap(
     via: Annotated[
-        str, typer.Option(help="inproc, air, udp, pcsc, several with commas, or all.")
+        str, typer.Option(help="inproc, air, udp, pn532, pcsc, several with commas, or all.")
     ] = "all",
     count: Annotated[int, typer.Option(min=10, help="Taps a run on each road.")] = 300,
     runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from threading import Event
 
 import fixtures
 from apdu.bcd import is_decimal
@@ -38,8 +39,10 @@ def emulate(options: EmulateOptions) -> None:
 
     Raises Problem, ProfileError, CardFileError, FrontendError, RigError.
     """
-    if options.via not in ("udp", "pcsc"):
-        raise Problem(f"there is no road '{options.via}' for a card; choose one of: udp, pcsc")
+    if options.via not in ("udp", "pn532", "pcsc"):
+        raise Problem(
+            f"there is no road '{options.via}' for a card; choose one of: udp, pn532, pcsc"
+        )
     with ExitStack() as stack:
         if options.card is None:
             title, card = _new_card(options)
@@ -77,6 +80,8 @@ def _card_in_file(options: EmulateOptions, stack: ExitStack) -> tuple[str, Card]
 def _hold(card: Card, title: str, options: EmulateOptions) -> None:
     if options.via == "udp":
         _over_udp(card, title, options.port)
+    elif options.via == "pn532":
+        _over_pn532(card, title)
     elif options.system:
         _over_system_vpcd(card, title, options.port)
     else:
@@ -129,6 +134,26 @@ def _over_udp(card: Card, title: str, port: int | None) -> None:
         front.serve()
     finally:
         front.close()
+
+
+def _over_pn532(card: Card, title: str) -> None:
+    from bench.rig.pn532 import VirtualPn532
+    from emulator.frontends.watched import Watched
+    from emulator.radio.air import Air
+    from emulator.radio.clock import Unpaced
+    from emulator.radio.station import Station
+
+    air = Air(clock=Unpaced())
+    air.bring(Station(Watched(card, _print_exchange)))
+    with VirtualPn532(air) as chip:
+        _announce(
+            title,
+            card,
+            f"in the field of a virtual PN532 on {chip.path}; programs reach it with:",
+            f"  nfcpy   {chip.nfcpy_path}{chip.nfcpy_remark}",
+            f"  libnfc  LIBNFC_DEVICE={chip.libnfc_device}",
+        )
+        Event().wait()
 
 
 def _over_system_vpcd(card: Card, title: str, port: int | None) -> None:

@@ -95,9 +95,17 @@ class AirCoupler:
         isodep = PcdIsoDep(self._fsdi, self._cid, self._tries)
         if drive(isodep.activate(), self._air) is None:
             return None
-        if self._rate and isodep.ats.offers(self._rate, self._rate):
-            drive(isodep.pps(self._rate, self._rate), self._air)
+        if not self._sets_rate(isodep):
+            return None
         return AirTransport(self._air, isodep, card)
+
+    def _sets_rate(self, isodep: PcdIsoDep) -> bool:
+        """PPS where it is wanted and offered. Returns whether both sides know the bit rate."""
+        rate = self._rate
+        if not rate or not isodep.ats.offers(rate, rate):
+            return True
+        # Without an answer the card may have changed its rate or not: ask at the old one.
+        return drive(isodep.pps(rate, rate), self._air) or drive(isodep.is_present(), self._air)
 
     def _wait(self, duration_ns: int) -> None:
         if self._air.clock.is_timed:

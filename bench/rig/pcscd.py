@@ -33,6 +33,7 @@ from glob import glob
 from pathlib import Path
 from typing import Self
 
+from bench.rig.errors import RigError
 from bench.rig.pcsclite import ask_reader_names
 
 __all__ = ["PrivatePcscd", "RigError"]
@@ -67,10 +68,6 @@ if [ "$4" ]; then mount -t tmpfs none /run && mkdir /run/pcscd || exit 1; fi
 export LISTEN_FDS=1 LISTEN_PID=$$
 exec "$2" --foreground --config "$3" $5 3<&0 </dev/null
 """
-
-
-class RigError(Exception):
-    """A rig cannot be set up here. The message is one sentence and says what to do."""
 
 
 class PrivatePcscd:

@@ -20,7 +20,7 @@ from fixtures.timing import Timing
 from reader.gate import Direction, Verdict
 from reader.session import run
 
-FAST_TA = 0xF7
+FAST_TA = 0x77
 """TA of a card that offers every bit rate, each way on its own."""
 
 

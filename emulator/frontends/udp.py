@@ -14,6 +14,9 @@ field off, which real cards notice and a lost datagram hides.
 A card that computes does not listen. What arrives while the card is late for its answer, in
 practice the reader's R(NAK), is thrown away; answered afterwards it would look like the answer to
 the next command. RFOFF and REQA, which are about the field, still count.
+
+`observe` is told of every frame and of the field, as it happens. This air carries no checksums:
+frames that have one are reported as having lost it.
 """
 
 import logging
@@ -22,16 +25,18 @@ import threading
 import time
 from binascii import Error as HexError
 from binascii import hexlify, unhexlify
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EADDRINUSE
 from typing import Self
 
-from apdu.frame import REQA, WUPA
+from apdu.event import Event, Layer, Observer, Source
+from apdu.frame import REQA, SHORT_BITS, WUPA, asks_without_crc
 from emulator.frontends.errors import FrontendError
-from emulator.picc import Contactless, Picc
+from emulator.frontends.watched import ExchangeObserver, Watched
+from emulator.picc import ContactlessOf, Picc
 from emulator.radio.activation import State
-from emulator.radio.isodep import PiccLink
+from emulator.radio.station import Service, Station
 
 __all__ = ["UDP_PORT", "FrontendError", "UdpFrontend"]
 
@@ -42,12 +47,10 @@ _TECHNOLOGY = b"106A "
 _FIELD_OFF = b"RFOFF"
 _POLLS = frozenset({REQA, WUPA})
 _POLL_DATAGRAMS = frozenset(_TECHNOLOGY + hexlify(frame) for frame in _POLLS)
-_NO_DIAGNOSIS = b"\x6f\x00"
 
 _log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
-Observer = Callable[[bytes, bytes], None]
 
 
 class UdpFrontend:
@@ -56,7 +59,9 @@ class UdpFrontend:
     The port is taken at once; port 0 takes a free one, see `address`. The object is used once:
     after `stop` it is done. `on_exchange` sees each command and response before the response
     leaves; it runs in the serving thread and must not raise. An exception in the card is logged
-    and answered 6F00.
+    and answered 6F00. `contactless_of` is asked at each field, for a card that shows another UID
+    each time, or none. `observe` gets frames and field changes at the time of `perf_counter_ns`.
+    `service` says how long the card computes; it then answers that late, with S(WTX) where it must.
 
     Raises FrontendError if the port cannot be taken.
     """
@@ -66,9 +71,13 @@ class UdpFrontend:
         picc: Picc,
         host: str = "127.0.0.1",
         port: int = UDP_PORT,
-        on_exchange: Observer | None = None,
+        on_exchange: ExchangeObserver | None = None,
+        contactless_of: ContactlessOf | None = None,
+        observe: Observer | None = None,
+        service: Service | None = None,
     ) -> None:
-        self._link = PiccLink(_Watched(picc, on_exchange), picc.contactless)
+        self._card = Station(Watched(picc, on_exchange), service, contactless_of)
+        self._observe = observe
         self._socket = _bind(host, port)
         self._peer: Address | None = None
         self._fields = 0  # how many have ended
@@ -116,13 +125,18 @@ class UdpFrontend:
             frame = self._frame(datagram, peer)
             if frame is None:
                 return
+            self._report(Source.PCD, frame, frame)
             field, started_s = self._fields, time.monotonic()
-            answer = self._link.receive(frame)
-            if answer is None:
+            reply = self._card.receive_body(frame)
+            if reply is None:
                 return
-            if time.monotonic() - started_s > self._link.isodep.waiting_time_s:
+            answer, after_ns = reply
+            if after_ns:
+                self._stopped.wait(after_ns / 1e9 - (time.monotonic() - started_s))
+            if time.monotonic() - started_s > self._card.link.isodep.waiting_time_s:
                 self._skip_missed(peer)
             if field == self._fields:  # the reader that asked is still there
+                self._report(Source.PICC, answer, frame)
                 self._socket.sendto(_TECHNOLOGY + hexlify(answer), peer)
         except Exception:  # noqa: BLE001 - one bad exchange must not take the card off the air
             # A bug in power_on, power_off or the observer, or a peer that cannot be reached.
@@ -148,10 +162,11 @@ class UdpFrontend:
         return frame
 
     def _on_poll(self, peer: Address) -> None:
-        if peer != self._peer or self._link.activation.state not in (State.IDLE, State.HALT):
+        if peer != self._peer or self._card.link.activation.state not in (State.IDLE, State.HALT):
             self._field_off()
-            self._link.field_on()
             self._peer = peer
+            self._card.field_on()
+            self._report_field(is_on=True)
 
     def _on_other(self, datagram: bytes, peer: Address) -> None:
         if not datagram.startswith(_FIELD_OFF):
@@ -160,9 +175,38 @@ class UdpFrontend:
             self._field_off()
 
     def _field_off(self) -> None:
+        if self._peer is not None:
+            self._report_field(is_on=False)
         self._peer = None
         self._fields += 1
-        self._link.field_off()
+        self._card.field_off()
+
+    def _report_field(self, is_on: bool) -> None:
+        if self._observe is not None:
+            at_ns = time.perf_counter_ns()
+            self._observe(Event(at_ns, Source.FIELD, Layer.RF, bytes((is_on,))))
+
+    def _report_missed(self, datagram: bytes) -> None:
+        with suppress(HexError):
+            frame = unhexlify(datagram.removeprefix(_TECHNOLOGY).strip())
+            self._report(Source.PCD, frame, frame, "the card was busy and missed it")
+
+    def _report(self, source: Source, frame: bytes, asked: bytes, note: str = "") -> None:
+        """Tell the observer of a frame. asked: the reader's, which settles whether it has a CRC."""
+        if self._observe is None:
+            return
+        is_poll = asked in _POLLS
+        self._observe(
+            Event(
+                time.perf_counter_ns(),
+                source,
+                Layer.RF,
+                frame,
+                tail=SHORT_BITS if is_poll and source is Source.PCD else 8,
+                has_crc=False if is_poll or asks_without_crc(asked) else None,
+                note=note,
+            )
+        )
 
     def _skip_missed(self, peer: Address) -> None:
         """Drop the blocks that came while the card computed; obey what came about the field."""
@@ -172,30 +216,9 @@ class UdpFrontend:
                 datagram, sender = self._socket.recvfrom(_MAX_DATAGRAM, socket.MSG_DONTWAIT)
                 if sender == peer and not _is_about_field(datagram):
                     _log.debug("the card was busy and missed %r", datagram)
+                    self._report_missed(datagram)
                 else:
                     self._answer(datagram, sender)
-
-
-class _Watched:
-    """The card, with its exchanges shown to an observer and its bugs turned into 6F00."""
-
-    def __init__(self, picc: Picc, on_exchange: Observer | None) -> None:
-        self.contactless: Contactless = picc.contactless
-        self.power_on = picc.power_on
-        self.power_off = picc.power_off
-        self._process = picc.process
-        self._on_exchange = on_exchange
-
-    def process(self, command: bytes) -> bytes:
-        try:
-            response = self._process(command)
-        except Exception:  # noqa: BLE001 - the bug is logged, and the reader gets its answer
-            # The header alone: the data may hold a key or a PIN.
-            _log.exception("the card failed on %s and answered 6F00", command[:4].hex(" "))
-            response = _NO_DIAGNOSIS
-        if self._on_exchange is not None:
-            self._on_exchange(command, response)
-        return response
 
 
 def _is_about_field(datagram: bytes) -> bool:

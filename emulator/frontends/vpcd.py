@@ -17,6 +17,7 @@ TCP_QUICKACK after a while, so it is armed again before every receive.
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
@@ -24,6 +25,7 @@ from functools import reduce
 from operator import xor
 from typing import Self
 
+from apdu.event import Event, Layer, Observer, Source
 from emulator.frontends.errors import FrontendError
 from emulator.picc import Picc
 
@@ -39,7 +41,7 @@ _NO_DIAGNOSIS = b"\x6f\x00"
 
 _log = logging.getLogger(__name__)
 
-Observer = Callable[[bytes, bytes], None]
+OnExchange = Callable[[bytes, bytes], None]
 
 
 class Control(IntEnum):
@@ -96,7 +98,8 @@ class VpcdFrontend:
     The object is one stay in the slot: after `stop` it is done, and inserting the same card again
     takes a new one. `on_exchange` sees each command and response before the response leaves, so
     whoever has the answer can rely on it being recorded; it runs in the serving thread and must
-    not raise.
+    not raise. `observe` is told when the slot is powered and unpowered, the most of the air that
+    this road shows, at the time of `perf_counter_ns`.
     """
 
     def __init__(
@@ -104,11 +107,14 @@ class VpcdFrontend:
         picc: Picc,
         port: int = VPCD_PORT,
         host: str = "127.0.0.1",
-        on_exchange: Observer | None = None,
+        on_exchange: OnExchange | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self._picc = picc
         self._peer = (host, port)
         self._on_exchange = on_exchange
+        self._observe = observe
+        self._is_powered = False
         self._link: socket.socket | None = None
         self._stopped = threading.Event()
 
@@ -170,7 +176,7 @@ class VpcdFrontend:
                 if not self._stopped.is_set():
                     raise self._gone() from error
             finally:
-                self._picc.power_off()
+                self._power(is_on=False)
         if not self._stopped.is_set():
             raise self._gone()
 
@@ -212,16 +218,25 @@ class VpcdFrontend:
                 case Control.GET_ATR:
                     return _send(link, contactless_atr(self._picc.contactless.historical))
                 case Control.POWER_OFF:
-                    return self._picc.power_off()
+                    return self._power(is_on=False)
                 case Control.POWER_ON | Control.RESET:
-                    self._picc.power_off()
-                    self._picc.power_on()
-                    return None
+                    self._power(is_on=False)
+                    return self._power(is_on=True)
         response = self._process(message)
         if self._on_exchange is not None:
             self._on_exchange(message, response)
         _send(link, response)
         return None
+
+    def _power(self, is_on: bool) -> None:
+        if self._observe is not None and is_on != self._is_powered:
+            at_ns = time.perf_counter_ns()
+            self._observe(Event(at_ns, Source.FIELD, Layer.RF, bytes((is_on,))))
+        self._is_powered = is_on
+        if is_on:
+            self._picc.power_on()
+        else:
+            self._picc.power_off()
 
     def _process(self, command: bytes) -> bytes:
         """The card's answer; its bugs become 6F00 and a traceback in the log."""

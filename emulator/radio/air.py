@@ -5,7 +5,8 @@ time it listens. Each guest has a seat. A guest hears a frame only while it is n
 that computes or sends is deaf, as every half-duplex card is. Its answer has a beginning on the
 clock; the reader hears the first one that begins while it listens. Answers that begin together
 are laid over each other bit by bit, and where they differ is a collision. An answer that begins
-too late goes on into the next turn: it may be heard there, or be lost while the reader sends.
+too late goes on into the next turn: it may be heard there, or be lost while the reader sends. A
+card that leaves before its answer begins does not answer.
 
 Time is a `Clock`. On a virtual or a wall clock frames last as `timing` says. On an unpaced clock
 they last no time at all and nothing is late; instants of faults are then meaningless.
@@ -16,21 +17,43 @@ when it listens next, over whatever the card answers then, as in a reader that b
 neither copied again nor delayed: two turns late it could pass for an answer to R(NAK), and one bit
 of block number is too little to tell (`docs/design.md`).
 
-Every frame is reported as it was sent, with what became of it in a note.
+Every frame is reported as it was sent, with what became of it in a note. Frames are numbered as
+they are listened to: an answer that nobody hears has no number, and no faults.
 """
 
 from dataclasses import dataclass, field
 from typing import Final
 
 from apdu.event import Event, Layer, Observer, Source
-from apdu.frame import Frame, odd_parity
+from apdu.frame import Frame
 from emulator.radio.clock import Clock, VirtualClock
 from emulator.radio.faults import Fault, FaultKind, Faults, Script
 from emulator.radio.medium import Ask, Guest, Heard, Reply, Tearable, Trouble
+from emulator.radio.reception import flipped, overlaid, received, truncated
 from emulator.radio.timing import FDT_READER, GUARD_NS, card_delay, card_periods, ns, reader_periods
+
+UNNOTICED: Final = "passes for whole"
+"""In the note of a damaged frame whose checksum fits all the same."""
 
 _SILENCE: Final = Heard(b"", Trouble.TIMEOUT)
 _COPY: Final = "a copy"
+_UNHEARD: Final = "not heard"
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A frame on the air. note: what became of it. faults: None until they are asked for."""
+
+    frame: Frame
+    start_ns: int
+    end_ns: int
+    has_crc: bool
+    note: str = ""
+    faults: list[Fault] | None = None
+
+    def remark(self, what: str) -> None:
+        """Add to the note."""
+        self.note = f"{self.note}, {what}" if self.note else what
 
 
 @dataclass(slots=True)
@@ -38,19 +61,10 @@ class _Seat:
     """A guest's place. is_here: in the field. late: an answer that is still to begin."""
 
     guest: Guest
+    tearable: Tearable | None  # the same guest, if it is one; the check is slow
     is_here: bool = True
     busy_until_ns: int = 0
-    late: "_Sent | None" = None
-
-
-@dataclass(slots=True)
-class _Sent:
-    """A frame on the air. note: what went wrong with it."""
-
-    frame: Frame
-    start_ns: int
-    end_ns: int
-    note: str = ""
+    late: _Sent | None = None
 
 
 @dataclass(slots=True)
@@ -77,7 +91,7 @@ class Air:
 
     def bring(self, guest: Guest) -> None:
         """Put a guest into the field."""
-        self._seats.append(_Seat(guest))
+        self._seats.append(_Seat(guest, guest if isinstance(guest, Tearable) else None))
         if self.is_on:
             guest.field_on()
 
@@ -119,17 +133,14 @@ class Air:
             return _SILENCE
         asked = self._send(ask)
         listens_until_ns = asked.end_ns + ask.timeout_ns
+        self._carry(asked, ask)
         answers = self._answers(asked, ask, listens_until_ns)
-        copy, self._copy = self._copy, None
-        if copy is not None:
-            # A copy is heard as early as an answer can be, and drowns the one that comes then.
-            start_ns = asked.end_ns + self._ns(card_delay(asked.frame))
-            answers = [_Sent(copy, start_ns, start_ns + self._ns(card_periods(copy)), _COPY)]
-        if not answers:
-            self.clock.wait_until(listens_until_ns)
-            self._happen()
-            return _SILENCE
-        return self._hear(answers, ask, listens_until_ns)
+        heard = self._hear(answers, ask) if answers else None
+        if heard is not None:
+            return heard
+        self.clock.wait_until(listens_until_ns)
+        self._happen()
+        return _SILENCE
 
     def _send(self, ask: Ask) -> _Sent:
         """The reader's frame, with its place in time."""
@@ -141,95 +152,127 @@ class Air:
             self.clock.wait_until(max(self._ready_ns, self._quiet_since_ns + quiet_ns))
         self._happen()
         start_ns = self.clock.now_ns()
-        return _Sent(frame, start_ns, start_ns + self._ns(reader_periods(frame)))
+        end_ns = start_ns + self._ns(reader_periods(frame))
+        return _Sent(frame, start_ns, end_ns, ask.adds_crc)
 
-    def _answers(self, asked: _Sent, ask: Ask, listens_until_ns: int) -> list[_Sent]:
-        """What begins while the reader listens, the earliest alone or those that begin together."""
+    def _carry(self, asked: _Sent, ask: Ask) -> None:
+        """Bring a reader's frame to the guests; what they answer waits at their seats."""
         faults = self._faults_of(asked)
         arrived = self._damaged(asked, faults)
         copies = 1 + sum(fault.kind is FaultKind.DUPLICATED for fault in faults)
-        leaves = [fault for fault in faults if fault.kind is FaultKind.LEAVES]
-        self._report(Source.PCD, asked, ask.adds_crc)
+        leaves = any(fault.kind is FaultKind.LEAVES for fault in faults)
+        self._pass_by(asked.start_ns)
+        self._report(Source.PCD, asked)
         self.clock.wait_until(asked.end_ns)
         self._happen()
-        heard: list[_Sent] = []
+        self._pass_by(asked.end_ns)
         for seat in self._seats:
-            if seat.late is not None and seat.late.start_ns < asked.end_ns:
-                seat.late = None  # it was sent while the reader sent
             if leaves:
                 self._leave(seat)
             elif arrived is not None and seat.is_here:
                 for _ in range(copies):
-                    self._listen(seat, asked, arrived, ask.timeout_ns)
-            if seat.late is not None and seat.late.start_ns <= listens_until_ns:
-                heard.append(seat.late)
-                seat.late = None
-        first_ns = min((sent.start_ns for sent in heard), default=0)
-        return [sent for sent in heard if sent.start_ns == first_ns]
+                    self._listen(seat, asked, arrived, ask)
 
-    def _listen(self, seat: _Seat, asked: _Sent, arrived: Frame, timeout_ns: int) -> None:
+    def _pass_by(self, before_ns: int) -> None:
+        """What began before an instant, and nobody listened, is over."""
+        for seat in self._seats:
+            if seat.late is not None and seat.late.start_ns < before_ns:
+                seat.late.remark(_UNHEARD)
+                self._report(Source.PICC, seat.late)
+                seat.late = None
+
+    def _listen(self, seat: _Seat, asked: _Sent, arrived: Frame, ask: Ask) -> None:
         if seat.busy_until_ns > asked.start_ns or seat.late is not None:
             return  # deaf
-        if isinstance(seat.guest, Tearable):
+        if seat.tearable is not None:
             leave_ns = self.faults.next_leave_ns()
-            seat.guest.leaves_after(None if leave_ns is None else leave_ns - asked.end_ns)
-        reply = seat.guest.receive(arrived, timeout_ns)
+            seat.tearable.leaves_after(None if leave_ns is None else leave_ns - asked.end_ns)
+        reply = seat.guest.receive(arrived, ask.timeout_ns)
         if reply is None:
             return
         start_ns = asked.end_ns + self._delay(asked.frame, reply)
         end_ns = start_ns + self._ns(card_periods(reply.frame))
-        seat.late = _Sent(reply.frame, start_ns, end_ns)
+        seat.late = _Sent(reply.frame, start_ns, end_ns, ask.wants_crc)
         if self.clock.is_timed:
             seat.busy_until_ns = end_ns
 
-    def _hear(self, answers: list[_Sent], ask: Ask, listens_until_ns: int) -> Heard:
-        """What the reader makes of the answers that began."""
-        sent = answers[0]
-        faults = self._faults_of(sent)
-        is_copy = sent.note == _COPY
+    def _answers(self, asked: _Sent, ask: Ask, listens_until_ns: int) -> list[_Sent]:
+        """What begins first while the reader listens: one frame, or those that begin together."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            # A copy is heard as early as an answer can be, and drowns the one that comes then.
+            start_ns = asked.end_ns + self._ns(card_delay(asked.frame))
+            end_ns = start_ns + self._ns(card_periods(copy))
+            again = _Sent(copy, start_ns, end_ns, ask.wants_crc, _COPY)
+            again.faults = self._faults_of(again)
+            return [again]
+        while seats := self._first(listens_until_ns):
+            answers = [sent for seat in seats if (sent := seat.late) is not None]
+            if answers[0].faults is None:
+                answers[0].faults = self._faults_of(answers[0])
+                if self._postpone(seats, answers):
+                    continue
+            for seat in seats:
+                seat.late = None
+            return answers
+        return []
+
+    def _first(self, listens_until_ns: int) -> list[_Seat]:
+        """The seats whose answers begin next."""
+        starts = [
+            (seat.late.start_ns, seat)
+            for seat in self._seats
+            if seat.late is not None and seat.late.start_ns <= listens_until_ns
+        ]
+        first_ns = min((start_ns for start_ns, _ in starts), default=0)
+        leave_ns = self.faults.next_leave_ns()
+        if leave_ns is not None and leave_ns <= first_ns:
+            return []
+        return [seat for start_ns, seat in starts if start_ns == first_ns]
+
+    def _postpone(self, seats: list[_Seat], answers: list[_Sent]) -> bool:
+        """Move answers on the clock. Returns whether there was a reason to."""
+        faults = answers[0].faults or []
         delay_ns = sum(fault.ns for fault in faults if fault.kind is FaultKind.DELAYED)
-        if (
-            delay_ns
-            and not is_copy
-            and self.clock.is_timed
-            and self._postpone(sent, delay_ns, listens_until_ns)
-        ):
-            return _SILENCE
+        if not delay_ns or not self.clock.is_timed:
+            return False
+        for seat, sent in zip(seats, answers, strict=True):
+            sent.start_ns += delay_ns
+            sent.end_ns += delay_ns
+            seat.busy_until_ns = sent.end_ns
+        return True
+
+    def _hear(self, answers: list[_Sent], ask: Ask) -> Heard | None:
+        """What the reader makes of the answers that began; None if nothing arrives."""
+        sent = answers[0]
+        faults = sent.faults or []
+        is_copy = sent.note == _COPY
         arrived = self._damaged(sent, faults)
         leave_ns = self.faults.next_leave_ns()
         if leave_ns is not None and leave_ns < sent.end_ns and arrived is not None:
-            sent.note = FaultKind.LEAVES.value
-            arrived = _truncated(arrived, _bits_until(sent, leave_ns))
-        self._report(Source.PICC, sent, ask.wants_crc)
+            sent.remark(FaultKind.LEAVES.value)
+            arrived = _marked(sent, truncated(arrived, _bits_until(sent, leave_ns)))
+        heard = None if arrived is None else self._taken(arrived, answers, ask)
+        self._report(Source.PICC, sent)
         self.clock.wait_until(sent.end_ns)
         self._quiet_since_ns = sent.end_ns
         self._happen()
-        if not is_copy and any(fault.kind is FaultKind.DUPLICATED for fault in faults):
+        if is_copy:
+            self._pass_by(sent.end_ns + 1)
+        elif any(fault.kind is FaultKind.DUPLICATED for fault in faults):
             self._copy = sent.frame
         if any(fault.kind is FaultKind.LEAVES for fault in faults):
             for seat in self._seats:
                 self._leave(seat)
-        if arrived is None:
-            self.clock.wait_until(listens_until_ns)
-            return _SILENCE
-        if len(answers) > 1:
-            return _overlaid([arrived, *(other.frame for other in answers[1:])], ask)
-        return _received(arrived, ask)
+        return heard
 
-    def _postpone(self, sent: _Sent, delay_ns: int, listens_until_ns: int) -> bool:
-        """Move an answer on the clock. Returns whether the reader no longer hears it now."""
-        sent.start_ns += delay_ns
-        sent.end_ns += delay_ns
-        for seat in self._seats:
-            if seat.is_here and seat.busy_until_ns == sent.end_ns - delay_ns:
-                seat.busy_until_ns = sent.end_ns
-                if sent.start_ns > listens_until_ns:
-                    seat.late = sent
-        if sent.start_ns <= listens_until_ns:
-            return False
-        self.clock.wait_until(listens_until_ns)
-        self._happen()
-        return True
+    def _taken(self, arrived: Frame, answers: list[_Sent], ask: Ask) -> Heard:
+        if len(answers) == 1:
+            return received(arrived, ask)
+        heard = overlaid([arrived, *(other.frame for other in answers[1:])], ask)
+        if heard.trouble is Trouble.COLLISION:
+            answers[0].remark(f"collision after {heard.collision} bits")
+        return heard
 
     def _faults_of(self, sent: _Sent) -> list[Fault]:
         """What happens to the next frame on the air; second cards and returns happen at once."""
@@ -238,7 +281,7 @@ class Air:
         faults = list(self.faults.at_frame(index, sent.frame.bits))
         for fault in faults:
             if fault.kind is FaultKind.WEAK:
-                self._weak_until = index + fault.count
+                self._weak_until = max(self._weak_until, index + fault.count)
             else:
                 self._act(fault.kind, before=True)
         if index < self._weak_until:
@@ -258,14 +301,14 @@ class Air:
             return None
         for fault in faults:
             if fault.kind not in _NO_NOTE:
-                sent.note = f"{sent.note}, {fault.kind.value}" if sent.note else fault.kind.value
+                sent.remark(fault.kind.value)
             if frame is None or fault.kind is FaultKind.LOST:
                 frame = None
             elif fault.kind is FaultKind.FLIPPED:
-                frame = _flipped(frame, fault.bit, fault.width)
+                frame = flipped(frame, fault.bit, fault.width)
             elif fault.kind in (FaultKind.TRUNCATED, FaultKind.LEAVES):
-                frame = _truncated(frame, fault.bit)
-        return frame
+                frame = truncated(frame, fault.bit)
+        return _marked(sent, frame)
 
     def _happen(self) -> None:
         """Let what is due by now happen."""
@@ -304,7 +347,7 @@ class Air:
     def _ns(self, periods: int) -> int:
         return ns(periods) if self.clock.is_timed else 0
 
-    def _report(self, source: Source, sent: _Sent, has_crc: bool) -> None:
+    def _report(self, source: Source, sent: _Sent) -> None:
         if self.observer is None:
             return
         frame = sent.frame
@@ -318,7 +361,7 @@ class Air:
                 frame.tail,
                 frame.head,
                 frame.parity,
-                has_crc,
+                sent.has_crc,
                 note=sent.note,
             )
         )
@@ -331,57 +374,16 @@ class Air:
 _NO_NOTE = frozenset({FaultKind.RETURNS, FaultKind.JOINS, FaultKind.WEAK})
 
 
-def _received(frame: Frame, ask: Ask) -> Heard:
-    """One frame as a reader takes it: parity, whole bytes, checksum."""
-    if not frame.has_right_parity:
-        return Heard(b"", Trouble.PARITY)
-    if frame.tail != 8:
-        return Heard(b"", Trouble.FRAMING)
-    if not ask.wants_crc:
-        return Heard(frame.data)
-    body = frame.body()
-    return Heard(b"", Trouble.CRC) if body is None else Heard(body)
+def _marked(sent: _Sent, arrived: Frame | None) -> Frame | None:
+    """Note a damage that no receiver can tell: parity and checksum still fit.
 
-
-def _overlaid(frames: list[Frame], ask: Ask) -> Heard:
-    """Several frames that begin together: what is equal is heard, then a collision.
-
-    Where one bit differs a reader sees both halves of it modulated (Manchester code, 6.1.1).
+    One in 256 frames that end in 00 keeps a right CRC_A when its last byte is cut off.
     """
-    bits = [frame.bit_values() for frame in frames]
-    shortest = min(map(len, bits))
-    longest = max(map(len, bits))
-    at = next((n for n in range(shortest) if len({one[n] for one in bits}) > 1), shortest)
-    if at == longest:
-        return _received(frames[0], ask)
-    head = frames[0].head
-    value = sum(bit << n for n, bit in enumerate(bits[0][:at])) << head
-    known = value.to_bytes((head + at + 7) // 8, "little")
-    return Heard(known, Trouble.COLLISION, at)
+    if arrived is not None and arrived is not sent.frame and arrived.body() is not None:
+        sent.remark(UNNOTICED)
+    return arrived
 
 
 def _bits_until(sent: _Sent, instant_ns: int) -> int:
     """How many data bits of a frame are out by an instant."""
     return sent.frame.bits * (instant_ns - sent.start_ns) // (sent.end_ns - sent.start_ns)
-
-
-def _flipped(frame: Frame, bit: int, width: int) -> Frame:
-    """Some bits wrong, the parity bits as they were sent."""
-    data = bytearray(frame.data)
-    parity = odd_parity(frame.data) if frame.parity is None else frame.parity
-    for n in range(bit, min(bit + width, frame.bits)):
-        at = n + frame.head
-        data[at >> 3] ^= 1 << (at & 7)
-    return Frame(bytes(data), frame.tail, frame.head, parity, frame.rate)
-
-
-def _truncated(frame: Frame, bits: int) -> Frame | None:
-    """The first bits of a frame; None if there are none."""
-    if bits <= 0:
-        return None
-    end = min(frame.head + bits, frame.head + frame.bits)
-    size, tail = (end + 7) // 8, (end - 1) % 8 + 1
-    data = bytearray(frame.data[:size])
-    data[-1] &= (1 << tail) - 1
-    parity = None if frame.parity is None else frame.parity[:size]
-    return Frame(bytes(data), tail, frame.head, parity, frame.rate)

@@ -167,7 +167,7 @@ def load_faults(text: str) -> list[Fault]:
             if not all(n is None or (type(n) is int and n >= 0) for n in numbers):
                 raise ValueError("its numbers are whole and not negative")
             Script([fault])
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(
                 f"line {number} of the faults is none: expected a JSON object with kind and frame "
                 f"or at_ns ({error})"

@@ -14,7 +14,7 @@ from apdu.value import value
 
 T = TypeVar("T")
 
-RATS_TIMEOUT_NS = 4_833_333
+RATS_TIMEOUT_NS = 4_833_038
 """RATS and S(DESELECT) are answered within 65536/fc (ISO/IEC 14443-4, 7.2)."""
 POLL_TIMEOUT_NS = 1_000_000
 """Frames of ISO/IEC 14443-3 are answered after one frame delay time or never; this is to spare."""

@@ -39,6 +39,7 @@ from apdu.blocks import (
 from apdu.crc import CRC_SIZE
 from apdu.frame import CASCADE_TAG, HLTA, REQA, SELECT_CODES, SELECT_NVB, SHORT_BITS, WUPA
 from apdu.value import value
+from emulator.radio.activation import cascade
 from emulator.radio.medium import (
     POLL_TIMEOUT_NS,
     RATS_TIMEOUT_NS,
@@ -53,6 +54,8 @@ TRIES: Final = 3
 """How often a block is tried before the card is given up (decided, protocol reference 1.6)."""
 MOST_EXTENSIONS: Final = 100
 """S(WTX) requests in a row after which a card is taken to be stuck."""
+MOST_RESPONSE: Final = 65_538
+"""Bytes of the longest extended R-APDU; a chain that is longer does not end."""
 MAX_FWT_NS: Final = round(frame_waiting_time_s(14) * 1e9)
 
 _UID_NOT_COMPLETE = 0x04
@@ -100,14 +103,16 @@ def find(wake: bool = False) -> Radio[Found | None]:
 def find_all(most: int) -> Radio[list[Found]]:
     """Find up to `most` cards. The last one found is selected, the others are halted."""
     cards: list[Found] = []
-    while len(cards) < most:
+    for _ in range(2 * most):
         card = yield from find()
         if card is None:
             break
-        cards.append(card)
-        if len(cards) < most:
-            yield from halt()
-    if cards and len(cards) < most:  # the last one was halted to look for another
+        # One that is found again did not hear HLTA.
+        cards = [known for known in cards if known.uid != card.uid] + [card]
+        if len(cards) == most:
+            return cards
+        yield from halt()
+    if cards:  # the last one was halted to look for another
         again = yield from select(cards[-1].uid)
         if again is None:
             cards.pop()
@@ -115,28 +120,26 @@ def find_all(most: int) -> Radio[list[Found]]:
 
 
 def select(uid: bytes, wake: bool = True) -> Radio[Found | None]:
-    """Select a card whose UID is known, without anticollision. None if it is not there."""
+    """Select a card whose UID is known, without anticollision. None if it is not there.
+
+    Raises ValueError if the UID is not 4, 7 or 10 bytes.
+    """
+    levels = cascade(uid)
     atqa = yield from poll(wake)
     if atqa is None:
         return None
-    rest = uid
-    for code in SELECT_CODES:
-        part = rest if len(rest) == 4 else bytes([CASCADE_TAG]) + rest[:3]
-        sak = yield from _select(code, part + bytes([part[0] ^ part[1] ^ part[2] ^ part[3]]))
-        if sak is None:
+    sak = None
+    for code, level in zip(SELECT_CODES, levels, strict=False):
+        sak = yield from _select(code, level)
+        if sak is None or bool(sak & _UID_NOT_COMPLETE) != (level is not levels[-1]):
             return None
-        if not sak & _UID_NOT_COMPLETE:
-            return Found(atqa, uid, sak) if len(rest) == 4 else None
-        rest = rest[3:]
-        if len(rest) < 4:
-            return None
-    return None
+    return None if sak is None else Found(atqa, uid, sak)
 
 
 def poll(wake: bool = False) -> Radio[bytes | None]:
     """REQA, or WUPA. Returns ATQA, or None if nothing answers.
 
-    Cards that differ in their ATQA answer at once; the bits that collide read as 1.
+    Cards that differ in their ATQA answer at once; the bits from the first that differs read as 0.
     """
     heard = yield Ask(WUPA if wake else REQA, POLL_TIMEOUT_NS, SHORT_BITS, False, False)
     if heard.trouble is Trouble.COLLISION:
@@ -197,6 +200,7 @@ class PcdIsoDep:
         self.rates = (0, 0)
         self.number = 0  # rule A
         self._rest_ns = 0
+        self._is_open = False  # no: the block numbers may be out of step
 
     def activate(self) -> Radio[bytes | None]:
         """RATS. Returns the ATS, or None if there is none: the card must be selected anew."""
@@ -211,6 +215,7 @@ class PcdIsoDep:
         self.number = 0  # rule A
         self.rates = (0, 0)
         self._rest_ns = self.ats.guard_ns
+        self._is_open = True
         return heard.data
 
     def pps(self, dsi: int, dri: int) -> Radio[bool]:
@@ -227,12 +232,17 @@ class PcdIsoDep:
         return True
 
     def transmit(self, command: bytes) -> Radio[bytes]:
-        """Carry one APDU there and its answer back. Raises LinkDead.
+        """Carry one APDU there and its answer back. Raises LinkDead, from then on at once.
 
+        A link that is dead stays so until `activate`: the next block would have the number of the
+        one that was lost, and the card might get it twice.
         Raises ValueError for an empty command: an empty I-block is a question for presence.
         """
         if not command:
             raise ValueError("an empty command cannot be sent to a contactless card")
+        if not self._is_open:
+            raise LinkDead("the card must be activated first")
+        self._is_open = False  # until the answer is here
         room = self.ats.fsc - 1 - CRC_SIZE - (self.cid is not None)
         last = (len(command) - 1) // room * room
         for at in range(0, last, room):
@@ -242,22 +252,28 @@ class PcdIsoDep:
         while block.has_more:
             block = yield from self._next_part()  # rule 2
             response += block.inf
+            if len(response) > MOST_RESPONSE:
+                raise LinkDead(f"the card's answer does not end after {len(response)} bytes")
+        self._is_open = True
         return response
 
     def is_present(self) -> Radio[bool]:
-        """Ask the card whether it is there, without an APDU: R(NAK), and R(ACK) by rule 12."""
+        """Ask the card whether it is there, without an APDU: R(NAK).
+
+        It says R(ACK) by rule 12, or its last block again by rule 11 where that was lost before.
+        """
         for _ in range(self.tries):
-            block = yield from self._exchange(self._block(R_NAK | self.number))
-            if block is not None and block.kind is Kind.R_BLOCK and not block.is_nak:
+            if (yield from self._exchange(self._block(R_NAK | self.number))) is not None:
                 return True
         return False
 
     def deselect(self) -> Radio[bool]:
         """End the protocol; the card halts. Returns whether it answered. Repeated by rule 8."""
-        frame = self._block(S_DESELECT)
+        self._is_open = False
         for _ in range(self.tries):
-            heard = yield self._ask(frame, RATS_TIMEOUT_NS + ns(DELTA_FWT))
-            if not heard.trouble and heard.data == frame:  # rule 3
+            heard = yield self._ask(self._block(S_DESELECT), RATS_TIMEOUT_NS + ns(DELTA_FWT))
+            block = self._ours(heard)
+            if block is not None and block.kind is Kind.DESELECT and not block.inf:  # rule 3
                 return True
         return False
 
@@ -305,15 +321,23 @@ class PcdIsoDep:
             timeout_ns = self.timeout_ns(wtxm)
         return None
 
-    def _good(self, heard: Heard) -> Block | None:
+    def _ours(self, heard: Heard) -> Block | None:
+        """A block of our card; its power level, in the upper bits of the CID byte, is ignored."""
         if heard.trouble or len(heard.data) + CRC_SIZE > frame_size(self.fsdi):
             return None
         block = Block.parse(heard.data)
         if block is None or block.cid != self.cid or block.nad is not None:
             return None
+        return block
+
+    def _good(self, heard: Heard) -> Block | None:
+        """A block that goes on with the conversation."""
+        block = self._ours(heard)
+        if block is None:
+            return None
         match block.kind:
             case Kind.I_BLOCK:
-                return block
+                return block if block.inf or not block.has_more else None
             case Kind.R_BLOCK:
                 return None if block.inf else block
             case Kind.WTX:

@@ -6,19 +6,20 @@ begins. A card that needs longer than a share of the frame waiting time asks for
 (rule 9), as often as it must.
 
 The card's state machine answers at once; how long a real one would have computed comes from
-`Service`. The card is thought to commit at `COMMIT_SHARE` of that time. Where it is known that the
-card leaves the field before, the command has not happened; a card that has asked for more time
-has committed before it asked.
+`Service`. It goes on computing while it asks for time, so S(WTX) makes a command longer only where
+the exchange outlasts what is left. The card is thought to commit at `COMMIT_SHARE` of its time.
+Where it is known that the card leaves the field before, the command has not happened; a card that
+has asked for more time has committed before it asked.
 """
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from apdu.blocks import MAX_WTXM
 from apdu.frame import SHORT_BITS, Frame, asks_without_crc
-from emulator.picc import Contactless, Picc
+from emulator.picc import Contactless, ContactlessOf, Picc
 from emulator.radio.isodep import PiccLink
 from emulator.radio.medium import Reply
+from emulator.radio.timing import FDT_READER, card_periods, ns, reader_periods
 
 WTX_SHARE: Final = 0.78
 """S(WTX) from 30 ms of FWI 7's 38.7 ms (decided, protocol reference 7)."""
@@ -64,9 +65,10 @@ class _Timed:
 class Station:
     """One card as a guest in a field (`medium.Guest`, `medium.Tearable`).
 
-    picc:        the card. contactless: how it presents itself, its own if left out.
-    service:     how long it computes; at once if left out.
-    contactless_of: asked each time the field comes up, for a card with a new UID each time.
+    picc:    the card.
+    service: how long it computes; at once if left out.
+    contactless_of: asked each time the field comes up, for a card with a new UID each time; None
+             means that this field is ignored.
     """
 
     link: PiccLink
@@ -75,7 +77,7 @@ class Station:
         self,
         picc: Picc,
         service: Service | None = None,
-        contactless_of: Callable[[], Contactless] | None = None,
+        contactless_of: ContactlessOf | None = None,
     ) -> None:
         self._card = _Timed(picc, service)
         self._contactless_of = contactless_of
@@ -93,7 +95,10 @@ class Station:
             return
         self._is_on = True
         if self._contactless_of is not None:
-            self._link_up(self._contactless_of())
+            contactless = self._contactless_of()
+            if contactless is None:
+                return  # without a field the card answers nothing
+            self._link_up(contactless)
         self.link.field_on()
 
     def field_off(self) -> None:
@@ -108,9 +113,11 @@ class Station:
 
     def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
         """Take one frame; the answer with its checksum and delay, or None for silence."""
-        isodep = self.link.isodep
-        if isodep.is_open:
+        if self.link.isodep.is_open:
             return self._in_protocol(frame)
+        if frame.rate:  # what is before PPS is at 106 kbit/s
+            self.link.receive(b"")
+            return None
         if frame.tail == SHORT_BITS and len(frame.data) == 1:
             answer = self.link.receive(frame.data)
             return None if answer is None else Reply(Frame(answer))
@@ -119,20 +126,18 @@ class Station:
             # A poll is a short frame; the same byte with a checksum is none.
             answer = self.link.receive(body if body is not None and len(body) > 1 else b"")
             return None if answer is None else Reply(Frame.whole(answer))
-        if not frame.has_right_parity:
-            self.link.receive(b"")
-            return None
-        answer = self.link.receive(frame.data)
-        return None if answer is None else Reply(Frame(answer, head=frame.data[1] & 0x07))
+        split = frame.data[1] & 0x07
+        is_right = frame.tail == (split or 8) and frame.has_right_parity
+        answer = self.link.receive(frame.data if is_right else b"")
+        return None if answer is None else Reply(Frame(answer, head=split))
 
     def receive_body(self, body: bytes) -> tuple[bytes, int] | None:
         """The same for a medium without checksums. Returns the answer and its delay, or None."""
-        isodep = self.link.isodep
-        was_open = isodep.is_open
+        was_open = self.link.isodep.is_open
         answer = self._taken(body)
         if answer is None:
             return None
-        return self._extended(answer) if was_open and isodep.is_open else (answer, 0)
+        return self._extended(answer) if was_open else (answer, 0)
 
     def _in_protocol(self, frame: Frame) -> Reply | None:
         isodep = self.link.isodep
@@ -141,9 +146,7 @@ class Station:
         answer = self._taken(b"" if body is None else body)
         if answer is None:
             return None
-        if not isodep.is_open:  # S(DESELECT)
-            return Reply(Frame.whole(answer, rate=rate))
-        answer, after_ns = self._extended(answer)
+        answer, after_ns = self._extended(answer, (rate, expected))
         return Reply(Frame.whole(answer, rate=rate), after_ns)
 
     def _taken(self, body: bytes) -> bytes | None:
@@ -152,21 +155,37 @@ class Station:
         except _Torn:
             return None  # the field is about to go; nothing has been written
 
-    def _extended(self, answer: bytes) -> tuple[bytes, int]:
-        """The answer and its delay, or S(WTX) in its place if it would come late."""
+    def _extended(self, answer: bytes, rates: tuple[int, int] | None = None) -> tuple[bytes, int]:
+        """The answer and its delay, or S(WTX) in its place if it would come late.
+
+        rates: from the card and to it; None if the medium takes no time.
+        """
         due_ns = self._card.due_ns
         isodep = self.link.isodep
+        if not isodep.is_open:  # S(DESELECT): what was computed is no longer wanted
+            self._card.due_ns = 0
+            return answer, 0
         if not due_ns or isodep.is_extending:  # extending: S(WTX) once more, at once
             return answer, 0
         most_ns = int(isodep.waiting_time_s * 1e9 * WTX_SHARE)
         if due_ns <= most_ns:
             self._card.due_ns = 0
             return answer, due_ns
-        self._card.due_ns = due_ns - most_ns
         step_ns = int(isodep.fwt_s * 1e9 * WTX_SHARE)
-        wtxm = min(MAX_WTXM, -(-self._card.due_ns // step_ns))
-        return isodep.request_wtx(wtxm), most_ns
+        wtxm = min(MAX_WTXM, -(-(due_ns - most_ns) // step_ns))
+        request = isodep.request_wtx(wtxm)
+        self._card.due_ns = max(1, due_ns - most_ns - _exchange_ns(request, rates))
+        return request, most_ns
 
     def _link_up(self, contactless: Contactless) -> None:
         self._contactless = contactless
         self.link = PiccLink(self._card, contactless)
+
+
+def _exchange_ns(request: bytes, rates: tuple[int, int] | None) -> int:
+    """How long S(WTX) is on air, from the request's first bit to the response's last."""
+    if rates is None:
+        return 0
+    sent = Frame.whole(request, rate=rates[0])
+    back = Frame.whole(request, rate=rates[1])
+    return ns(card_periods(sent) + FDT_READER + reader_periods(back))

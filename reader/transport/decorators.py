@@ -1,14 +1,14 @@
 """Transports around transports: recording, and cutting the link at a chosen point."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from reader.transport.base import CardLost, Transport
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One command and its answer. response: None if it was lost. Times: monotonic ns."""
 
     to: str
@@ -18,27 +18,41 @@ class Exchange:
     end_ns: int
 
 
-@dataclass
 class Recording:
-    """Keeps every exchange. Several may share one list, which then shows a tap in order.
+    """Keeps every exchange in `seen`. Several may share one list, which shows a tap in order.
 
     now_ns: a monotonic clock.
     """
 
-    link: Transport
-    now_ns: Callable[[], int]
-    to: str = "card"
-    seen: list[Exchange] = field(default_factory=list)
-
-    def transmit(self, command: bytes) -> bytes:
+    def __init__(
+        self,
+        link: Transport,
+        now_ns: Callable[[], int],
+        to: str = "card",
+        seen: list[Exchange] | None = None,
+    ) -> None:
+        self.seen: list[Exchange] = [] if seen is None else seen
+        self.transmit = _recorded(link, now_ns, to, self.seen)
         """See Transport."""
-        start = self.now_ns()
-        response = None
+
+
+def _recorded(
+    link: Transport, now_ns: Callable[[], int], to: str, seen: list[Exchange]
+) -> Callable[[bytes], bytes]:
+    # A closure, and a tuple for each exchange: a gate that records may not be slower for it.
+    send, keep = link.transmit, seen.append
+
+    def transmit(command: bytes) -> bytes:
+        start = now_ns()
         try:
-            response = self.link.transmit(command)
-        finally:
-            self.seen.append(Exchange(self.to, command, response, start, self.now_ns()))
+            response = send(command)
+        except BaseException:
+            keep(Exchange(to, command, None, start, now_ns()))
+            raise
+        keep(Exchange(to, command, response, start, now_ns()))
         return response
+
+    return transmit
 
 
 class CutPoint(Enum):

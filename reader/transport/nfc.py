@@ -14,8 +14,9 @@ What is worked around here, all seen in nfcpy 1.0.4:
 import logging
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
-from errno import EACCES, EBUSY, ENODEV, EPERM
+from errno import EACCES, EBUSY, EIO, ENODEV, EPERM, ETIMEDOUT
 from typing import Any
 
 from reader.transport.base import CardLost, NoCard, ReaderFault
@@ -69,7 +70,7 @@ class NfcTransport:
             raise CardLost("The card left the field before it answered.") from error
         except IndexError as error:
             raise CardLost("The card broke the ISO-DEP protocol with a cut block.") from error
-        except OSError as error:
+        except _line_errors(self._nfc) as error:
             raise ReaderFault(_why_not(self._device, error)) from error
         if response is None or len(response) < 2:
             raise CardLost("The card sent an answer without a status word.")
@@ -79,7 +80,7 @@ class NfcTransport:
         """Ask the card whether it is still there, without an APDU. Raises ReaderFault."""
         try:
             return bool(self._tag.is_present)
-        except OSError as error:
+        except _line_errors(self._nfc) as error:
             raise ReaderFault(_why_not(self._device, error)) from error
 
 
@@ -127,7 +128,8 @@ class NfcCoupler:
     def close(self) -> None:
         """Switch the field off and give the reader back. A second call does nothing."""
         self._card = None
-        self._reader.close()
+        with suppress(*_line_errors(_nfcpy())):  # it has gone already
+            self._reader.close()
 
     def _search(self) -> NfcTransport | None:
         nfc = _nfcpy()
@@ -138,7 +140,7 @@ class NfcCoupler:
             tag = nfc.tag.activate(self._reader, target)
         except nfc.clf.UnsupportedTargetError as error:
             raise ReaderFault(f"The reader {self._device} cannot read cards of type A.") from error
-        except OSError as error:
+        except _line_errors(nfc) as error:
             raise ReaderFault(_why_not(self._device, error)) from error
         except IndexError:
             _log.debug("nfcpy cannot read the ATS of this card", exc_info=True)
@@ -169,8 +171,14 @@ def _open(device: str) -> Any:  # noqa: ANN401 - nfcpy has no types
         raise ReaderFault(f"nfcpy cannot be loaded: {error}.") from error
     try:
         return nfc.ContactlessFrontend(device)
-    except (OSError, ValueError, ImportError, nfc.clf.transport.libusb.USBError) as error:
+    except Exception as error:  # the drivers let many kinds through
         raise ReaderFault(_why_not(device, error)) from error
+
+
+def _line_errors(nfc: Any) -> tuple[type[Exception], ...]:  # noqa: ANN401 - nfcpy has no types
+    """What a reader that goes away raises: pyserial lets through what the terminal says."""
+    termios = getattr(nfc.clf.transport, "termios", None)
+    return (OSError,) if termios is None else (OSError, termios.error)
 
 
 def _why_lost(nfc: Any, error: Any) -> str:  # noqa: ANN401 - nfcpy has no types
@@ -182,8 +190,8 @@ def _why_lost(nfc: Any, error: Any) -> str:  # noqa: ANN401 - nfcpy has no types
 
 
 def _why_not(device: str, error: Exception) -> str:
-    code = error.errno if isinstance(error, OSError) else None
-    if code == ENODEV:
+    code = error.errno if isinstance(error, OSError) else error.args[0] if error.args else None
+    if code in (ENODEV, ETIMEDOUT):
         return (
             f"No NFC reader answers on {device}: plug it in, check the path, and see that your "
             "user may open it (on Linux a udev rule; without one a bare usb path finds nothing)."
@@ -198,4 +206,8 @@ def _why_not(device: str, error: Exception) -> str:
             f"The reader {device} is used by another program: stop it (pcscd is the usual one), "
             "or unload the kernel module pn533_usb."
         )
+    if code == EIO:
+        return f"The reader {device} has gone or talks nonsense: replug it and check the path."
+    if isinstance(error, (IndexError, AssertionError)):
+        return f"What answers on {device} is not the reader that its path names: check the path."
     return f"The reader {device} cannot be used: {error}."

@@ -91,7 +91,7 @@ def test_all_roads_show_the_same_bytes():
     require_tool("pcscd", "pcscd vsmartcard-vpcd")
     done = tapbench("tap", "--via", "all")
     assert done.returncode == 0, done.stderr
-    assert "equal, byte for byte: inproc, air, udp, pcsc" in done.stdout
+    assert "equal, byte for byte: inproc, air, udp, pn532, pcsc" in done.stdout
 
 
 def test_a_missing_road_is_named_and_the_others_run(tmp_path):
@@ -100,7 +100,7 @@ def test_a_missing_road_is_named_and_the_others_run(tmp_path):
     deep.mkdir()
     done = tapbench("tap", "--via", "all", TMPDIR=str(deep))
     assert "pcsc: left out, " in done.stderr
-    assert "equal, byte for byte: inproc, air, udp." in done.stdout
+    assert "equal, byte for byte: inproc, air, udp, pn532." in done.stdout
     assert done.returncode == 1, "a road that was asked for is missing"
 
 

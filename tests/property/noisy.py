@@ -17,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from apdu.event import Event
 from apdu.frame import Frame
-from emulator.radio.air import Air
+from emulator.radio.air import UNNOTICED, Air
 from emulator.radio.faults import NOISE, FaultKind, Noise
 from emulator.radio.medium import Reply, drive
 from emulator.radio.pcd import LinkDead, PcdIsoDep, find
@@ -41,6 +42,7 @@ class Result:
     never_active: int = 0
     frames: int = 0
     extensions: int = 0
+    unnoticed: int = 0
     faults: Counter[str] = field(default_factory=Counter)
 
 
@@ -79,13 +81,14 @@ def converse(seed: int, result: Result) -> None:
     service = rng.choice((None, SomeTimes(rng, 60_000_000)))
     station = Counting(card, service)
     noise = Noise(rng.getrandbits(64), rng.random() * MOST_RATE, KINDS, most_ns=80_000_000)
-    air = Air(faults=noise)
+    seen: list[Event] = []
+    air = Air(faults=noise, observer=seen.append)
     air.bring(station)
     isodep = activated(air, rng)
     if isodep is None:
         result.never_active += 1
     else:
-        talk(air, isodep, card, rng, result)
+        talk(air, isodep, card, rng, result, seen)
     result.conversations += 1
     result.frames += air.frames
     result.extensions += station.extensions
@@ -110,14 +113,23 @@ def activated(air: Air, rng: Random) -> PcdIsoDep | None:
     return None
 
 
-def talk(air: Air, isodep: PcdIsoDep, card: EchoCard, rng: Random, result: Result) -> None:
+def talk(
+    air: Air, isodep: PcdIsoDep, card: EchoCard, rng: Random, result: Result, seen: list[Event]
+) -> None:
+    """Commands and answers until the end, or until the link is dead."""
     for number in range(rng.randint(1, 12)):
         command = number.to_bytes(2, "big") + rng.randbytes(rng.choice(SIZES))
         before = len(card.seen)
+        seen.clear()
+        answer = None
         try:
             answer = drive(isodep.transmit(command), air)
         except LinkDead:
             result.dead += 1
+        if any(UNNOTICED in event.note for event in seen):
+            result.unnoticed += 1
+            return
+        if answer is None:
             assert card.seen[before:] in ([], [command]), "a dead link delivered something else"
             return
         assert card.seen[before:] == [command], "not delivered exactly once"
@@ -147,7 +159,8 @@ def report(result: Result) -> str:
         f"{result.conversations} conversations, {result.commands} APDUs delivered exactly once, "
         f"{result.dead} links declared dead, {result.never_active} never activated\n"
         f"{result.frames} frames, {result.extensions} times S(WTX); faults: {kinds}\n"
-        "never twice, never altered"
+        f"never twice, never altered; {result.unnoticed} conversations ended by a damaged frame "
+        "whose checksum fits"
     )
 
 

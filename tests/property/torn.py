@@ -40,7 +40,7 @@ from emulator.card.card import Card
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import new_image, personalise
 from emulator.card.store import MemoryStore
-from emulator.radio.air import Air
+from emulator.radio.air import UNNOTICED, Air
 from emulator.radio.clock import VirtualClock
 from emulator.radio.faults import Fault, FaultKind, Script
 from emulator.radio.station import Station
@@ -134,8 +134,8 @@ def tap(
                 outcome = run(gate.tap(), {"card": link, "psam": psam})
             except (NoCard, CardLost):
                 continue
-            if outcome.reason is Reject.CARD_REFUSED and CUT in {event.note for event in seen}:
-                result.refused += 1  # the cut answer had a checksum that fits, by chance
+            if outcome.reason is Reject.CARD_REFUSED and any(UNNOTICED in e.note for e in seen):
+                result.refused += 1
                 continue
             if outcome.verdict is not Verdict.TAP_AGAIN:
                 result.attempts[attempt] += 1
@@ -150,7 +150,7 @@ def torn_at(seen: list[Event], attempt: int) -> str:
     """What the first tear interrupted, by the last command before it."""
     last = "activation"
     for event in seen:
-        if event.note == CUT:
+        if event.note.startswith(CUT):
             side = "command" if event.source is Source.PCD else "answer"
             return f"{side} of {last}" if last.isupper() else last
         at = 2 if event.data[:1] and event.data[0] & 0x08 else 1

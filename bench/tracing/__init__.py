@@ -1,0 +1,1 @@
+"""Recordings read: as rows to look at, against one another, and played again."""

@@ -1,0 +1,44 @@
+"""Names for people: of an exchange, of how many there are, of status words."""
+
+from typing import Final
+
+from apdu.commands import AID_PPSE, AID_PURSE
+from apdu.sw import describe
+from apdu.trace import explain_command
+
+_APPLICATIONS: Final = {AID_PPSE.hex().upper(): "PPSE", AID_PURSE.hex().upper(): "purse"}
+_NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def exchange_name(command: bytes) -> str:
+    """A command's name, with the file, record, application or balance it is about.
+
+    >>> exchange_name(bytes.fromhex("00B0950000")), exchange_name(bytes.fromhex("805C000204"))
+    ('READ BINARY EF15', 'GET BALANCE')
+    >>> exchange_name(bytes.fromhex("00B201D400"))
+    'READ RECORD EF1A 1'
+    """
+    asked = explain_command(command)
+    values = {line.label: line.value for line in asked.lines}
+    about = [values[label] for label in ("file", "record") if label in values]
+    if asked.title == "SELECT":
+        about.append(_APPLICATIONS.get(values.get("name", ""), values.get("name", "")))
+    return " ".join((asked.title, *about))
+
+
+def status_text(response: bytes | None) -> str:
+    """A status word and its meaning, or that there was no answer."""
+    if response is None:
+        return "no answer"
+    sw = int.from_bytes(response[-2:], "big")
+    return f"{sw:04X} {describe(sw)}" if len(response) >= 2 else "no status word"
+
+
+def counted(count: int, what: str) -> str:
+    """A number and what it counts, small numbers in words.
+
+    >>> counted(1, "exchange"), counted(12, "frame")
+    ('one exchange', '12 frames')
+    """
+    number = _NUMBERS[count] if count < len(_NUMBERS) else f"{count}"
+    return f"{number} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,472 @@
+"""The card on nfcpy readers that listen: its udp driver, and the RC-S380's on a software chip."""
+
+import errno
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import nfc.clf
+import nfc.clf.acr122
+import nfc.clf.device
+import nfc.clf.rcs380
+import nfc.clf.rcs956
+import pytest
+
+import fixtures
+from bench.roads import in_process
+from bench.scenario import fresh_card, play
+from emulator.frontends.errors import FrontendError
+from emulator.frontends.nfc_chip import _why_not, as_shown
+from emulator.frontends.nfc_target import NfcTarget, changes
+from emulator.frontends.udp import UdpFrontend
+from emulator.picc import Contactless, Picc
+from reader.transport.nfc import NfcCoupler
+from tests.interop.port100 import Port100
+from tests.unit.pcd import PHONE, EchoCard, Pcd, SizedCard, with_ats
+
+COMMAND = bytes.fromhex("00B0950000")
+ANSWER = COMMAND + b"\x90\x00"
+WAIT_S = 10.0
+
+
+def free_port() -> int:
+    """A port that no service is named for, which nfcpy would take for the number."""
+    with closing(UdpFrontend(EchoCard(), port=0)) as front:
+        return front.address[1]
+
+
+@contextmanager
+def listening(card: Picc, **options: Any) -> Iterator[tuple[NfcTarget, str]]:
+    """The card on nfcpy's udp driver in listen mode, and the path that reaches it."""
+    path = f"udp:127.0.0.1:{free_port()}"
+    with NfcTarget(card, path, **options).running() as front:
+        yield front, path
+
+
+class Reader:
+    """A reader that speaks datagrams by hand."""
+
+    def __init__(self, path: str) -> None:
+        self.address = ("127.0.0.1", int(path.rsplit(":", 1)[1]))
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def air(self, frame: bytes) -> bytes | None:
+        """Between two sessions the driver has no socket: a poll is repeated until it is heard."""
+        is_poll = frame == b"\x26"
+        for _ in range(100 if is_poll else 1):
+            self.send(b"106A " + frame.hex().encode())
+            self.socket.settimeout(0.1 if is_poll else 5)
+            try:
+                return bytes.fromhex(self.socket.recv(9000).decode().split()[1])
+            except TimeoutError:
+                continue
+        return None
+
+    def send(self, datagram: bytes) -> None:
+        self.socket.sendto(datagram, self.address)
+
+
+@contextmanager
+def by_hand(path: str) -> Iterator[Reader]:
+    reader = Reader(path)
+    with closing(reader.socket):
+        yield reader
+
+
+# nfcpy on both ends
+
+
+def test_the_whole_job_runs_between_two_stock_nfcpy_frontends() -> None:
+    with listening(fresh_card(1)) as (_, path), closing(NfcCoupler(path)) as coupler:
+        card = coupler.wait_card(WAIT_S)
+        assert card.identity.uid == bytes.fromhex("08A1B2C3")
+        over_air = play(card, 1)
+    with in_process(fresh_card(1)) as link:
+        assert over_air.transcript() == play(link, 1).transcript()
+    assert over_air.is_good
+
+
+def test_two_taps_in_a_row_are_two_fields() -> None:
+    card = EchoCard()
+    with listening(card) as (_, path), closing(NfcCoupler(path)) as coupler:
+        for _ in range(2):
+            assert coupler.wait_card(WAIT_S).transmit(COMMAND) == ANSWER
+    assert card.power == ["on", "off"] * 2
+
+
+def test_nfcpy_chains_both_ways_at_the_smallest_frames() -> None:
+    card = SizedCard(with_ats(fsci=0))
+    command = b"\x00\xd6\x00\x00\xfa" + bytes(248) + b"\x01\x00"
+    with listening(card) as (_, path), closing(NfcCoupler(path)) as coupler:
+        response = coupler.wait_card(WAIT_S).transmit(command)
+    assert card.seen == [command]
+    assert response == bytes(range(256)) + b"\x90\x00"
+
+
+# What happens to a session
+
+
+def test_field_loss_while_the_card_works_powers_it_off_and_the_next_reader_is_served() -> None:
+    class Slow(EchoCard):
+        started, late = threading.Event(), threading.Event()
+
+        def answer(self, command: bytes) -> bytes:
+            self.started.set()
+            assert self.late.wait(5)
+            return command
+
+    card = Slow()
+    with listening(card) as (_, path):
+        with by_hand(path) as reader:
+            Pcd(reader.air).activate()
+            reader.send(b"106A 02" + COMMAND.hex().encode())
+            assert card.started.wait(5)
+            reader.send(b"RFOFF")
+            card.late.set()
+        with by_hand(path) as reader:
+            assert Pcd(reader.air).activate().transmit(COMMAND) == ANSWER
+    assert card.power == ["on", "off"] * 2
+
+
+def test_half_a_command_is_forgotten_with_the_field() -> None:
+    card = EchoCard()
+    with listening(card) as (_, path), by_hand(path) as reader:
+        Pcd(reader.air).activate()
+        assert reader.air(b"\x12\x00\xb0") == b"\xa2"
+        reader.send(b"RFOFF")
+        assert Pcd(reader.air).activate().transmit(COMMAND) == ANSWER
+    assert card.seen == [COMMAND]
+    assert card.power == ["on", "off"] * 2
+
+
+def test_a_reader_that_vanishes_without_a_word_is_followed_by_the_next() -> None:
+    card = EchoCard()
+    with listening(card) as (_, path):
+        with by_hand(path) as reader:
+            Pcd(reader.air).activate()
+        with by_hand(path) as reader:
+            assert Pcd(reader.air).activate().transmit(COMMAND) == ANSWER
+    assert card.power == ["on", "off"] * 2
+
+
+def test_deselect_is_answered_and_the_card_can_be_found_again() -> None:
+    card = EchoCard()
+    with listening(card) as (_, path), by_hand(path) as reader:
+        for _ in range(2):
+            pcd = Pcd(reader.air).activate()
+            assert pcd.transmit(COMMAND) == ANSWER
+            assert pcd.deselect()
+    assert card.power == ["on", "off"] * 2
+
+
+@pytest.mark.parametrize(("fsdi", "cid"), [(0, 5), (8, None)])
+def test_frame_size_and_cid_of_rats_are_kept(fsdi: int, cid: int | None) -> None:
+    with listening(SizedCard()) as (_, path), by_hand(path) as reader:
+        pcd = Pcd(reader.air, fsdi=fsdi, cid=cid).activate()
+        assert pcd.transmit(b"\x01\x00") == bytes(range(256)) + b"\x90\x00"
+        assert pcd.is_present()
+
+
+def test_a_damaged_frame_is_met_with_silence_and_repeated_by_the_reader() -> None:
+    card = EchoCard()
+    with listening(card) as (_, path), by_hand(path) as reader:
+        pcd = Pcd(reader.air).activate()
+        reader.send(b"106A")  # the driver raises TransmissionError
+        assert pcd.transmit(COMMAND) == ANSWER
+    assert card.seen == [COMMAND]
+
+
+def test_a_session_of_damaged_frames_ends() -> None:
+    card = EchoCard()
+    with listening(card) as (_, path), by_hand(path) as reader:
+        Pcd(reader.air).activate()
+        for _ in range(30):
+            reader.send(b"106A")
+        assert Pcd(reader.air).activate().transmit(COMMAND) == ANSWER
+    assert card.power == ["on", "off"] * 2
+
+
+def test_datagrams_that_are_no_frames_do_not_take_the_card_off_the_air() -> None:
+    with listening(EchoCard()) as (_, path), by_hand(path) as reader:
+        for datagram in (b"106A xx", b"26", b"106B 050010", b"RFOFF", b"106A 52"):
+            reader.send(datagram)
+            assert Pcd(reader.air).activate().transmit(COMMAND) == ANSWER
+
+
+def test_the_observer_sees_each_exchange_before_the_reader() -> None:
+    seen: list[tuple[bytes, bytes]] = []
+    observer = lambda *exchange: seen.append(exchange)  # noqa: E731
+    with listening(EchoCard(), on_exchange=observer) as (_, path), by_hand(path) as reader:
+        Pcd(reader.air).activate().transmit(COMMAND)
+        assert seen == [(COMMAND, ANSWER)]
+
+
+def test_bugs_of_the_card_are_logged_and_end_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Buggy(EchoCard):
+        def power_on(self) -> bytes:
+            super().power_on()
+            if self.power == ["on"]:
+                raise ZeroDivisionError("a bug in power_on")
+            return b""
+
+        def answer(self, command: bytes) -> bytes:
+            raise ZeroDivisionError("a bug in process")
+
+    with listening(Buggy()) as (_, path), by_hand(path) as reader:
+        assert Pcd(reader.air).select() is not None
+        reader.send(b"106A e080")
+        assert Pcd(reader.air).activate().transmit(COMMAND) == b"\x6f\x00"
+    assert "a bug in power_on" in caplog.text
+    assert "a bug in process" in caplog.text
+
+
+def test_a_slow_card_asks_for_more_time() -> None:
+    class TwoMilliseconds:
+        def time_ns(self, command: bytes) -> int:
+            return 2_000_000
+
+    card = EchoCard(with_ats(fwi=0))  # the reader waits 0.3 ms
+    with listening(card, service=TwoMilliseconds()) as (_, path), by_hand(path) as reader:
+        pcd = Pcd(reader.air).activate()
+        assert pcd.transmit(COMMAND) == ANSWER
+        assert any(answer and answer[0] == 0xF2 for _, answer in pcd.frames)
+    assert card.seen == [COMMAND]
+
+
+def test_a_card_is_asked_how_it_shows_itself_before_each_reader() -> None:
+    uids = iter([bytes.fromhex("08000001"), None, bytes.fromhex("08000002")])
+    last = bytes.fromhex("08000003")
+
+    def contactless_of() -> Contactless | None:
+        uid = next(uids, last)
+        return None if uid is None else replace(PHONE, uid=uid)
+
+    with listening(EchoCard(), contactless_of=contactless_of) as (_, path), by_hand(path) as reader:
+        seen = set()
+        while last not in seen:
+            seen.add(Pcd(reader.air).select())
+            reader.send(b"106A c2")
+    assert seen <= {bytes.fromhex(f"0800000{n}") for n in (1, 2, 3)}
+
+
+def test_a_stop_within_a_session_powers_the_card_off() -> None:
+    card = EchoCard()
+    with listening(card) as (_, path), by_hand(path) as reader:
+        Pcd(reader.air).activate()
+    assert card.power == ["on", "off"]
+
+
+def test_serve_returns_when_stopped_before_it_began() -> None:
+    front = NfcTarget(EchoCard(), f"udp:127.0.0.1:{free_port()}")
+    with closing(front):
+        front.stop()
+        front.serve()
+    front.close()
+
+
+# The RC-S380's driver, which answers RATS itself
+
+
+@pytest.fixture
+def chip(monkeypatch: pytest.MonkeyPatch) -> Port100:
+    chip = Port100()
+
+    def connect(path: str) -> nfc.clf.device.Device:
+        device = nfc.clf.rcs380.init(chip)
+        device._path = path
+        return device
+
+    monkeypatch.setattr(nfc.clf.device, "connect", connect)
+    return chip
+
+
+def test_the_whole_job_runs_through_the_stock_rcs380_driver(chip: Port100) -> None:
+    with NfcTarget(fresh_card(1), "usb:054c:06c3").running():
+        over_air = play(Pcd(chip.air).activate(), 1)
+    with in_process(fresh_card(1)) as link:
+        assert over_air.transcript() == play(link, 1).transcript()
+    assert over_air.is_good
+
+
+def test_the_rcs380_shows_what_its_driver_can(chip: Port100) -> None:
+    plastic = fixtures.card("student-plastic")
+    with NfcTarget(plastic, "usb").running() as front:
+        assert front.changes == (
+            "This reader cannot show all of the card; seen is UID 08799D24 instead of 66799D24."
+        )
+        pcd = Pcd(chip.air)
+        assert pcd.select() == bytes.fromhex("08799D24")
+        assert pcd.rats() == plastic.contactless.ats
+
+
+@pytest.mark.parametrize(("fsdi", "cid"), [(0, 14), (2, None), (9, None)])
+def test_the_rcs380_keeps_frame_size_and_cid(chip: Port100, fsdi: int, cid: int | None) -> None:
+    with NfcTarget(SizedCard(with_ats(fsci=2)), "usb").running():
+        pcd = Pcd(chip.air, fsdi=fsdi, cid=cid).activate()
+        command = bytes(200) + b"\x01\x00"
+        assert pcd.transmit(command) == bytes(range(256)) + b"\x90\x00"
+
+
+def test_field_loss_on_the_rcs380_ends_the_session_alone(chip: Port100) -> None:
+    card = EchoCard()
+    with NfcTarget(card, "usb").running():
+        for _ in range(2):
+            assert Pcd(chip.air).activate().transmit(COMMAND) == ANSWER
+            chip.field_off()
+        pcd = Pcd(chip.air).activate()
+        assert pcd.transmit(COMMAND) == ANSWER
+        assert pcd.deselect()
+        assert Pcd(chip.air).activate().transmit(COMMAND) == ANSWER
+    assert card.power == ["on", "off"] * 4
+
+
+def test_an_unplugged_reader_is_one_sentence(chip: Port100) -> None:
+    with closing(NfcTarget(EchoCard(), "usb")) as front:
+        chip.is_unplugged = True
+        with pytest.raises(FrontendError, match="No NFC reader answers on usb: plug it in"):
+            front.serve()
+        chip.is_unplugged = False
+
+
+def test_a_reader_unplugged_within_a_session_is_told_at_the_end(chip: Port100) -> None:
+    class Told(EchoCard):
+        is_off = threading.Event()
+
+        def power_off(self) -> None:
+            super().power_off()
+            self.is_off.set()
+
+    card = Told()
+    front = NfcTarget(card, "usb")
+
+    def session() -> None:
+        with front.running():
+            Pcd(chip.air).activate().transmit(COMMAND)
+            chip.is_unplugged = True
+            chip.to_card.put(b"\xb2")
+            assert card.is_off.wait(5)
+
+    with pytest.raises(FrontendError, match="No NFC reader answers"):
+        session()
+    assert card.power == ["on", "off"]
+
+
+# What a chip can show
+
+
+def test_a_card_of_a_random_uid_at_106_is_shown_as_it_is() -> None:
+    card = fixtures.card("student").contactless
+    assert as_shown(card) == card
+    assert changes(card, as_shown(card)) == ""
+
+
+def test_what_a_chip_cannot_show_is_told() -> None:
+    card = Contactless(b"\x44\x00", 0x6C, bytes.fromhex("04112233445566"), b"\x06\x7c\x77\x80\x02A")
+    shown = as_shown(card)
+    assert shown == Contactless(
+        b"\x04\x00", 0x28, bytes.fromhex("08112233"), b"\x06\x78\x80\x80\x02A"
+    )
+    assert changes(card, shown) == (
+        "This reader cannot show all of the card; seen is UID 08112233 instead of 04112233445566, "
+        "ATQA 0400 instead of 4400, SAK 28 instead of 6C, "
+        "ATS 067880800241 instead of 067C77800241."
+    )
+
+
+@pytest.mark.parametrize(
+    ("ats", "largest", "kept"),
+    [
+        ("01", 128, "01"),
+        ("0208", 128, "0207"),
+        ("0208", 256, "0208"),
+        ("0205", 256, "0205"),
+        ("03 18 F7", 253, "03 17 80"),
+        ("03 28 70", 256, "03 28 70"),
+    ],
+)
+def test_an_ats_promises_what_the_chip_can_keep(ats: str, largest: int, kept: str) -> None:
+    card = Contactless(b"\x04\x00", 0x20, bytes(4), bytes.fromhex(ats))
+    assert as_shown(card, largest).ats == bytes.fromhex(kept)
+
+
+def test_a_card_without_iso_dep_is_refused() -> None:
+    card = EchoCard(Contactless(PHONE.atqa, 0x08, PHONE.uid, PHONE.ats))
+    with pytest.raises(FrontendError, match="SAK 08 does not offer ISO-DEP") as caught:
+        NfcTarget(card, f"udp:127.0.0.1:{free_port()}")
+    assert "\n" not in str(caught.value)
+
+
+# Readers that are no use
+
+
+@pytest.mark.parametrize("driver", [nfc.clf.acr122, nfc.clf.rcs956])
+def test_a_reader_that_cannot_listen_is_refused(driver: Any, monkeypatch: Any) -> None:
+    class Attached(driver.Device):  # type: ignore[misc]
+        _chipset_name = _path = ""
+        chipset = driver.Chipset
+
+        def __init__(self) -> None:
+            pass
+
+        def mute(self) -> None:
+            pass
+
+        close = mute
+
+    monkeypatch.setattr(nfc.clf.device, "connect", lambda path: Attached())
+    with pytest.raises(FrontendError, match="cannot listen as a card with ISO-DEP") as caught:
+        NfcTarget(EchoCard(), "usb:072f:2200")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("usb:054c:ffff", "No NFC reader answers on usb:054c:ffff"),
+        ("tty:NOSUCHPORT:pn532", "No NFC reader answers on tty:NOSUCHPORT:pn532"),
+        ("nonsense", "No NFC reader answers on nonsense"),
+        ("udp:127.0.0.1:port", "cannot be used: invalid literal"),
+        ("", "No reader is named"),
+    ],
+)
+def test_a_bad_device_path_is_one_sentence(path: str, why: str) -> None:
+    with pytest.raises(FrontendError, match=why) as caught:
+        NfcTarget(EchoCard(), path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_taken_udp_port_is_one_sentence() -> None:
+    with closing(UdpFrontend(EchoCard(), host="0.0.0.0", port=0)) as front:
+        port = front.address[1]
+        with pytest.raises(FrontendError, match=f"UDP port {port} is taken by another program"):
+            NfcTarget(EchoCard(), f"udp:127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (errno.ENODEV, "plug it in"),
+        (errno.EACCES, "udev rule"),
+        (errno.EBUSY, "used by another program"),
+        (errno.EIO, "cannot be used"),
+    ],
+)
+def test_each_failure_says_what_to_do(code: int, advice: str) -> None:
+    assert advice in _why_not("usb", OSError(code, os.strerror(code)))
+
+
+def test_a_driver_that_keeps_failing_is_given_up(
+    chip: Port100, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A chip that stops acknowledging makes the driver stumble over None."""
+    caplog.set_level(logging.CRITICAL, logger="nfc.clf.rcs380")
+    front = NfcTarget(EchoCard(), "usb")
+    answers: Callable[[int, bytes], bytes] = lambda code, data: b""  # noqa: E731
+    chip._do = answers  # type: ignore[method-assign]
+    with pytest.raises(FrontendError, match="fails in its driver"):
+        front.serve()

@@ -1,0 +1,218 @@
+"""The terminal of a virtual PN532, what is told when a port will not do, and the command line."""
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from bench.rig.pn532 import VirtualPn532
+from bench.scenario import fresh_card
+from emulator.radio.air import Air
+from emulator.radio.clock import Unpaced
+from emulator.radio.station import Station
+from reader.transport.base import ReaderFault
+from reader.transport.nfc import NfcCoupler
+from tests.interop.test_cli import read_until, running, tapbench
+from tests.pn532_rig import (
+    WAIT_S,
+    coupled,
+    in_field,
+    libnfc,
+)
+from tests.unit.pcd import EchoCard
+
+NOBODY = 65534
+COMMAND = bytes.fromhex("00B0950000")
+
+
+# The terminal
+
+
+def test_the_terminal_is_gone_with_its_block() -> None:
+    with in_field() as chip:
+        assert Path(chip.path).exists()
+    assert not Path(chip.path).exists()
+    assert not Path("/dev", chip.nfcpy_path.split(":")[1]).is_symlink()
+
+
+def test_without_a_name_in_dev_nfcpy_finds_the_chip_on_standard_input(tmp_path: Path) -> None:
+    air = Air(Unpaced())
+    air.bring(Station(EchoCard()))
+    with VirtualPn532(air, devices=tmp_path / "nowhere") as chip:
+        assert chip.nfcpy_path == "tty:stdin:pn532"
+        assert chip.nfcpy_remark == f" < {chip.path}"
+        with coupled(chip) as coupler:
+            assert coupler.wait_card(WAIT_S).transmit(COMMAND) == COMMAND + b"\x90\x00"
+
+
+def test_a_name_of_a_killed_program_is_taken_over(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"tapbench{number}").symlink_to("/nowhere")
+    with VirtualPn532(Air(Unpaced()), devices=tmp_path) as chip:
+        name = tmp_path / f"tapbench{chip.path.rsplit('/', 1)[1]}"
+        assert str(name.readlink()) == chip.path
+
+
+@pytest.mark.needs_tool
+def test_a_host_that_never_reads_does_not_stop_the_chip() -> None:
+    with in_field(Station(fresh_card(1))) as chip:
+        line = os.open(chip.path, os.O_RDWR | os.O_NOCTTY)
+        try:
+            os.write(line, bytes(10))
+            for _ in range(2000):
+                os.write(line, bytes.fromhex("0000FF02FED4022A00"))
+            termios.tcflush(line, termios.TCIOFLUSH)
+        finally:
+            os.close(line)
+        assert "1 ISO14443A" in libnfc(chip, "nfc-list")
+
+
+def test_a_chip_that_goes_away_is_told_in_one_sentence() -> None:
+    with ExitStack() as stack:
+        with in_field(Station(EchoCard())) as chip:
+            coupler = stack.enter_context(coupled(chip))
+            link = coupler.wait_card(WAIT_S)
+        for use in (lambda: link.transmit(COMMAND), link.is_present, lambda: coupler.wait_card(0)):
+            with pytest.raises(ReaderFault, match="has gone"):
+                use()
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """As a user whose rights are those of the file's mode."""
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if was_root:
+            os.seteuid(0)
+
+
+def test_a_port_that_may_not_be_opened_is_told_in_one_sentence() -> None:
+    with in_field() as chip:
+        os.chmod(chip.path, 0)
+        with chip.as_nfcpy_device() as device, unprivileged():
+            if chip.nfcpy_remark:
+                pytest.skip("nfcpy reaches the chip through a descriptor that is open already.")
+            with pytest.raises(ReaderFault, match="Your user may not open"):
+                NfcCoupler(device)
+
+
+def test_a_port_that_is_in_use_is_told_in_one_sentence() -> None:
+    with in_field() as chip, open(chip.path, "rb+", buffering=0) as line:
+        os.chmod(chip.path, 0o666)
+        fcntl.ioctl(line, termios.TIOCEXCL)
+        with unprivileged(), pytest.raises(ReaderFault, match="is used by another program"):
+            NfcCoupler(chip.nfcpy_path)
+
+
+# The command line
+
+
+def test_the_card_is_held_for_nfcpy_and_libnfc_until_ctrl_c() -> None:
+    with running("emulate", "--via", "pn532") as card:
+        text = read_until(card, "Ctrl-C")
+        path = re.search(r"virtual PN532 on (\S+);", text)
+        device = re.search(r"nfcpy +(tty:\S+:pn532)", text)
+        libnfc_device = re.search(r"LIBNFC_DEVICE=(\S+)", text)
+        assert path
+        assert device
+        assert libnfc_device
+        terminal = os.open(path[1], os.O_RDWR | os.O_NOCTTY)
+        try:
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-m", "bench", "gate", "--via", "nfc", "--direction"),
+                    *("entry", "--station", "080013", "--device", device[1], "--cards", "1"),
+                ],
+                stdin=terminal,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        finally:
+            os.close(terminal)
+        assert done.returncode == 0, done.stderr
+        assert "PASS" in done.stdout
+        assert "UPDATE CAPP DATA CACHE" in read_until(card, "DEBIT FOR PURCHASE")
+        card.send_signal(signal.SIGINT)
+        assert "card removed, balance 50.00 yuan" in read_until(card, "removed")
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("tty:nosuchport:pn532", "No NFC reader answers on tty:nosuchport:pn532"),
+        ("tty:null:pn532", "No NFC reader answers on tty:null:pn532"),
+        ("tty:pts:pn532", "cannot be used"),
+    ],
+)
+def test_a_wrong_port_is_told_in_one_sentence(device: str, said: str) -> None:
+    refuse(tapbench(*GATE, "--device", device), said)
+
+
+GATE = ("gate", "--via", "nfc", "--direction", "entry", "--station", "080013")
+
+
+def refuse(done: subprocess.CompletedProcess[str], said: str) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@contextmanager
+def other_end(answer: bytes) -> Iterator[int]:
+    """A terminal with something at its other end that always says the same."""
+    master, terminal = os.openpty()
+    tty.setraw(terminal)
+
+    def talk() -> None:
+        with suppress(OSError):
+            while os.read(master, 4096):
+                os.write(master, answer)
+
+    talker = threading.Thread(target=talk, daemon=True)
+    talker.start()
+    try:
+        yield terminal
+    finally:
+        os.close(terminal)  # the last one: reading the master fails
+        talker.join()
+        os.close(master)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", "No NFC reader answers"),  # silence
+        (b"ok", "is not the reader that its path names"),
+        (b"\xff" * 64, "No NFC reader answers"),
+    ],
+)
+def test_a_port_with_something_else_behind_it_is_told_in_one_sentence(
+    answer: bytes, said: str
+) -> None:
+    with other_end(answer) as terminal:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", *GATE, "--device", "tty:stdin:pn532"],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    refuse(done, said)
