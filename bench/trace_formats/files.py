@@ -30,7 +30,7 @@ def load(path: str | Path, format: str | None = None) -> Trace:
     try:
         return known.load(data)
     except TraceError as error:
-        raise TraceError(f"{path} is no {known.title}: {error}") from None
+        raise TraceError(f"{path} cannot be read as {known.title}: {error}") from None
 
 
 def save(trace: Trace, path: str | Path, format: str | None = None, force: bool = False) -> None:

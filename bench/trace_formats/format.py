@@ -59,9 +59,18 @@ def write_whole(target: Path, data: bytes, force: bool, mode: int = 0o600) -> No
             file.write(data)
             file.flush()
             os.fsync(handle)
-        if force:
-            os.replace(draft, target)
-        else:
-            os.link(draft, target)  # fails if there is one, unlike a rename
+        if not force:
+            _take_name(Path(draft), target)
+        os.replace(draft, target)
     finally:
         Path(draft).unlink(missing_ok=True)
+
+
+def _take_name(draft: Path, target: Path) -> None:
+    """Give a file a second name. Raises FileExistsError if that is taken, unlike a rename."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as a memory card's
+        target.touch(exist_ok=False)

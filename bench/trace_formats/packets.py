@@ -191,6 +191,8 @@ def _tellable(event: Event) -> Json:
 
 
 def _amended(plain: Event, rest: Json, note: str) -> Event:
+    if not rest:
+        return replace(plain, note=note)
     line = {"t_ns": 0, "dir": plain.source.value, "layer": plain.layer.value}
     line |= {"hex": plain.data.hex(), "note": rest.get("note", note)}
     told = _tellable(plain)

@@ -19,6 +19,7 @@ from emulator.radio.station import Station
 from tests.recorded import tap_on_air
 from tests.unit.pcd import EchoCard, with_ats
 
+quickly = settings(max_examples=50)
 each_format = pytest.mark.parametrize("name", FORMATS)
 
 BLOCKS = ("02805C000204", "03805C000204", "12", "A2", "B3", "C2", "F201", "0A05", "E080", "5000")
@@ -62,6 +63,7 @@ traces = st.builds(
 
 
 @each_format
+@quickly
 @given(traces)
 def test_what_a_format_keeps_comes_back(name, trace):
     known = FORMATS[name]
@@ -72,12 +74,14 @@ def test_what_a_format_keeps_comes_back(name, trace):
     assert known.dump(back) == data, "a file read and written is the same file"
 
 
+@quickly
 @given(traces)
 def test_json_lines_lose_nothing(trace):
     known = FORMATS["jsonl"]
     assert known.load(known.dump(trace)) == trace == known.keeps(trace)
 
 
+@quickly
 @given(traces)
 def test_pcapng_loses_no_frame_and_nothing_said_of_it_but_how_long_it_took(trace):
     known = FORMATS["pcapng"]
@@ -94,6 +98,7 @@ def test_pcapng_loses_no_frame_and_nothing_said_of_it_but_how_long_it_took(trace
     assert shown(back) == shown(told)
 
 
+@quickly
 @given(traces)
 def test_no_format_loses_an_exchange_with_the_card_once_it_is_whole(trace):
     told = [(x.command, x.response) for x in exchanges(trace) if x.to == "card"]
@@ -103,6 +108,7 @@ def test_no_format_loses_an_exchange_with_the_card_once_it_is_whole(trace):
         assert [(x.command, x.response) for x in back if x.to == "card"] == told
 
 
+@quickly
 @given(traces)
 def test_any_recording_has_frames_and_exchanges(trace):
     assert all(e.layer is Layer.RF for e in frames(trace))
@@ -132,7 +138,7 @@ def test_a_file_cut_anywhere_is_refused_or_a_shorter_recording(name):
 def test_a_file_with_bytes_changed_is_read_or_refused(name, seed):
     rng = Random(seed)
     data = FORMATS[name].dump(tap_on_air(fsdi=2).trace)
-    for _ in range(150):
+    for _ in range(80):
         bent = bytearray(data)
         for _ in range(rng.randint(1, 4)):
             bent[rng.randrange(len(bent))] = rng.choice((0, 0xFF, rng.randrange(256)))
@@ -162,7 +168,7 @@ def demand_sentence(told: str) -> None:
     assert told.isprintable()
 
 
-@settings(max_examples=60)
+@quickly
 @given(st.integers(0, 2**32), st.floats(0, 0.2))
 def test_a_noisy_conversation_is_read_out_of_its_frames(seed, rate):
     """Lost, bent, cut, copied and late frames: what the reader got is what the frames say."""

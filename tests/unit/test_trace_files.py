@@ -73,6 +73,19 @@ def test_a_file_that_is_there_stays_unless_forced(tmp_path):
     assert list(tmp_path.iterdir()) == [path], "no draft is left"
 
 
+def test_a_file_is_written_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "tap.txt"
+    save(TRACE, path)
+    assert said(load(path)) == [FIFTY_YUAN]
+    with pytest.raises(TraceError, match="exists"):
+        save(TRACE, path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_what_cannot_be_said_in_a_format_leaves_no_file(tmp_path):
     path = tmp_path / "tap.txt"
     stranger = Trace([Event(0, Source.PCD, Layer.APDU, BALANCE, to="host")])
@@ -87,9 +100,14 @@ def test_what_cannot_be_said_in_a_format_leaves_no_file(tmp_path):
         ("gone.pcap", None, None, "cannot be read: No such file"),
         ("tap.xyz", b"\1\2\3", None, "no trace format known by its content; name one of pcapng"),
         ("tap.jsonl", b"", "cap", "'cap' is no trace format; name one of"),
-        ("tap.pcap", b"nonsense", None, "is no pcap capture: it begins with 6E6F6E73"),
-        ("tap.trace", b"\1\2\3", None, "is no Proxmark3 trace: it ends at byte 3, inside"),
-        ("tap.txt", b"hello", None, "is no plain text: expected > or <"),
+        ("tap.pcap", b"nonsense", None, "cannot be read as pcap capture: it begins with 6E6F6E73"),
+        (
+            "tap.trace",
+            b"\1\2\3",
+            None,
+            "cannot be read as Proxmark3 trace: it ends at byte 3, inside",
+        ),
+        ("tap.txt", b"hello", None, "cannot be read as plain text: expected > or <"),
     ],
 )
 def test_a_bad_file_is_told_in_one_sentence(tmp_path, path, data, format, sentence):

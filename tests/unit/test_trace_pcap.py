@@ -265,3 +265,19 @@ def test_what_pcap_cannot_date_is_refused():
     with pytest.raises(TraceError, match="past 2106"):
         PCAP.dump(late)
     assert PCAPNG.load(PCAPNG.dump(late)).started == late.started
+
+
+def test_what_is_longer_than_the_format_holds_is_refused():
+    long = Trace([Event(0, Source.PCD, Layer.RF, bytes(65536), has_crc=True)])
+    with pytest.raises(TraceError, match="a frame has 65536 bytes; a packet holds 65535"):
+        PCAP.dump(long)
+    noted = Trace([Event(0, Source.PCD, Layer.RF, RATS, has_crc=True, note="x" * 65536)])
+    with pytest.raises(TraceError, match="has 65536 bytes; an option holds 65535"):
+        PCAPNG.dump(noted)
+    with pytest.raises(TraceError, match="past 2554"):
+        PCAPNG.dump(Trace([REQA], datetime(2600, 1, 1, tzinfo=SHANGHAI)))
+
+
+def test_a_packet_shorter_than_its_header_is_refused():
+    with pytest.raises(TraceError, match="packet 1: it has 3 bytes; expected 4 or more"):
+        PCAPNG.load(section("<") + interface("<") + packet("<", b"\0\xfc\0", 0))
