@@ -4,7 +4,7 @@ A `Phone` is a description and changes nothing. What it leads to is in `CONDITIO
 carriers and the source that says so; the worst broken one decides what a reader sees. A phone with
 a card in it is a `handset.Handset`.
 
-The carriers (domain facts R7, 5 and 6):
+The carriers (domain rules R7, R12, R16, R17):
 
 - `ese`: the card is an applet in the phone's secure element. The NFC controller sends what a reader
   says straight there; neither app nor CPU takes part.
@@ -68,7 +68,7 @@ class Sight(IntEnum):
 
 
 class Grade(Enum):
-    """How well something is known (domain facts)."""
+    """How well something is known."""
 
     SEED = "SEED"
     PRIMARY = "V-A"  # seen in an official text, or in source code
