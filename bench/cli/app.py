@@ -4,6 +4,7 @@ the command runs, so that `tapbench --help` stays quick.
 
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,9 @@ app.add_typer(trace_app, name="trace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random numbers repeat with the seed.")]
+Trace = Annotated[
+    Path | None, typer.Option("--trace", help="Keep a recording in a file; see tapbench trace.")
+]
 
 
 def run_app(arguments: list[str]) -> int:
@@ -95,11 +99,12 @@ def tap(
     ] = "inproc",
     seed: Seed = 1,
     as_json: Json = False,
+    trace: Trace = None,
 ) -> None:
     """Top up a fresh student card, let it in and out, and check every cryptogram."""
     from bench.cli.tap import tap as command
 
-    raise typer.Exit(command(via, seed, as_json))
+    raise typer.Exit(command(via, seed, as_json, trace))
 
 
 @app.command()
@@ -137,6 +142,7 @@ def emulate(
     phone: Annotated[
         str | None, typer.Option(help="A phone around the card, such as nfc-off.")
     ] = None,
+    trace: Trace = None,
 ) -> None:
     """Hold a card in the field of a real or virtual reader until Ctrl-C."""
     from bench.cli.emulate import EmulateOptions
@@ -144,7 +150,7 @@ def emulate(
 
     command(
         EmulateOptions(
-            via, card, profile, balance, issued, reader_name, port, system, device, phone
+            via, card, profile, balance, issued, reader_name, port, system, device, phone, trace
         )
     )
 
@@ -166,12 +172,13 @@ def gate(
         str, typer.Option(help="The gate's time, YYYY-MM-DDThh:mm:ss; now if left out.")
     ] = "",
     as_json: Json = False,
+    trace: Trace = None,
 ) -> None:
     """Wait for cards at a gate and pass or reject them."""
     from bench.cli.gate import GateOptions
     from bench.cli.gate import gate as command
 
-    options = GateOptions(via, direction, station, reader, device, cards, wait, at, as_json)
+    options = GateOptions(via, direction, station, reader, device, cards, wait, at, as_json, trace)
     raise typer.Exit(command(options))
 
 

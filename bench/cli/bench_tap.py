@@ -5,7 +5,7 @@ import platform
 import sys
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import Progress
@@ -13,7 +13,15 @@ from rich.table import Table
 
 from bench.rig.pcscd import RigError
 from bench.roads import choose
-from bench.throughput.tap import RoadFigures, Shares, measure, one_processor, shares
+from bench.throughput.tap import (
+    RecordingCost,
+    RoadFigures,
+    Shares,
+    measure,
+    one_processor,
+    recording_cost,
+    shares,
+)
 from emulator.frontends.errors import FrontendError
 from reader.transport.base import ReaderFault
 
@@ -34,12 +42,19 @@ def bench_tap(via: str, count: int, runs: int, pin: bool, as_json: bool) -> None
                 if via != "all":
                     raise
                 print(f"{name}: left out, {error}", file=sys.stderr)
-        split = shares(count * runs)
+        taken = InProcessFigures(shares(count * runs), recording_cost(count * runs))
         progress.advance(task)
     if as_json:
-        print(json.dumps(_as_json(figures, split, count, runs, processor), indent=2))
+        print(json.dumps(_as_json(figures, taken, count, runs, processor), indent=2))
     else:
-        _print(figures, split, count, runs, processor)
+        _print(figures, taken, count, runs, processor)
+
+
+class InProcessFigures(NamedTuple):
+    """Where the time of a tap in process goes, and what recording it adds."""
+
+    split: Shares
+    recording: RecordingCost
 
 
 def machine(processor: int | None) -> dict[str, str]:
@@ -63,7 +78,7 @@ def _own_version() -> str:
 
 def _as_json(
     figures: dict[str, RoadFigures],
-    split: Shares,
+    taken: InProcessFigures,
     count: int,
     runs: int,
     processor: int | None,
@@ -76,13 +91,14 @@ def _as_json(
         "roads": {
             name: asdict(f) | {"taps_per_second": f.taps_per_second} for name, f in figures.items()
         },
-        "in_process": asdict(split) | {"rest": split.rest},
+        "in_process": asdict(taken.split) | {"rest": taken.split.rest},
+        "recording": asdict(taken.recording) | {"share": taken.recording.share},
     }
 
 
 def _print(
     figures: dict[str, RoadFigures],
-    split: Shares,
+    taken: InProcessFigures,
     count: int,
     runs: int,
     processor: int | None,
@@ -104,7 +120,12 @@ def _print(
         )
     console = Console()
     console.print(table)
+    split, recording = taken
     parts = (("codec", split.codec), ("cryptograms", split.crypto), ("the rest", split.rest))
     shown = ", ".join(f"{name} {us:.0f} us ({us / split.tap:.0%})" for name, us in parts)
     console.print(f"A tap in process is {split.tap:.0f} us: {shown}.")
+    console.print(
+        f"recording on: {recording.share:+.0%}, {recording.recorded:.0f} us against "
+        f"{recording.without:.0f} us, taps in turn."
+    )
     console.print(", ".join(f"{k} {v}" for k, v in machine(processor).items()), style="dim")

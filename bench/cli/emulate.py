@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from threading import Event
+from time import perf_counter_ns
 
 import fixtures
 from apdu.bcd import is_decimal
+from apdu.event import Observer
 from apdu.files import EF15, PublicInfo
 from apdu.show import money
 from apdu.trace import explain_command, explain_response
@@ -30,6 +33,7 @@ class EmulateOptions:
     """What the command line says. card: a card file; what a new card is made of excludes it.
 
     device: nfcpy's path of the reader that listens. phone: the name of a phone around the card.
+    trace: where a recording goes.
     """
 
     via: str
@@ -42,16 +46,24 @@ class EmulateOptions:
     system: bool
     device: str
     phone: str | None
+    trace: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is in the field. picc: the card, or the phone it is in."""
+    """What is in the field. picc: the card, or the phone it is in.
 
-    card: Card
+    watch: makes the observer of the frames, by the clock that stamps them; None for none.
+    """
+
     titles: tuple[str, ...]
     picc: Picc
     contactless_of: ContactlessOf | None = None
+    watch: Callable[[Callable[[], int]], Observer] | None = None
+
+    def observer(self, now_ns: Callable[[], int] = perf_counter_ns) -> Observer | None:
+        """Who is told of the frames, if anybody is."""
+        return None if self.watch is None else self.watch(now_ns)
 
 
 def emulate(options: EmulateOptions) -> None:
@@ -69,10 +81,22 @@ def emulate(options: EmulateOptions) -> None:
         else:
             title, card = _card_in_file(options, stack)
         try:
-            ROADS[options.via](_held(card, title, options), options)
+            hold(_held(card, title, options), options)
         except KeyboardInterrupt:
             kept = "" if options.card is None else f", kept in {options.card}"
             print(f"card removed, balance {_money(card)}{kept}")
+
+
+def hold(held: Held, options: EmulateOptions) -> None:
+    """Hold something in a reader's field until KeyboardInterrupt, with what the options record."""
+    if options.trace is None:
+        ROADS[options.via](held, options)
+        return
+    from bench.cli.trace_files import recorded_to
+
+    with recorded_to(options.trace, held.titles[0]) as recorder:
+        picc = recorder.picc(held.picc)
+        ROADS[options.via](replace(held, picc=picc, watch=recorder.observer), options)
 
 
 def _new_card(options: EmulateOptions) -> tuple[str, Card]:
@@ -100,7 +124,7 @@ def _card_in_file(options: EmulateOptions, stack: ExitStack) -> tuple[str, Card]
 def _held(card: Card, title: str, options: EmulateOptions) -> Held:
     first = f"{title}: {_money(card)}{_last_day(card)}"
     if options.phone is None:
-        return Held(card, (first,), card)
+        return Held((first,), card)
     handset = Handset(load_phone(options.phone), card, SystemEnv())
     phone = handset.phone
     if options.via == "pcsc" and phone.sight is Sight.SILENCE:
@@ -109,7 +133,7 @@ def _held(card: Card, title: str, options: EmulateOptions) -> Held:
             f" {phone.broken[0].complaint}; use --via udp or nfc, or another phone"
         )
     titles = (first, f"{phone.title}. {phone.sentence}")
-    return Held(card, titles, handset, handset.contactless_of)
+    return Held(titles, handset, handset.contactless_of)
 
 
 def _money(card: Card) -> str:
@@ -152,6 +176,7 @@ def _over_udp(held: Held, options: EmulateOptions) -> None:
         port=port,
         on_exchange=_print_exchange,
         contactless_of=held.contactless_of,
+        observe=held.observer(),
     )
     try:
         host, bound = front.address
@@ -168,7 +193,8 @@ def _over_pn532(held: Held, options: EmulateOptions) -> None:
     from emulator.radio.clock import Unpaced
     from emulator.radio.station import Station
 
-    air = Air(clock=Unpaced())
+    clock = Unpaced()
+    air = Air(clock=clock, observer=held.observer(clock.now_ns))
     air.bring(Station(Watched(held.picc, _print_exchange), contactless_of=held.contactless_of))
     with VirtualPn532(air) as chip:
         _announce(
@@ -208,7 +234,7 @@ def _over_system_vpcd(held: Held, options: EmulateOptions) -> None:
     from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
 
     port = options.port or VPCD_PORT
-    front = VpcdFrontend(held.picc, port, on_exchange=_print_exchange)
+    front = VpcdFrontend(held.picc, port, on_exchange=_print_exchange, observe=held.observer())
     link = front.insert()
     _announce(held, f"in the vpcd reader on port {port}")
     front.attend(link)
@@ -220,7 +246,9 @@ def _over_private_pcscd(held: Held, options: EmulateOptions) -> None:
 
     with ExitStack() as stack:
         rig = stack.enter_context(PrivatePcscd(options.reader_name, port=options.port or None))
-        front = VpcdFrontend(held.picc, rig.port, on_exchange=_print_exchange)
+        front = VpcdFrontend(
+            held.picc, rig.port, on_exchange=_print_exchange, observe=held.observer()
+        )
         link = front.insert()
         _announce(
             held,

@@ -2,10 +2,12 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from apdu.show import money
 from bench.cli.show import exchange_json, exchange_lines
+from bench.recording import Recorder
 from bench.rig.pcscd import RigError
 from bench.roads import ROADS, choose
 from bench.scenario import Run, fresh_card, play
@@ -14,13 +16,17 @@ from reader.session import ProtocolError, StatusError
 from reader.transport.base import ReaderFault
 
 
-def tap(via: str, seed: int, as_json: bool) -> int:
-    """Play the scenario. Returns 0 only if every cryptogram verified on every road asked for."""
+def tap(via: str, seed: int, as_json: bool, trace: Path | None = None) -> int:
+    """Play the scenario. Returns 0 only if every cryptogram verified on every road asked for.
+
+    trace: where to keep a recording, one file a road.
+    """
     played: dict[str, Run] = {}
     missing: dict[str, str] = {}
+    files = _files(choose(via), trace)
     for name in choose(via):
         try:
-            played[name] = _play(name, seed)
+            played[name] = _play(name, seed, files.get(name))
         except (RigError, FrontendError, ReaderFault) as error:
             if via != "all":
                 raise
@@ -34,14 +40,27 @@ def tap(via: str, seed: int, as_json: bool) -> int:
     return 0 if good and same and not missing else 1
 
 
-def _play(name: str, seed: int) -> Run:
+def _files(roads: list[str], trace: Path | None) -> dict[str, Path]:
+    if trace is None:
+        return {}
+    from bench.cli.trace_files import road_files  # 25 ms that most taps save
+
+    return road_files(roads, trace)
+
+
+def _play(name: str, seed: int, trace: Path | None) -> Run:
     card = fresh_card(seed)
     run = Run()
-    with ROADS[name](card) as link:
+    recorder = Recorder(f"tap over {name}, seed {seed}")
+    with ROADS[name](card, None if trace is None else recorder) as link:
         try:
-            play(link, seed, run)
+            play(link, seed, run, recorder)
         except (ProtocolError, StatusError) as error:  # a wrong cryptogram, or a refusal
             run.failure = str(error)
+    if trace is not None:
+        from bench.cli.trace_files import keep
+
+        print(keep(recorder.trace(), trace), file=sys.stderr)
     return run
 
 

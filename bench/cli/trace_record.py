@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from bench.cli.trace_files import beside, demand_free, keep
+from bench.cli.trace_files import keep, road_files
 from bench.recording import Recorder
 from bench.rig.pcscd import RigError
 from bench.roads import ROADS, choose
@@ -19,10 +19,7 @@ def record(via: str, file: Path, seed: int, named: str | None, force: bool) -> i
     Several roads get a file each, named after the road. Raises Problem, TraceError and, if one
     road is asked for by name, what is wrong with it.
     """
-    roads = choose(via)
-    files = {road: file if len(roads) == 1 else beside(file, road) for road in roads}
-    for target in files.values():
-        demand_free(target, named, force)
+    files = road_files(choose(via), file, named, force)
     code = 0
     for road, target in files.items():
         recorder = Recorder(f"tap over {road}, seed {seed}")

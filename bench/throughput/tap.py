@@ -18,6 +18,7 @@ from apdu.codec import Record
 from apdu.commands import GET_BALANCE, SAM_TABLE, TABLE
 from apdu.purse import card_key, purchase_session, spend_mac1, spend_mac2, spend_tac
 from apdu.spec import CommandSpec, CommandTable
+from bench.recording import Recorder
 from bench.roads import ROADS
 from bench.scenario import ENTERED_AT, ENTRY_STATION, ENTRY_TERMINAL, make_gate
 from emulator.card.env import SeededEnv
@@ -164,6 +165,35 @@ def shares(count: int) -> Shares:
     coded = median(_time(lambda: [work() for work in codec], count))
     ciphered = median(_time(_crypto_work(), count))
     return Shares(whole / 1000, coded / 1000, ciphered / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingCost:
+    """Microseconds of one tap in process, without and with everything recorded."""
+
+    without: float
+    recorded: float
+
+    @property
+    def share(self) -> float:
+        """What recording adds, as a part of the tap without."""
+        return self.recorded / self.without - 1
+
+
+def recording_cost(count: int) -> RecordingCost:
+    """Time taps with and without a recorder in turn, so that both have the same machine.
+
+    The recorder keeps everything, as that of a gate does; making events of it comes later and is
+    not part of a tap.
+    """
+    bench = Bench()
+    link = InProcess(bench.card)
+    recorder = Recorder()
+    took: tuple[list[int], list[int]] = ([], [])
+    for _ in range(count):
+        took[0].extend(_time(lambda: bench.tap(link), 1, bench.put_back))
+        took[1].extend(_time(lambda: recorder.pass_(bench.gate, link), 1, bench.put_back))
+    return RecordingCost(median(took[0]) / 1000, median(took[1]) / 1000)
 
 
 def _codec_work(exchange: Exchange) -> list[Callable[[], object]]:
