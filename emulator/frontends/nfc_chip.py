@@ -311,7 +311,7 @@ def _why_not(device: str, error: Exception) -> str:
             f"The reader {device} is used by another program: stop it (pcscd is the usual one), "
             "or unload the kernel module pn533_usb."
         )
-    if code == EIO:
+    if code == EIO or (isinstance(error, OSError) and code is None):  # pyserial's has no number
         return f"The reader {device} has gone or talks nonsense: replug it and check the path."
     if isinstance(error, (IndexError, AssertionError, TypeError)):
         return f"What answers on {device} is not the reader that its path names: check the path."
