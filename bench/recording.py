@@ -63,6 +63,8 @@ class Recorder:
         self._log: list[_Entry] = []
         self.observe: Observer = self._log.append
         """Where front ends and the air report their events, by the same clock."""
+        self.around_psam: Callable[[Transport], Transport] = lambda psam: psam
+        """What a simulated air puts around a gate's PSAM, so that it takes the air's time."""
         self._started = started or now()
         self._begin_ns = now_ns()
 
@@ -97,7 +99,7 @@ class Recorder:
     def pass_(self, gate: Gate, card: Transport) -> Outcome:
         """Pass one card as `Gate.pass_` does, recorded as a tap. Raises what that raises."""
         self.stage(gate.config.direction.value, begins_tap=True)
-        links = {"card": self.link(card), "psam": self.link(gate.psam, "psam")}
+        links = {"card": self.link(card), "psam": self.link(self.around_psam(gate.psam), "psam")}
         with exclusively(card):
             outcome = run(gate.tap(), links)
         self.decision(outcome, gate)

@@ -99,12 +99,22 @@ def tap(
     ] = "inproc",
     seed: Seed = 1,
     as_json: Json = False,
+    timing: Annotated[
+        str, typer.Option(help="With air: how long card and PSAM compute, measured or budget.")
+    ] = "none",
+    noise: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="With air: the share of frames that suffer.")
+    ] = 0.0,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With air: what goes wrong, JSON Lines.")
+    ] = None,
     trace: Trace = None,
 ) -> None:
     """Top up a fresh student card, let it in and out, and check every cryptogram."""
+    from bench.cli.air_options import AirOptions
     from bench.cli.tap import tap as command
 
-    raise typer.Exit(command(via, seed, as_json, trace))
+    raise typer.Exit(command(via, seed, as_json, trace, AirOptions(timing, noise, faults)))
 
 
 @app.command()
@@ -142,6 +152,9 @@ def emulate(
     phone: Annotated[
         str | None, typer.Option(help="A phone around the card, such as nfc-off.")
     ] = None,
+    timing: Annotated[
+        str, typer.Option(help="How long the card computes: none, measured or budget.")
+    ] = "none",
     trace: Trace = None,
 ) -> None:
     """Hold a card in the field of a real or virtual reader until Ctrl-C."""
@@ -150,7 +163,18 @@ def emulate(
 
     command(
         EmulateOptions(
-            via, card, profile, balance, issued, reader_name, port, system, device, phone, trace
+            via,
+            card,
+            profile,
+            balance,
+            issued,
+            reader_name,
+            port,
+            system,
+            device,
+            phone,
+            trace,
+            timing,
         )
     )
 

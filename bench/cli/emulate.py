@@ -14,15 +14,18 @@ from apdu.event import Observer
 from apdu.files import EF15, PublicInfo
 from apdu.show import money
 from apdu.trace import explain_command, explain_response
+from bench.cli.air_options import NO_TIMING, find_timing
 from bench.cli.options import parse_day, parse_yuan
 from bench.problem import Problem
 from emulator.card.card import Card
 from emulator.card.env import SystemEnv
 from emulator.card.filestore import FileStore, card_in
 from emulator.card.personalise import personalise, purse_index
+from emulator.frontends.slow import SlowPicc
 from emulator.handset import Handset
 from emulator.phone import Sight
 from emulator.picc import ContactlessOf, Picc
+from emulator.radio.station import Service
 from fixtures.phones import load_phone
 
 NEW_BALANCE = "50.00"
@@ -33,7 +36,7 @@ class EmulateOptions:
     """What the command line says. card: a card file; what a new card is made of excludes it.
 
     device: nfcpy's path of the reader that listens. phone: the name of a phone around the card.
-    trace: where a recording goes.
+    trace: where a recording goes. timing: how long the card computes, by name.
     """
 
     via: str
@@ -47,6 +50,7 @@ class EmulateOptions:
     device: str
     phone: str | None
     trace: Path | None = None
+    timing: str = NO_TIMING
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,14 @@ class Held:
     """What is in the field. picc: the card, or the phone it is in.
 
     watch: makes the observer of the frames, by the clock that stamps them; None for none.
+    service: how long the card computes; None for at once.
     """
 
     titles: tuple[str, ...]
     picc: Picc
     contactless_of: ContactlessOf | None = None
     watch: Callable[[Callable[[], int]], Observer] | None = None
+    service: Service | None = None
 
     def observer(self, now_ns: Callable[[], int] = perf_counter_ns) -> Observer | None:
         """Who is told of the frames, if anybody is."""
@@ -75,13 +81,15 @@ def emulate(options: EmulateOptions) -> None:
         raise Problem(
             f"there is no road '{options.via}' for a card; choose one of: {', '.join(ROADS)}"
         )
+    timing = find_timing(options.timing)
     with ExitStack() as stack:
         if options.card is None:
             title, card = _new_card(options)
         else:
             title, card = _card_in_file(options, stack)
         try:
-            hold(_held(card, title, options), options)
+            held = _held(card, title, options)
+            hold(replace(held, service=timing.card if timing else None), options)
         except KeyboardInterrupt:
             kept = "" if options.card is None else f", kept in {options.card}"
             print(f"card removed, balance {_money(card)}{kept}")
@@ -177,6 +185,7 @@ def _over_udp(held: Held, options: EmulateOptions) -> None:
         on_exchange=_print_exchange,
         contactless_of=held.contactless_of,
         observe=held.observer(),
+        service=held.service,
     )
     try:
         host, bound = front.address
@@ -190,12 +199,13 @@ def _over_pn532(held: Held, options: EmulateOptions) -> None:
     from bench.rig.pn532 import VirtualPn532
     from emulator.frontends.watched import Watched
     from emulator.radio.air import Air
-    from emulator.radio.clock import Unpaced
+    from emulator.radio.clock import Unpaced, WallClock
     from emulator.radio.station import Station
 
-    clock = Unpaced()
+    clock = Unpaced() if held.service is None else WallClock()
     air = Air(clock=clock, observer=held.observer(clock.now_ns))
-    air.bring(Station(Watched(held.picc, _print_exchange), contactless_of=held.contactless_of))
+    card = Watched(held.picc, _print_exchange)
+    air.bring(Station(card, held.service, held.contactless_of))
     with VirtualPn532(air) as chip:
         _announce(
             held,
@@ -214,6 +224,7 @@ def _over_nfc(held: Held, options: EmulateOptions) -> None:
         options.device,
         on_exchange=_print_exchange,
         contactless_of=held.contactless_of,
+        service=held.service,
     )
     try:
         shown = f"in listen mode on {options.device}, UID {front.shown.uid.hex().upper()}"
@@ -230,11 +241,15 @@ def _over_pcsc(held: Held, options: EmulateOptions) -> None:
         _over_private_pcscd(held, options)
 
 
+def _slow(held: Held) -> Picc:
+    return held.picc if held.service is None else SlowPicc(held.picc, held.service)
+
+
 def _over_system_vpcd(held: Held, options: EmulateOptions) -> None:
     from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
 
     port = options.port or VPCD_PORT
-    front = VpcdFrontend(held.picc, port, on_exchange=_print_exchange, observe=held.observer())
+    front = VpcdFrontend(_slow(held), port, on_exchange=_print_exchange, observe=held.observer())
     link = front.insert()
     _announce(held, f"in the vpcd reader on port {port}")
     front.attend(link)
@@ -247,7 +262,7 @@ def _over_private_pcscd(held: Held, options: EmulateOptions) -> None:
     with ExitStack() as stack:
         rig = stack.enter_context(PrivatePcscd(options.reader_name, port=options.port or None))
         front = VpcdFrontend(
-            held.picc, rig.port, on_exchange=_print_exchange, observe=held.observer()
+            _slow(held), rig.port, on_exchange=_print_exchange, observe=held.observer()
         )
         link = front.insert()
         _announce(

@@ -28,12 +28,22 @@ def record(
     format: Annotated[
         str | None, typer.Option("--format", help="The suffix tells it if left out.")
     ] = None,
+    timing: Annotated[
+        str, typer.Option(help="With air: how long card and PSAM compute, measured or budget.")
+    ] = "none",
+    noise: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="With air: the share of frames that suffer.")
+    ] = 0.0,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With air: what goes wrong, JSON Lines.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Top up a fresh card, let it in and out, and keep all that was said. See `tapbench tap`."""
+    from bench.cli.air_options import AirOptions
     from bench.cli.trace_record import record as command
 
-    raise typer.Exit(command(via, file, seed, format, force))
+    raise typer.Exit(command(via, file, seed, format, force, AirOptions(timing, noise, faults)))
 
 
 @trace_app.command("show")
