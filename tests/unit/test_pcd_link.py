@@ -150,9 +150,14 @@ def test_s_wtx_never_extends_past_fwt_14():
 
 def test_endless_s_wtx_is_a_dead_link():
     card = Endless(lambda _: x("F201"))
-    with pytest.raises(LinkDead):
+    with pytest.raises(LinkDead, match="100 times in a row"):
         card.carry(opened(tries=3).transmit(COMMAND))
-    assert card.turns < 4 * MOST_EXTENSIONS
+    assert card.turns == MOST_EXTENSIONS - 1
+
+
+def test_a_card_that_asks_for_time_for_ever_is_present():
+    turns = [("B2", "F201"), *[("F201", "F201")] * (MOST_EXTENSIONS - 1)]
+    assert play(opened().is_present(), *turns) is True
 
 
 def test_a_card_may_ask_for_time_as_often_as_it_needs():
