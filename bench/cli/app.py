@@ -74,6 +74,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.frontends.errors import FrontendError
     from emulator.phone import PhoneError
     from reader.fare import UnknownStation
+    from reader.policy import PolicyError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
 
@@ -86,6 +87,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
         FrontendError,
         PhoneError,
         UnknownStation,
+        PolicyError,
         ProtocolError,
         StatusError,
         TransportError,
