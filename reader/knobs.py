@@ -132,6 +132,18 @@ def _rises(numbers: tuple[int, ...]) -> bool:
     return all(a < b for a, b in pairwise(numbers))
 
 
+def shown(found: object) -> str:
+    """A value for a message, as a TOML file has it where it can; cut where it is long.
+
+    >>> shown([True, "up"])
+    "[true, 'up']"
+    """
+    if isinstance(found, bool):
+        return str(found).lower()
+    text = f"[{', '.join(map(shown, found))}]" if isinstance(found, list | tuple) else repr(found)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 @dataclass(frozen=True, slots=True)
 class Knob:
     """A knob for people. unit: of the value, or empty. grade: how well the default is known."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from apdu.files import CARD_KINDS
-from reader.knobs import Flag, Knob, One, Rising, Some, Steps, Whole, knob_maker
+from reader.knobs import Flag, Knob, One, Rising, Some, Steps, Whole, knob_maker, shown
 
 MODES = (
     "closed",
@@ -297,7 +297,7 @@ class Policy:
             read = knob.values.read(found)
             if read is None:
                 raise PolicyError(
-                    f"knob '{knob.name}' is {_shown(found)}; expected {knob.values.expected}"
+                    f"knob '{knob.name}' is {shown(found)}; expected {knob.values.expected}"
                 )
             object.__setattr__(self, knob.name, read)
         if self.latency_limit_ms < self.latency_ok_ms:
@@ -345,14 +345,6 @@ class Policy:
 def knobs() -> tuple[Knob, ...]:
     """Every knob, in the order of declaration."""
     return tuple(Knob(f.name, default=f.default, **f.metadata) for f in fields(Policy))
-
-
-def _shown(found: object) -> str:
-    """A value for a message, as a TOML file has it where it can; cut where it is long."""
-    if isinstance(found, bool):
-        return str(found).lower()
-    text = f"[{', '.join(map(_shown, found))}]" if isinstance(found, list | tuple) else repr(found)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _close_to(entry: str) -> str:

@@ -73,7 +73,9 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
     from emulator.phone import PhoneError
+    from fixtures.network import NetworkError
     from reader.fare import UnknownStation
+    from reader.fares.bus import UnknownLine, UnknownStop
     from reader.policy import PolicyError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
@@ -87,6 +89,9 @@ def _known_problems() -> tuple[type[Exception], ...]:
         FrontendError,
         PhoneError,
         UnknownStation,
+        UnknownLine,
+        UnknownStop,
+        NetworkError,
         PolicyError,
         ProtocolError,
         StatusError,

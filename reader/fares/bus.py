@@ -88,6 +88,38 @@ class BusLine:
         raise UnknownStop(f"Line {self.name_en} has no stop {index:04X}.")
 
 
+class UnknownLine(ValueError):
+    """There is no such line. The message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusNetwork:
+    """One operator's lines. city, operator: 2 bytes, institution: 8 bytes, as in EF1A 2702 (3.9).
+
+    Raises ValueError if two lines have one number.
+    """
+
+    name: str
+    city: bytes
+    institution: bytes
+    operator: bytes
+    lines: tuple[BusLine, ...]
+
+    def __post_init__(self) -> None:
+        numbers = [line.number for line in self.lines]
+        if len(set(numbers)) < len(numbers):
+            twice = next(n for n in numbers if numbers.count(n) > 1)
+            raise ValueError(f"Two lines have the number {twice:04X}.")
+
+    def line(self, number: int) -> BusLine:
+        """The line of this number, as a trip record has it. Raises UnknownLine."""
+        for line in self.lines:
+            if line.number == number:
+                return line
+        known = ", ".join(f"{line.number:04X} {line.name_en}" for line in self.lines)
+        raise UnknownLine(f"{self.name} has no line {number:04X}; there is {known}.")
+
+
 def stops_at(*metres: int) -> tuple[Stop, ...]:
     """Stops without names at these distances, numbered from 1."""
     return tuple(Stop(n, f"{at_m} m", f"{at_m} m", at_m) for n, at_m in enumerate(metres, 1))

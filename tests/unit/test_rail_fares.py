@@ -11,6 +11,7 @@ import reader.fares.bus
 import reader.fares.month
 import reader.fares.rail
 import reader.fares.tariff
+import reader.knobs
 import reader.policy
 from reader.fares.month import MonthTotal, fare_month, month_percent, paid_in, with_ride
 from reader.fares.rail import (
@@ -39,7 +40,9 @@ def ride(distance_m=20_000, *, tariff=RAIL, same=False, at=NOON, minutes=30, sec
 MODULES = (reader.fares.bus, reader.fares.month, reader.fares.rail, reader.fares.tariff)
 
 
-@pytest.mark.parametrize("module", [*MODULES, reader.policy], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [*MODULES, reader.knobs, reader.policy], ids=lambda module: module.__name__
+)
 def test_the_examples_in_the_text_are_right(module):
     done = doctest.testmod(module)
     assert done.attempted
