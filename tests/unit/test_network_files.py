@@ -7,8 +7,8 @@ import pytest
 
 import fixtures.network
 from bench.cli.app import _sentence
-from fixtures.network import NetworkError, load_network, network_names, parse_network
-from fixtures.network.buses import bus_network_names, load_buses, parse_buses
+from fixtures.network import NetworkError, load_network, network_names, parse_network, read_network
+from fixtures.network.buses import bus_network_names, load_buses, parse_buses, read_buses
 from reader.fares.bus import (
     Heading,
     LineKind,
@@ -260,6 +260,22 @@ def test_a_file_with_next_to_nothing_is_one_sentence(text, sentence):
         with pytest.raises(NetworkError) as refusal:
             parse(text)
         assert str(refusal.value).endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "loaded"),
+    [(read_network, RAIL_TEXT, NETWORK), (read_buses, BUS_TEXT, BUSES)],
+    ids=["rail", "bus"],
+)
+def test_a_file_of_ones_own_is_read_or_refused_in_one_sentence(tmp_path, read, text, loaded):
+    mine = tmp_path / "mine.toml"
+    with pytest.raises(NetworkError, match=r"mine\.toml cannot be read: No such file"):
+        read(mine)
+    mine.write_bytes(b"\xff")
+    with pytest.raises(NetworkError, match=r"mine\.toml is not a text in UTF-8"):
+        read(mine)
+    mine.write_text(text, "utf-8")
+    assert read(mine) == loaded
 
 
 def test_a_loop_needs_three_stations():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import fixtures.policy
 from bench.cli.app import _sentence
-from fixtures.policy import load_policy, policy_names
+from bench.money_docs import policy_page
+from fixtures.policy import load_policy, policy_names, read_policy
 from reader.policy import MODES, Policy, PolicyError, knobs
 
 TEXT = (Path(fixtures.policy.__file__).parent / "beijing.toml").read_text("utf-8")
@@ -128,6 +129,22 @@ def test_a_long_value_is_cut_in_the_sentence():
     assert len(refused(f'barrier = "{"x" * 500}"')) < 200
 
 
+def test_a_file_of_ones_own_is_read_or_refused_in_one_sentence(tmp_path):
+    mine = tmp_path / "mine.toml"
+    with pytest.raises(PolicyError, match=r"mine\.toml cannot be read: No such file or directory$"):
+        read_policy(mine)
+    mine.write_bytes(b"\xff")
+    with pytest.raises(PolicyError, match=r"mine\.toml is not a text in UTF-8$"):
+        read_policy(mine)
+    mine.write_text("passback_s = 9", "utf-8")
+    assert read_policy(mine).passback_s == 9
+    mine.write_text("passback = 9", "utf-8")
+    with pytest.raises(
+        PolicyError, match=r"^policy mine\.toml: there is no knob 'passback'; close"
+    ):
+        read_policy(mine)
+
+
 def test_a_file_that_is_not_toml_is_one_sentence():
     assert refused("[").startswith("policy mine: expected TOML; ")
     assert "\n" not in refused("passback_s =\n")
@@ -151,3 +168,10 @@ def test_any_value_is_taken_or_refused_in_one_sentence(name, found):
         says = str(refusal)
     assert not says or f"'{name}'" in says
     assert "\n" not in says
+
+
+def test_the_page_has_every_knob_once():
+    page = policy_page()
+    for knob in knobs():
+        assert page.count(f"| `{knob.name}` |") == 1
+        assert knob.why in page
