@@ -10,8 +10,9 @@ import difflib
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from reader.fares.rail import rail_fare
+from reader.fares.rail import Ride, rail_fare
 from reader.fares.tariff import RAIL, Tariff
 
 __all__ = [
@@ -197,6 +198,13 @@ class Network:
     def fare(self, entry: Station, exit: Station) -> int:
         """Full single fare from entry to exit, fen. The same station costs the lowest fare."""
         return self.tariff_at(entry).fare(self.distance_m(entry, exit))
+
+    def ride(
+        self, entry: Station, exit: Station, entered_at: datetime, exited_at: datetime
+    ) -> Ride:
+        """What `reader.fares.rail.rail_charge` needs to know. Raises UnknownStation."""
+        distance_m = self.distance_m(entry, exit)
+        return Ride(self.tariff_at(entry), distance_m, distance_m == 0, entered_at, exited_at)
 
     @property
     def min_fare(self) -> int:

@@ -106,7 +106,12 @@ def staff_refund(ride: Ride, fare: int, policy: Policy) -> int:
     """What staff may give back of a fare paid in and out at one station, fen.
 
     Within `same_station_within_s`, that second included. 0 for any other ride, and where the policy
-    knows no refund. Source: domain facts 3.2, V-B.
+    knows no refund. The month's total keeps what was paid (D). Source: domain facts 3.2, V-B.
+
+    >>> noon = datetime(2025, 9, 8, 12)
+    >>> back = Ride(RAIL, 0, True, noon, noon.replace(minute=10))
+    >>> staff_refund(back, 300, Policy()), staff_refund(back, 300, Policy(same_station="charge"))
+    (300, 0)
     """
     is_refunded = policy.same_station == "refund" and _is_turned_back(ride, policy)
     return fare if is_refunded else 0

@@ -1,6 +1,7 @@
 """Rail networks and bus lines as files: what they hold, and files that are wrong."""
 
 import tomllib
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from reader.fares.bus import (
     bus_charge,
     missed_charge,
 )
+from reader.fares.month import MonthTotal
+from reader.fares.rail import rail_charge
 from reader.fares.tariff import BUS, RAIL
 from reader.policy import Policy
 
@@ -113,6 +116,27 @@ def test_the_capital_airport_line_is_flat_and_the_daxing_one_ten_to_thirty_five(
     assert NETWORK.fare(caoqiao, airport) == 3_500
     for station in (city, caoqiao):
         assert not NETWORK.tariff_at(station).in_month
+
+
+def test_a_month_of_rides_on_the_network_is_the_printed_one():
+    entry, leave = NETWORK.station("Gaojing"), NETWORK.station("Sample 22000m")
+    total, amounts = MonthTotal(), []
+    for minute in range(134):
+        at = datetime(2025, 9, 8, 6) + timedelta(minutes=minute)
+        charge = rail_charge(NETWORK.ride(entry, leave, at, at), total, BEIJING)
+        total = charge.month
+        amounts.append(charge.amount)
+    assert amounts == [500] * 20 + [400] * 13 + [250] * 100 + [500]
+    assert total.paid == 40_700
+
+
+def test_a_ride_to_another_platform_of_the_same_place_is_one_to_the_same_station():
+    at = datetime(2025, 9, 8, 6)
+    back = NETWORK.ride(NETWORK.at(2, 0x01), NETWORK.at(4, 0x2B), at, at)
+    assert back.is_same_station
+    assert rail_charge(back, MonthTotal(), BEIJING).refundable == 300
+    airport = NETWORK.ride(NETWORK.at(0x62, 0x15), NETWORK.at(0x62, 0x1B), at, at)
+    assert rail_charge(airport, MonthTotal(202509, 20_000), BEIJING).amount == 2_500
 
 
 def test_the_rail_file_says_of_every_figure_where_it_comes_from():
