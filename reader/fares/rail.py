@@ -65,7 +65,7 @@ class RailCharge:
     fare: int
     overtime: int
     month: MonthTotal
-    refundable: int = 0
+    refundable: int
 
     @property
     def amount(self) -> int:

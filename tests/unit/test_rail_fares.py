@@ -101,6 +101,10 @@ def test_tariffs_that_do_not_rise_are_refused(steps):
         Tariff("odd", steps)
 
 
+def test_neighbouring_steps_may_cost_the_same():
+    assert Tariff("even", ((5, 300), (9, 300))).fare(9) == 300
+
+
 @given(st.integers(0, 10**7), st.integers(0, 10**7))
 def test_no_tariff_charges_less_for_a_longer_way(a, b):
     shorter, longer = sorted((a, b))
@@ -204,6 +208,10 @@ def test_a_ride_of_a_month_that_is_cleared_pays_in_full_and_changes_nothing():
     assert (charge.amount, charge.month) == (500, now)
 
 
+def test_a_new_card_begins_at_nothing():
+    assert MonthTotal() == MonthTotal(month=0, paid=0)
+
+
 def test_the_month_can_be_switched_off():
     charged, _ = ridden(140, policy=Policy(month_steps=()))
     assert set(charged) == {500}
@@ -255,6 +263,10 @@ def test_a_stay_over_midnight_is_measured_through():
     entered = datetime(2025, 9, 30, 22, 0)
     assert stay_s(entered, datetime(2025, 10, 1, 2, 0)) == 14_400
     assert overtime_charge(entered, datetime(2025, 10, 1, 2, 0, 1), BEIJING) == 300
+
+
+def test_a_stay_of_days_is_measured_to_the_second():
+    assert stay_s(NOON, NOON + timedelta(days=2, seconds=5)) == 172_805
 
 
 def test_a_clock_that_runs_backwards_makes_no_stay():
