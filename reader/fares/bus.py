@@ -225,4 +225,4 @@ def marked_amount(line: BusLine, boarded: Stop) -> int:
     >>> marked_amount(line, line.stops[0])
     800
     """
-    return missed_charge(line, boarded) or line.tariff.fare(0)
+    return missed_charge(line, boarded) or line.tariff.lowest

@@ -321,6 +321,7 @@ def test_a_loop_needs_three_stations():
         ('tariff = "flat"', 'tariff = "x"', "there is no tariff 'x'; choose one of: bus, flat"),
         ("index = 0x02", "index = 0x01", "Two stops of line BRT 1 have one number."),
         ("number = 300", "number = 0x0443", "Two lines have the number 0443."),
+        ("number = 300", "number = 5", "Two lines have the number 0005."),
         ("number = 300", "number = 70000", "The number of a line is two bytes, not 70000."),
         ("m = 5000", "m = 0", "Stop B is not further on than Stop A."),
         (", m = 5000", "", "stop 2: 'm' is missing; expected a whole number"),

@@ -12,6 +12,7 @@ import fixtures.policy
 from bench.cli.app import _sentence
 from bench.money_docs import policy_page
 from fixtures.policy import load_policy, policy_names, read_policy
+from reader.knobs import shown
 from reader.policy import MODES, Policy, PolicyError, knobs
 
 TEXT = (Path(fixtures.policy.__file__).parent / "beijing.toml").read_text("utf-8")
@@ -123,6 +124,20 @@ def test_marks_are_whole_numbers(marks):
 @pytest.mark.parametrize("modes", ['"closed"', '["clsd"]', "[1]"])
 def test_modes_are_those_there_are(modes):
     assert refused(f"modes = {modes}").endswith(", ".join(MODES))
+
+
+def test_numbers_in_lists_are_taken_from_one_to_a_thousand_million():
+    most = 10**9
+    assert Policy(latency_marks_ms=[1, most]).latency_marks_ms == (1, most)
+    assert Policy(month_steps=[[1, 0], [most, 100]]).month_steps == ((1, 0), (most, 100))
+    for wrong in ({"latency_marks_ms": [most + 1]}, {"month_steps": [[most + 1, 0]]}):
+        with pytest.raises(PolicyError):
+            Policy(**wrong)
+
+
+def test_a_value_of_sixty_characters_is_shown_whole_and_a_longer_one_cut():
+    assert shown("x" * 58) == repr("x" * 58)
+    assert shown("x" * 59) == "'" + "x" * 56 + "..."
 
 
 def test_a_long_value_is_cut_in_the_sentence():
