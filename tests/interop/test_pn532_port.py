@@ -8,8 +8,9 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -19,20 +20,24 @@ from bench.rig.pn532 import VirtualPn532
 from bench.scenario import fresh_card
 from emulator.radio.air import Air
 from emulator.radio.clock import Unpaced
+from emulator.radio.pn532.link import ACK
 from emulator.radio.station import Station
 from reader.transport.base import ReaderFault
 from reader.transport.nfc import NfcCoupler
 from tests.interop.test_cli import read_until, running, tapbench
-from tests.pn532_rig import (
-    WAIT_S,
-    coupled,
-    in_field,
-    libnfc,
-)
+from tests.pn532_host import WAKE_UP, frame
+from tests.pn532_rig import WAIT_S, coupled, in_field, libnfc
 from tests.unit.pcd import EchoCard
 
 NOBODY = 65534
 COMMAND = bytes.fromhex("00B0950000")
+
+
+def wait(is_so: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while not is_so():
+        assert time.monotonic() < deadline_s
+        os.sched_yield()
 
 
 # The terminal
@@ -74,6 +79,27 @@ def test_a_host_that_never_reads_does_not_stop_the_chip() -> None:
             termios.tcflush(line, termios.TCIOFLUSH)
         finally:
             os.close(line)
+        assert "1 ISO14443A" in libnfc(chip, "nfc-list")
+
+
+@pytest.mark.needs_tool
+@pytest.mark.parametrize(
+    "last_words",
+    [
+        frame(bytes.fromhex("16 00")),  # sleeps, and nothing wakes it
+        frame(bytes.fromhex("10 00")) + ACK,  # 9600 baud
+        frame(bytes.fromhex("12 40")),  # no preamble and postamble
+        frame(bytes(40))[:20],  # half a command
+    ],
+)
+def test_the_next_user_is_understood_whatever_the_last_one_left(last_words: bytes) -> None:
+    with in_field(Station(fresh_card(1))) as chip:
+        line = os.open(chip.path, os.O_RDWR | os.O_NOCTTY)
+        os.write(line, WAKE_UP)
+        wait(lambda: not chip.is_free)
+        os.write(line, last_words)
+        os.close(line)  # at once: the chip may see both as one event
+        wait(lambda: chip.is_free)
         assert "1 ISO14443A" in libnfc(chip, "nfc-list")
 
 
