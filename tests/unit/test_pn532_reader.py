@@ -31,6 +31,13 @@ def a_card(contactless: Contactless = PHONE) -> EchoCard:
     return EchoCard(contactless)
 
 
+class AnHour:
+    """How long a card takes for each command."""
+
+    def time_ns(self, command: bytes) -> int:
+        return 3_600_000_000_000
+
+
 def a_host(*cards: EchoCard, air: Air | None = None) -> Host:
     host = Host(*(Station(card) for card in cards), air=air)
     host.ask(FIRST_TRY)
@@ -206,7 +213,7 @@ def test_commands_of_any_size_pass_in_chained_blocks() -> None:
     host = a_host(card)
     host.ask("4A 01 00")
     command = bytes(240) + b"\x01\x00"
-    assert host.ask("40 01" + command.hex()) == "00" + (bytes(range(256)) + b"\x90\x00").hex()
+    assert host.poll("40 01" + command.hex()) == "00" + (bytes(range(256)) + b"\x90\x00").hex()
     assert card.seen == [command]
 
 
@@ -214,7 +221,7 @@ def test_a_long_answer_is_fetched_in_parts_with_mi() -> None:
     host = a_host(SizedCard())
     host.ask("4A 01 00")
     whole = bytes(n & 0xFF for n in range(600)) + b"\x90\x00"
-    parts = [host.ask("40 01" + "00B00000000258"), host.ask("40 01"), host.ask("40 01")]
+    parts = [host.poll("40 01" + "00B00000000258"), host.ask("40 01"), host.ask("40 01")]
     assert [part[:2] for part in parts] == ["40", "40", "00"]
     assert "".join(part[2:] for part in parts) == whole.hex()
     assert [len(part) // 2 - 1 for part in parts] == [262, 262, 78]
@@ -226,7 +233,7 @@ def test_a_long_command_is_given_in_parts_with_mi() -> None:
     host = a_host(card)
     host.ask("4A 01 00")
     assert host.ask("40 41" + "AA" * 200) == "00"
-    assert host.ask("40 01" + "BB" * 200)[:2] == "40"
+    assert host.poll("40 01" + "BB" * 200)[:2] == "40"
     assert card.seen == [b"\xaa" * 200 + b"\xbb" * 200]
 
 
@@ -242,9 +249,19 @@ def test_a_card_that_leaves_is_a_timeout() -> None:
     host.ask(FIRST_TRY)
     host.ask("4A 01 00")
     host.air.take_away(station)
-    assert host.ask("40 01" + COMMAND) == "01"
-    assert host.ask("00 06") == "01"
+    assert host.poll("40 01" + COMMAND) == "01"
+    assert host.poll("00 06") == "01"
     assert host.ask("04")[:2] == "01"
+
+
+def test_a_card_that_asks_for_time_again_and_again_does_not_keep_the_host_out() -> None:
+    host = Host(Station(a_card(), AnHour()))
+    host.ask(FIRST_TRY)
+    host.ask("4A 01 00")
+    for command in ("40 01" + COMMAND, "00 06"):
+        assert host.start(command) is None
+        assert host.resume(int(command[:2], 16)) is None
+        assert host.ask("02") == "32010607"
 
 
 @pytest.mark.parametrize(
@@ -265,6 +282,22 @@ def test_a_wrong_checksum_and_a_collision_have_their_codes() -> None:
     assert host.ask("42 26") == "02"  # ATQA has no checksum
     host.ask("08 6303 00 633D 00")
     assert host.ask("42 93 20") == "06"
+
+
+def test_a_card_that_was_given_up_is_a_timeout_until_it_is_found_anew() -> None:
+    station = Station(a_card())
+    host = Host(station)
+    host.ask(FIRST_TRY)
+    host.ask("4A 01 00")
+    host.air.take_away(station)
+    assert host.poll("40 01" + COMMAND) == "01"
+    host.air.bring(station)
+    host.ask("08 6302 00 6303 00 633D 07")
+    assert host.ask("42 26") == "000400"  # the last frame was answered
+    assert host.poll("40 01" + COMMAND) == "01"
+    host.ask("32 01 00")
+    assert host.ask("4A 01 00") == LISTED
+    assert host.ask("40 01" + COMMAND) == "00" + ECHO
 
 
 def test_a_present_card_is_told_from_none() -> None:
@@ -343,8 +376,13 @@ def test_a_raw_frame_is_repeated_as_the_configuration_says() -> None:
     host = Host(air=Air(Unpaced(), observer=frames.append))
     host.ask("32 01 01")
     host.ask("32 04 02")
-    assert host.ask("42 B2") == "01"
+    assert host.poll("42 B2") == "01"
     assert len(frames) == 1 + 3
+    host.ask("32 04 FF")  # without end
+    assert host.start("42 B2") is None
+    for _ in range(1000):
+        assert host.resume(0x42) is None
+    assert host.ask("02") == "32010607"
 
 
 def test_a_card_without_iso_dep_is_spoken_to_in_raw_frames() -> None:
@@ -420,6 +458,30 @@ def test_rats_and_pps_can_be_asked_for() -> None:
     assert host.ask("4E 01 03 03") == "00"
     assert host.ask("40 01" + COMMAND) == "00" + ECHO
     assert host.ask("04")[6:14] == "01030300"
+
+
+def test_raw_frames_are_at_the_rates_of_a_pps_until_the_card_is_selected_anew() -> None:
+    host = a_host(a_card(with_ats(ta=0x77)))
+    host.ask("4A 01 00")
+    assert host.ask("4E 01 02 01") == "00"
+    assert host.ask("06 6302 6303") == "a090"
+    assert host.ask("42 B2") == "00a3"
+    host.ask("44 01")
+    host.ask("54 01")
+    assert host.ask("06 6302 6303") == "8080"
+    assert host.ask("42 B2") == "00a3"
+
+
+def test_parts_of_commands_and_answers_are_forgotten_when_the_card_sleeps() -> None:
+    card = SizedCard()
+    host = a_host(card)
+    host.ask("4A 01 00")
+    assert host.poll("40 01" + "00B00000000258")[:2] == "40"
+    assert host.ask("40 41 FF") == "00"
+    host.ask("44 01")
+    assert host.ask("40 01") == "10"
+    host.ask("40 01 00B0000000")
+    assert card.seen[1:] == [bytes.fromhex("00B0000000")]
 
 
 def test_rates_that_the_card_does_not_offer_are_not_asked_for() -> None:

@@ -238,6 +238,21 @@ def test_checksums_parity_and_bits_are_the_hosts_where_registers_say_so() -> Non
     assert reply.frame == Frame(b"\xa3", 4)
 
 
+@pytest.mark.parametrize("settings", ["6302 80", "6302 00", "633D 04", "630D 10"])
+def test_a_response_of_nothing_is_silence(settings: str) -> None:
+    listening = Listening()
+    listening.found()
+    said = []
+
+    def say_nothing(_data: str) -> None:
+        listening.host.ask("08" + settings)
+        said.append(listening.host.ask("90"))
+
+    listening.on_answer = say_nothing
+    assert listening.hears("E080").trouble is Trouble.TIMEOUT
+    assert said == ["00"]
+
+
 def test_a_field_that_goes_off_releases_the_host() -> None:
     listening = Listening()
     listening.found()

@@ -158,9 +158,13 @@ class Registers:
         """Bits of the last byte that are sent, 1 to 8."""
         return self[Reg.BIT_FRAMING] & LAST_BITS or 8
 
-    def modulate(self, kind: int, rate: int = 0) -> None:
-        """Set frames up as the firmware does before it polls: whole, with parity and checksum."""
-        self[Reg.TX_MODE] = self[Reg.RX_MODE] = CRC | rate << 4 | kind
+    def modulate(self, kind: int, rates: tuple[int, int] = (0, 0)) -> None:
+        """Set frames up as the firmware does before it polls: whole, with parity and checksum.
+
+        rates: to the other side and back.
+        """
+        self[Reg.TX_MODE] = CRC | rates[0] << 4 | kind
+        self[Reg.RX_MODE] = CRC | rates[1] << 4 | kind
         self[Reg.MANUAL_RCV] &= ~PARITY_DISABLE
         self[Reg.BIT_FRAMING] = 0
 

@@ -38,6 +38,8 @@ class Pause:
     ns: int | None = None
 
 
+NO_PAUSE: Final = Pause(0)
+
 Work = Generator[Pause, None, bytes]
 """A command that takes its time."""
 Handler = Callable[["State", bytes], "bytes | Work"]
@@ -110,11 +112,25 @@ class State:
         return heard
 
     def drive(self, conversation: Radio[T]) -> T:
-        """Carry a reader's conversation to its end."""
+        """Carry a reader's conversation to its end at once."""
+        steps = self.converse(conversation)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+
+    def converse(self, conversation: Radio[T]) -> Generator[Pause, None, T]:
+        """Carry a reader's conversation to its end; the host may break in after each frame.
+
+        It has to be able to: a card that asks for more time can go on for minutes.
+        """
         try:
             ask = next(conversation)
             while True:
                 ask = conversation.send(self.exchange(ask))
+                yield NO_PAUSE
         except StopIteration as end:
             result: T = end.value
             return result
