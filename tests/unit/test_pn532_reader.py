@@ -517,6 +517,17 @@ def test_a_second_reader_keeps_its_field_off() -> None:
     assert first.ask("40 01" + COMMAND) == "00" + ECHO
 
 
+def test_a_chip_without_a_field_of_its_own_speaks_to_nobody() -> None:
+    air = Air(Unpaced())
+    first, second = a_host(a_card(), air=air), a_host(air=air)
+    first.ask("32 01 01")
+    second.ask("08 6302 00 6303 00 633D 07")
+    assert second.ask("42 26") == "01"
+    second.ask("08 6331 0C 633A 80 6339 26 633D 87")
+    assert second.ask("06 633A") == "00"
+    assert first.ask("4A 01 00") == LISTED
+
+
 class Talker(Asleep):
     """A guest that answers raw frames with more than fits."""
 

@@ -31,6 +31,9 @@ RUNS_PICC: Final = 0x20
 REMOVE_PRE_POSTAMBLE: Final = 0x40
 
 
+_SILENCE: Final = Heard(b"", Trouble.TIMEOUT)
+
+
 @value
 class Pause:
     """Wait for so long, or until the host says something. None: until the antenna has news."""
@@ -104,7 +107,7 @@ class State:
 
     def exchange(self, ask: Ask) -> Heard:
         """Send a frame and listen. What is not answered stays in the FIFO: hosts look there."""
-        heard = self.air.exchange(ask)
+        heard = self.air.exchange(ask) if self.is_field_ours else _SILENCE
         self.last_trouble = OF_TROUBLE[heard.trouble]
         self.registers.fifo.clear()
         if heard.trouble is Trouble.TIMEOUT:
