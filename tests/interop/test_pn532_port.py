@@ -8,9 +8,8 @@ import subprocess
 import sys
 import termios
 import threading
-import time
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -26,18 +25,11 @@ from reader.transport.base import ReaderFault
 from reader.transport.nfc import NfcCoupler
 from tests.interop.test_cli import read_until, running, tapbench
 from tests.pn532_host import WAKE_UP, frame
-from tests.pn532_rig import WAIT_S, coupled, in_field, libnfc
+from tests.pn532_rig import WAIT_S, coupled, in_field, libnfc, wait
 from tests.unit.pcd import EchoCard
 
 NOBODY = 65534
 COMMAND = bytes.fromhex("00B0950000")
-
-
-def wait(is_so: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline_s
-        os.sched_yield()
 
 
 # The terminal
