@@ -18,14 +18,13 @@ as a FeliCa card is never spoken to.
 Source: PN532/C1 data sheet, 8.6.23 (grade K).
 """
 
-from enum import IntEnum
 from typing import Final
 
 FIFO_SIZE: Final = 64
 
 
-class Reg(IntEnum):
-    """Addresses of the registers that mean something here."""
+class Reg:
+    """Addresses of the registers that mean something here. Plain numbers: they are quick keys."""
 
     MODE = 0x6301
     TX_MODE = 0x6302
