@@ -124,7 +124,7 @@ def test_a_port_that_may_not_be_opened_is_told_in_one_sentence() -> None:
         with chip.as_nfcpy_device() as device, unprivileged():
             if chip.nfcpy_remark:
                 pytest.skip("nfcpy reaches the chip through a descriptor that is open already.")
-            with pytest.raises(ReaderFault, match="Your user may not open"):
+            with pytest.raises(ReaderFault, match="be the user who started it"):
                 NfcCoupler(device)
 
 
