@@ -143,8 +143,16 @@ def _over_pn532(card: Card, title: str) -> None:
     from emulator.radio.clock import Unpaced
     from emulator.radio.station import Station
 
+    is_unread = Event()
+
+    def show(command: bytes, response: bytes) -> None:
+        try:
+            _print_exchange(command, response)
+        except BrokenPipeError:  # in the chip's thread, which goes on to answer
+            is_unread.set()
+
     air = Air(clock=Unpaced())
-    air.bring(Station(Watched(card, _print_exchange)))
+    air.bring(Station(Watched(card, show)))
     with VirtualPn532(air) as chip:
         _announce(
             title,
@@ -153,7 +161,8 @@ def _over_pn532(card: Card, title: str) -> None:
             f"  nfcpy   {chip.nfcpy_path}{chip.nfcpy_remark}",
             f"  libnfc  LIBNFC_DEVICE={chip.libnfc_device}",
         )
-        Event().wait()
+        is_unread.wait()
+        raise BrokenPipeError
 
 
 def _over_system_vpcd(card: Card, title: str, port: int | None) -> None:

@@ -170,6 +170,28 @@ def test_the_card_is_held_for_nfcpy_and_libnfc_until_ctrl_c() -> None:
         assert "card removed, balance 50.00 yuan" in read_until(card, "removed")
 
 
+def test_the_card_goes_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    with ExitStack() as stack:
+        card = subprocess.Popen(
+            [sys.executable, "-m", "bench", "emulate", "--via", "pn532"],
+            stdout=subprocess.PIPE,
+            stderr=stack.enter_context(errors.open("w")),
+            text=True,
+        )
+        stack.callback(card.kill)
+        path = re.search(r"virtual PN532 on (\S+);", read_until(card, "Ctrl-C"))
+        assert path
+        assert card.stdout is not None
+        card.stdout.close()
+        line = os.open(path[1], os.O_RDWR | os.O_NOCTTY)
+        stack.callback(os.close, line)
+        find, select = frame(bytes.fromhex("4A 01 00")), frame(bytes.fromhex("40 01 00A40000"))
+        os.write(line, WAKE_UP + find + select)
+        assert card.wait(WAIT_S) == 1
+    assert errors.read_text() == ""
+
+
 @pytest.mark.parametrize(
     ("device", "said"),
     [
