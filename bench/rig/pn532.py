@@ -220,8 +220,9 @@ class VirtualPn532:
         """A name in /dev for nfcpy; None if we may not make one."""
         link = self._devices / f"tapbench{self.path.rsplit('/', 1)[-1]}"
         try:
-            if link.is_symlink():  # of a program that was killed
-                link.unlink()
+            for name in self._devices.glob("tapbench*"):
+                if name.is_symlink() and (name == link or not name.exists()):
+                    name.unlink(missing_ok=True)  # of a program that was killed
             link.symlink_to(self.path)
         except OSError:
             return None

@@ -52,9 +52,20 @@ def test_without_a_name_in_dev_nfcpy_finds_the_chip_on_standard_input(tmp_path: 
             assert coupler.wait_card(WAIT_S).transmit(COMMAND) == COMMAND + b"\x90\x00"
 
 
-def test_a_name_of_a_killed_program_is_taken_over(tmp_path: Path) -> None:
+def test_names_of_killed_programs_are_taken_away(tmp_path: Path) -> None:
     for number in range(100):
         (tmp_path / f"tapbench{number}").symlink_to("/nowhere")
+    with (
+        VirtualPn532(Air(Unpaced()), devices=tmp_path) as one,
+        VirtualPn532(Air(Unpaced()), devices=tmp_path) as other,
+    ):
+        assert {str(name.readlink()) for name in tmp_path.iterdir()} == {one.path, other.path}
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_leads_to_a_terminal_of_another_is_taken_over(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"tapbench{number}").symlink_to("/dev/null")
     with VirtualPn532(Air(Unpaced()), devices=tmp_path) as chip:
         name = tmp_path / f"tapbench{chip.path.rsplit('/', 1)[1]}"
         assert str(name.readlink()) == chip.path
