@@ -32,7 +32,7 @@ _FRESH_ANSWERS: Final = frozenset(
 """Commands whose whole answer is random or made with a key."""
 
 
-def _records() -> Iterator[type[Record]]:
+def records() -> Iterator[type[Record]]:
     """Every layout the tables name."""
     for spec in (*TABLE, *SAM_TABLE):
         for layout in (spec.data, spec.reply):
@@ -42,7 +42,8 @@ def _records() -> Iterator[type[Record]]:
     yield BusTrip
 
 
-def _is_fresh(field: Field, layout: type[Record]) -> bool:
+def is_fresh(field: Field, layout: type[Record]) -> bool:
+    """Whether a field of a record is new in every run."""
     if field.show in (Show.TIME, Show.MOMENT):
         return True
     if field.show is Show.DATE:  # with a time beside it, it is when something happened
@@ -51,7 +52,7 @@ def _is_fresh(field: Field, layout: type[Record]) -> bool:
 
 
 FRESH: Final = frozenset(
-    field.name for layout in _records() for field in layout.FIELDS if _is_fresh(field, layout)
+    field.name for layout in records() for field in layout.FIELDS if is_fresh(field, layout)
 )
 """Names of the fields that are fresh. No record uses one of them for something settled."""
 
@@ -90,14 +91,19 @@ def is_same_command(one: bytes, other: bytes) -> bool:
         return True
     if one[:4] != other[:4] or len(one) != len(other):
         return False
-    found = find_call(one)
-    if found is None or _has_secret(found[1].data):
+    if find_call(one) is None or has_secret(one):
         return False
     return command_lines(one) == command_lines(other)
 
 
-def _has_secret(data: Any) -> bool:  # noqa: ANN401 - a record of the table, or None
-    """Whether a command holds what is never shown, so that its words do not tell it apart."""
+def has_secret(command: bytes) -> bool:
+    """Whether a command holds a PIN or a key, which is never shown and tells no two apart.
+
+    >>> has_secret(bytes.fromhex("0020000003123456"))
+    True
+    """
+    found = find_call(command)
+    data = None if found is None else found[1].data
     return isinstance(data, Record) and any(f.show is Show.SECRET for f in data.FIELDS)
 
 

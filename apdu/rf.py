@@ -48,6 +48,7 @@ class FrameWords:
     block:     the block, where the block protocol runs.
     faults:    what is wrong with it: checksum, parity, BCC.
     is_repeat: the same block once more, because the first did not get through.
+    uid:       on the last SAK, the UID that was selected.
     """
 
     title: str
@@ -55,6 +56,7 @@ class FrameWords:
     block: Block | None = None
     faults: tuple[str, ...] = ()
     is_repeat: bool = False
+    uid: bytes = b""
 
     def brief(self) -> str:
         """The parts on one line."""
@@ -168,13 +170,15 @@ class FrameReader:
             return FrameWords("SAK", [Line("SAK", f"{sak:02X}", "another cascade level follows")])
         speaks = "" if sak & _SAK_ISO_DEP else "no "
         note = f"{speaks}ISO/IEC 14443-4"
-        return FrameWords("SAK", [Line("SAK", f"{sak:02X}", note), Line("UID", hexed(self._uid))])
+        lines = [Line("SAK", f"{sak:02X}", note), Line("UID", hexed(self._uid))]
+        return FrameWords("SAK", lines, uid=self._uid)
 
     def _ats(self, body: bytes) -> FrameWords | None:
         if body[0] != len(body):
             return self._block(body)
         self._numbers.clear()
-        return FrameWords("ATS", explain_ats(body).lines)
+        # Without TL, which every frame's length says.
+        return FrameWords("ATS", [n for n in explain_ats(body).lines if n.label != "TL"])
 
     def _repeats(self, source: Source, words: FrameWords) -> bool:
         """Whether an I-block has the number of the one before from the same side (7.5.3)."""

@@ -10,9 +10,11 @@ from apdu.statechart import states_svg
 from emulator.card.dialect import switches
 from emulator.card.profile import Profile
 from emulator.card.state import Blocked
+from emulator.phone import CONDITIONS, Sight
 from emulator.radio.isodep import LEGAL, Phase
 from emulator.radio.rules import RULES, Rule
 from fixtures import STANDING_DAY, load_profile, profile_names
+from fixtures.phones import load_phone, phone_names
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
 
@@ -93,6 +95,45 @@ def _model(profile: Profile) -> tuple[int, int, int, int]:
     return profile.ceiling, profile.balance, profile.overdraft_limit, profile.overdraft_used
 
 
+def phones_page() -> str:
+    """`docs/phones.md`."""
+    phones = {name: load_phone(name) for name in phone_names()}
+    conditions = (
+        (
+            ", ".join(f"`{carrier}`" for carrier in condition.carriers),
+            condition.says,
+            {Sight.SILENCE: "no answer to REQA", Sight.NO_PURSE: "SELECT: 6A82"}[
+                condition.otherwise
+            ],
+            condition.grade.value,
+            condition.source,
+        )
+        for condition in CONDITIONS
+    )
+    parts = [
+        GENERATED,
+        "# Phones",
+        "A card in a phone is found when the phone lets it be found."
+        ' `fixtures.phone("nfc-off", card=...)` in a test, or `tapbench emulate --phone nfc-off`.'
+        " Their files are in `fixtures/phones/`; entries are the fields of `emulator.phone.Phone`.",
+        "Carriers: `ese` the phone's secure element, `hce` an app (host card emulation), `apple`"
+        " Express Mode, `super-sim` an operator's SIM.",
+        "## What matters for which carrier",
+        "R numbers are rules of the seed document. Grades: SEED stated by it, V-A seen in an"
+        " official text or in source code, V-B in the news, ASSUMED ours.",
+        table(("carrier", "condition", "otherwise a reader sees", "grade", "source"), conditions),
+        "A phone that readers find shows SAK 20. Its UID is the card's, but for `hce` a random one"
+        " in each field. Without the card in reach an unknown name is 6A82 and any other command"
+        " 6F00, as in Android's own code.",
+        "## Named phones",
+        table(
+            ("phone", "what it is", "what a reader meets"),
+            ((f"`{name}`", phone.title, phone.sentence) for name, phone in phones.items()),
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def isodep_page() -> str:
     """`docs/isodep.md`."""
     rows = ((rule.name, rule.side.value, rule.says, _places(rule)) for rule in RULES)
@@ -123,6 +164,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "states.svg": states_svg,
     "dialects.md": dialects_page,
     "profiles.md": profiles_page,
+    "phones.md": phones_page,
     "isodep.md": isodep_page,
 }
 """Every generated page, by its name in `docs/`."""

@@ -45,6 +45,9 @@ TOOLS = {
 KERNEL_DRIVERS = ("pn533_usb", "port100", "pn533", "nfc")
 """Modules that take a reader from nfcpy and from pcscd, those that use others first."""
 
+LISTENING = ("pn531", "pn532", "pn533", "rcs380")
+"""nfcpy's drivers that can put our card into a gate's field (docs/hardware.md)."""
+
 UDEV_FILE = "/etc/udev/rules.d/70-tapbench.rules"
 POLKIT_FILE = "/etc/polkit-1/rules.d/70-tapbench.rules"
 
@@ -388,4 +391,5 @@ def _usb_reader(machine: Machine, folder: Path, ids: tuple[int, int], driver: st
             taker = "another program, pcscd as a rule"
         return Finding(name, "warning", f"{model or driver}: taken by {taker}", fix)
     path = f"usb:{bus:03d}:{device:03d}"
-    return Finding(name, "ok", f"{model or driver}, path {path}, nfcpy's driver {driver}")
+    sides = "gate and card side" if driver in LISTENING else "gate side"
+    return Finding(name, "ok", f"{model or driver}, path {path}, nfcpy's driver {driver}, {sides}")

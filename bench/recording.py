@@ -6,7 +6,6 @@ and an observer for whatever reports events itself (a front end, the air). It co
 `trace`, when the work is done.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -41,15 +40,15 @@ class _Decision(NamedTuple):
     gate: str
 
 
+_Entry = Exchange | Event | _Stage | _Decision
+
+
 class Recorder:
     """Records until `trace` is asked for, which may be more than once.
 
-    now_ns:  the clock of everything recorded; whoever reports to `observe` uses the same one.
+    now_ns:  the clock of everything recorded.
     started: the wall clock at the beginning; now if left out.
     """
-
-    observe: Observer
-    """Where front ends and the air report their events."""
 
     def __init__(
         self,
@@ -59,17 +58,19 @@ class Recorder:
     ) -> None:
         self.title = title
         self.now_ns = now_ns
-        self.exchanges: list[Exchange] = []
-        self._seen: list[Event] = []
-        self.observe = self._seen.append
-        self._stages: list[_Stage] = []
-        self._decisions: list[_Decision] = []
+        # In the order in which things were told, which settles what came first when a clock that
+        # stands still does not. An exchange is told of when it is over.
+        self._log: list[_Entry] = []
+        self.observe: Observer = self._log.append
+        """Where front ends and the air report their events, by the same clock."""
+        self.around_psam: Callable[[Transport], Transport] = lambda psam: psam
+        """What a simulated air puts around a gate's PSAM, so that it takes the air's time."""
         self._started = started or now()
         self._begin_ns = now_ns()
 
     def link(self, link: Transport, to: str = "card") -> Transport:
         """The same transport, with its commands and answers recorded."""
-        return Recording(link, self.now_ns, to, self.exchanges)
+        return Recording(link, self.now_ns, to, self._log)
 
     def keep_time(self, now_ns: Callable[[], int]) -> None:
         """Take another clock, such as an air's virtual one, before anything is recorded."""
@@ -78,8 +79,10 @@ class Recorder:
 
     def observer(self, now_ns: Callable[[], int]) -> Observer:
         """Where somebody reports whose clock runs as ours does, but from another beginning."""
+        if now_ns is self.now_ns:
+            return self.observe
         ahead_ns = self.now_ns() - now_ns()
-        return lambda event: self._seen.append(replace(event, t_ns=event.t_ns + ahead_ns))
+        return lambda event: self._log.append(replace(event, t_ns=event.t_ns + ahead_ns))
 
     def picc(self, picc: Picc) -> Picc:
         """The same card, recorded on the card's side of the air."""
@@ -87,21 +90,25 @@ class Recorder:
 
     def stage(self, name: str, begins_tap: bool = False) -> None:
         """A part of a transaction begins."""
-        self._stages.append(_Stage(self.now_ns(), name, begins_tap))
+        self._log.append(_Stage(self.now_ns(), name, begins_tap))
 
     def decision(self, outcome: Outcome, gate: Gate) -> None:
         """A gate has decided about a card."""
-        name = gate.config.station.name_en
-        self._decisions.append(_Decision(self.now_ns(), outcome, name))
+        self._log.append(_Decision(self.now_ns(), outcome, gate.config.station.name_en))
 
     def pass_(self, gate: Gate, card: Transport) -> Outcome:
         """Pass one card as `Gate.pass_` does, recorded as a tap. Raises what that raises."""
         self.stage(gate.config.direction.value, begins_tap=True)
-        links = {"card": self.link(card), "psam": self.link(gate.psam, "psam")}
+        links = {"card": self.link(card), "psam": self.link(self.around_psam(gate.psam), "psam")}
         with exclusively(card):
             outcome = run(gate.tap(), links)
         self.decision(outcome, gate)
         return outcome
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """The exchanges so far, in the order in which they ended."""
+        return [entry for entry in self._log if isinstance(entry, Exchange)]
 
     def trace(self) -> Trace:
         """Everything so far, in its order, with the taps numbered.
@@ -109,28 +116,51 @@ class Recorder:
         A tap begins where a stage says so. Where none does, as on the card's side of a real
         reader, it begins with each field that comes on.
         """
-        events = sorted(self._events(), key=lambda event: event.t_ns)
-        begins = [stage.at_ns for stage in self._stages if stage.begins_tap] or [
-            e.t_ns for e in events if e.source is Source.FIELD and e.data != b"\0"
-        ]
-        placed = [
-            replace(e, t_ns=e.t_ns - self._begin_ns, tap=max(1, bisect_right(begins, e.t_ns)))
-            for e in events
-        ]
+        log = self._log[:]
+        has_taps = any(isinstance(entry, _Stage) and entry.begins_tap for entry in log)
+        placed: list[Event] = []
+        tap = 0
+        for entry in log:
+            tap += _begins_tap(entry, has_taps)
+            for event in _events(entry):
+                in_tap = replace(event, t_ns=event.t_ns - self._begin_ns, tap=max(1, tap))
+                placed.insert(_place(in_tap, placed), in_tap)
+        placed.sort(key=lambda event: event.t_ns)
         return Trace(placed, self._started, self.title)
 
-    def _events(self) -> Iterator[Event]:
-        for stage in self._stages:
-            yield Event(stage.at_ns, Source.STAGE, Layer.GATE, name=stage.name)
-        for at_ns, outcome, gate in self._decisions:
-            name, note = outcome.verdict.value.upper(), "; ".join(outcome_words(outcome))
-            yield Event(at_ns, Source.DECISION, Layer.GATE, gate=gate, name=name, note=note)
-        for to, command, response, start_ns, end_ns in self.exchanges:
-            note = NO_ANSWER if response is None else ""
-            yield Event(start_ns, Source.PCD, Layer.APDU, command, to=to, note=note)
-            if response is not None:
-                yield Event(end_ns, Source.PICC, Layer.APDU, response, end_ns - start_ns, to=to)
-        yield from self._seen
+
+def _begins_tap(entry: _Entry, has_taps: bool) -> bool:
+    if isinstance(entry, _Stage):
+        return entry.begins_tap
+    if has_taps or not isinstance(entry, Event):
+        return False
+    return entry.source is Source.FIELD and entry.data != b"\0"
+
+
+def _place(event: Event, placed: list[Event]) -> int:
+    """Where an event belongs: a command before the frames that carried it, all else at the end."""
+    at = len(placed)
+    if event.layer is Layer.APDU and event.source is Source.PCD:
+        while at and placed[at - 1].layer is Layer.RF and placed[at - 1].t_ns >= event.t_ns:
+            at -= 1
+    return at
+
+
+def _events(entry: _Entry) -> Iterator[Event]:
+    if isinstance(entry, Event):
+        yield entry
+    elif isinstance(entry, _Stage):
+        yield Event(entry.at_ns, Source.STAGE, Layer.GATE, name=entry.name)
+    elif isinstance(entry, _Decision):
+        name = entry.outcome.verdict.value.upper()
+        note = "; ".join(outcome_words(entry.outcome))
+        yield Event(entry.at_ns, Source.DECISION, Layer.GATE, gate=entry.gate, name=name, note=note)
+    else:
+        to, command, response, start_ns, end_ns = entry
+        note = NO_ANSWER if response is None else ""
+        yield Event(start_ns, Source.PCD, Layer.APDU, command, to=to, note=note)
+        if response is not None:
+            yield Event(end_ns, Source.PICC, Layer.APDU, response, end_ns - start_ns, to=to)
 
 
 class _RecordedPicc:

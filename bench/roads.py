@@ -8,6 +8,8 @@ from apdu.event import Observer
 from bench.problem import Problem
 from bench.recording import Recorder
 from emulator.picc import Picc
+from emulator.radio.faults import Faults
+from fixtures.timing import Timing
 from reader.transport.base import Transport
 from reader.transport.inprocess import InProcess
 
@@ -33,15 +35,26 @@ def in_process(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]
     card.power_off()
 
 
-def over_air(card: Picc, watch: Recorder | None = None) -> AbstractContextManager[Transport]:
-    """Raw frames over the simulated air, in virtual time, with our own block machines."""
-    from bench.rig.air import in_the_air
-    from emulator.radio.air import Air
+def air_road(timing: Timing | None = None, faults: Faults | None = None) -> Road:
+    """Raw frames over the simulated air, in virtual time, with our own block machines.
 
-    air = Air(observer=_observer(watch))
-    if watch is not None:
-        watch.keep_time(air.clock.now_ns)
-    return in_the_air(card, air)
+    timing: how long card and PSAM compute, at once if left out. faults: what goes wrong.
+    """
+
+    def over_air(card: Picc, watch: Recorder | None = None) -> AbstractContextManager[Transport]:
+        from bench.rig.air import SlowPsam, in_the_air
+        from emulator.radio.air import Air
+        from emulator.radio.faults import Script
+        from emulator.radio.station import Station
+
+        air = Air(faults=faults or Script(), observer=_observer(watch))
+        if watch is not None:
+            watch.keep_time(air.clock.now_ns)
+            if timing is not None:
+                watch.around_psam = lambda psam: SlowPsam(psam, air, timing.psam)
+        return in_the_air(card, air, Station(card, timing.card if timing else None))
+
+    return over_air
 
 
 @contextmanager
@@ -102,7 +115,7 @@ def _observer(watch: Recorder | None) -> Observer | None:
 
 ROADS: dict[str, Road] = {
     "inproc": in_process,
-    "air": over_air,
+    "air": air_road(),
     "udp": over_udp,
     "pn532": over_pn532,
     "pcsc": over_pcsc,

@@ -4,6 +4,7 @@ the command runs, so that `tapbench --help` stays quick.
 
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,9 @@ app.add_typer(trace_app, name="trace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random numbers repeat with the seed.")]
+Trace = Annotated[
+    Path | None, typer.Option("--trace", help="Keep a recording in a file; see tapbench trace.")
+]
 
 
 def run_app(arguments: list[str]) -> int:
@@ -68,6 +72,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.card.cardfile import CardFileError
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
+    from emulator.phone import PhoneError
     from reader.fare import UnknownStation
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
@@ -79,6 +84,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
         ProfileError,
         CardFileError,
         FrontendError,
+        PhoneError,
         UnknownStation,
         ProtocolError,
         StatusError,
@@ -93,16 +99,27 @@ def tap(
     ] = "inproc",
     seed: Seed = 1,
     as_json: Json = False,
+    timing: Annotated[
+        str, typer.Option(help="With air: how long card and PSAM compute, measured or budget.")
+    ] = "none",
+    noise: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="With air: the share of frames that suffer.")
+    ] = 0.0,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With air: what goes wrong, JSON Lines.")
+    ] = None,
+    trace: Trace = None,
 ) -> None:
     """Top up a fresh student card, let it in and out, and check every cryptogram."""
+    from bench.cli.air_options import AirOptions
     from bench.cli.tap import tap as command
 
-    raise typer.Exit(command(via, seed, as_json))
+    raise typer.Exit(command(via, seed, as_json, trace, AirOptions(timing, noise, faults)))
 
 
 @app.command()
 def emulate(
-    via: Annotated[str, typer.Option(help="udp, pn532 or pcsc.")],
+    via: Annotated[str, typer.Option(help="udp, pn532, pcsc or nfc.")],
     card: Annotated[
         str | None, typer.Option(help="A card file; the card keeps what happens to it.")
     ] = None,
@@ -129,12 +146,37 @@ def emulate(
     system: Annotated[
         bool, typer.Option("--system", help="Use the vpcd of a pcscd that already runs.")
     ] = False,
+    device: Annotated[
+        str, typer.Option(help="With nfc: nfcpy path of a reader that listens, or udp:HOST:PORT.")
+    ] = "usb",
+    phone: Annotated[
+        str | None, typer.Option(help="A phone around the card, such as nfc-off.")
+    ] = None,
+    timing: Annotated[
+        str, typer.Option(help="How long the card computes: none, measured or budget.")
+    ] = "none",
+    trace: Trace = None,
 ) -> None:
     """Hold a card in the field of a real or virtual reader until Ctrl-C."""
     from bench.cli.emulate import EmulateOptions
     from bench.cli.emulate import emulate as command
 
-    command(EmulateOptions(via, card, profile, balance, issued, reader_name, port, system))
+    command(
+        EmulateOptions(
+            via,
+            card,
+            profile,
+            balance,
+            issued,
+            reader_name,
+            port,
+            system,
+            device,
+            phone,
+            trace,
+            timing,
+        )
+    )
 
 
 @app.command()
@@ -154,12 +196,13 @@ def gate(
         str, typer.Option(help="The gate's time, YYYY-MM-DDThh:mm:ss; now if left out.")
     ] = "",
     as_json: Json = False,
+    trace: Trace = None,
 ) -> None:
     """Wait for cards at a gate and pass or reject them."""
     from bench.cli.gate import GateOptions
     from bench.cli.gate import gate as command
 
-    options = GateOptions(via, direction, station, reader, device, cards, wait, at, as_json)
+    options = GateOptions(via, direction, station, reader, device, cards, wait, at, as_json, trace)
     raise typer.Exit(command(options))
 
 

@@ -8,14 +8,11 @@ from rich.table import Table
 
 from apdu.event import Event, Source
 from apdu.frame import Frame
+from bench.cli.air_options import find_timing
 from bench.files import write_whole
-from bench.problem import Problem
 from bench.throughput.air import AirTap, air_tap
 from bench.throughput.air_picture import air_svg
 from emulator.radio.timing import BIT, FC_HZ, GUARD_NS, RATES_KBIT, frame_bits
-from fixtures.timing import TimingError, load_timing, timing_names
-
-NO_TIMING = "none"
 
 _ARITHMETIC = f"""\
 A bit lasts {BIT} carrier periods of 1/{FC_HZ / 1e6:.2f} MHz at 106 kbit/s, {BIT / FC_HZ * 1e6:.2f} us, and half of that at each next rate.
@@ -26,11 +23,7 @@ Activation and PPS run at 106 kbit/s. Before the first REQA the field is on for 
 
 def bench_air(timing: str, frames: bool, svg: str | None, force: bool, as_json: bool) -> None:
     """Simulate and print. Raises Problem."""
-    try:
-        times = None if timing == NO_TIMING else load_timing(timing)
-    except TimingError:
-        known = ", ".join([NO_TIMING, *timing_names()])
-        raise Problem(f"there is no timing '{timing}'; choose one of: {known}") from None
+    times = find_timing(timing)
     taps = [air_tap(rate, times) for rate in range(len(RATES_KBIT))]
     who = "card and PSAM compute at once" if times is None else times.title
     title = f"One entry tap on air; {who}"

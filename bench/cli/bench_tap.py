@@ -5,7 +5,7 @@ import platform
 import sys
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import Progress
@@ -13,7 +13,17 @@ from rich.table import Table
 
 from bench.rig.pcscd import RigError
 from bench.roads import choose
-from bench.throughput.tap import RoadFigures, Shares, measure, one_processor, shares
+from bench.throughput.tap import (
+    RecordingCost,
+    RoadFigures,
+    Shares,
+    UdpCost,
+    measure,
+    one_processor,
+    recording_cost,
+    shares,
+    udp_cost,
+)
 from emulator.frontends.errors import FrontendError
 from reader.transport.base import ReaderFault
 
@@ -34,12 +44,22 @@ def bench_tap(via: str, count: int, runs: int, pin: bool, as_json: bool) -> None
                 if via != "all":
                     raise
                 print(f"{name}: left out, {error}", file=sys.stderr)
-        split = shares(count * runs)
+        all_taps = count * runs
+        udp = udp_cost(all_taps) if "udp" in figures else None
+        taken = Costs(shares(all_taps), recording_cost(all_taps), udp)
         progress.advance(task)
     if as_json:
-        print(json.dumps(_as_json(figures, split, count, runs, processor), indent=2))
+        print(json.dumps(_as_json(figures, taken, count, runs, processor), indent=2))
     else:
-        _print(figures, split, count, runs, processor)
+        _print(figures, taken, count, runs, processor)
+
+
+class Costs(NamedTuple):
+    """Where the time of a tap in process goes, what recording it adds, what the UDP card costs."""
+
+    split: Shares
+    recording: RecordingCost
+    udp: UdpCost | None
 
 
 def machine(processor: int | None) -> dict[str, str]:
@@ -63,7 +83,7 @@ def _own_version() -> str:
 
 def _as_json(
     figures: dict[str, RoadFigures],
-    split: Shares,
+    taken: Costs,
     count: int,
     runs: int,
     processor: int | None,
@@ -76,13 +96,15 @@ def _as_json(
         "roads": {
             name: asdict(f) | {"taps_per_second": f.taps_per_second} for name, f in figures.items()
         },
-        "in_process": asdict(split) | {"rest": split.rest},
+        "in_process": asdict(taken.split) | {"rest": taken.split.rest},
+        "recording": asdict(taken.recording) | {"share": taken.recording.share},
+        "udp": asdict(taken.udp) | {"ratio": taken.udp.ratio} if taken.udp else None,
     }
 
 
 def _print(
     figures: dict[str, RoadFigures],
-    split: Shares,
+    taken: Costs,
     count: int,
     runs: int,
     processor: int | None,
@@ -104,7 +126,17 @@ def _print(
         )
     console = Console()
     console.print(table)
+    split, recording, udp = taken
     parts = (("codec", split.codec), ("cryptograms", split.crypto), ("the rest", split.rest))
     shown = ", ".join(f"{name} {us:.0f} us ({us / split.tap:.0%})" for name, us in parts)
     console.print(f"A tap in process is {split.tap:.0f} us: {shown}.")
+    console.print(
+        f"recording on: {recording.share:+.0%}, {recording.recorded:.0f} us against "
+        f"{recording.without:.0f} us, taps in turn."
+    )
+    if udp is not None:
+        console.print(
+            f"One APDU over UDP is {udp.ours:.1f} us, {udp.ratio:.2f} times a canned responder "
+            f"behind the same nfcpy ({udp.floor:.1f} us)."
+        )
     console.print(", ".join(f"{k} {v}" for k, v in machine(processor).items()), style="dim")

@@ -1,28 +1,43 @@
 """`tapbench emulate`: a card in the field until Ctrl-C."""
 
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from threading import Event
+from time import perf_counter_ns
 
 import fixtures
 from apdu.bcd import is_decimal
+from apdu.event import Observer
 from apdu.files import EF15, PublicInfo
 from apdu.show import money
 from apdu.trace import explain_command, explain_response
+from bench.cli.air_options import NO_TIMING, find_timing
 from bench.cli.options import parse_day, parse_yuan
 from bench.problem import Problem
 from emulator.card.card import Card
 from emulator.card.env import SystemEnv
 from emulator.card.filestore import FileStore, card_in
 from emulator.card.personalise import personalise, purse_index
+from emulator.frontends.slow import SlowPicc
+from emulator.handset import Handset
+from emulator.phone import Sight
+from emulator.picc import ContactlessOf, Picc
+from emulator.radio.station import Service
+from fixtures.phones import load_phone
 
 NEW_BALANCE = "50.00"
 
 
 @dataclass(frozen=True, slots=True)
 class EmulateOptions:
-    """What the command line says. card: a card file; what a new card is made of excludes it."""
+    """What the command line says. card: a card file; what a new card is made of excludes it.
+
+    device: nfcpy's path of the reader that listens. phone: the name of a phone around the card.
+    trace: where a recording goes. timing: how long the card computes, by name.
+    """
 
     via: str
     card: str | None
@@ -32,6 +47,29 @@ class EmulateOptions:
     reader_name: str
     port: int | None
     system: bool
+    device: str
+    phone: str | None
+    trace: Path | None = None
+    timing: str = NO_TIMING
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is in the field. picc: the card, or the phone it is in.
+
+    watch: makes the observer of the frames, by the clock that stamps them; None for none.
+    service: how long the card computes; None for at once.
+    """
+
+    titles: tuple[str, ...]
+    picc: Picc
+    contactless_of: ContactlessOf | None = None
+    watch: Callable[[Callable[[], int]], Observer] | None = None
+    service: Service | None = None
+
+    def observer(self, now_ns: Callable[[], int] = perf_counter_ns) -> Observer | None:
+        """Who is told of the frames, if anybody is."""
+        return None if self.watch is None else self.watch(now_ns)
 
 
 def emulate(options: EmulateOptions) -> None:
@@ -39,20 +77,34 @@ def emulate(options: EmulateOptions) -> None:
 
     Raises Problem, ProfileError, CardFileError, FrontendError, RigError.
     """
-    if options.via not in ("udp", "pn532", "pcsc"):
+    if options.via not in ROADS:
         raise Problem(
-            f"there is no road '{options.via}' for a card; choose one of: udp, pn532, pcsc"
+            f"there is no road '{options.via}' for a card; choose one of: {', '.join(ROADS)}"
         )
+    timing = find_timing(options.timing)
     with ExitStack() as stack:
         if options.card is None:
             title, card = _new_card(options)
         else:
             title, card = _card_in_file(options, stack)
         try:
-            _hold(card, title, options)
+            held = _held(card, title, options)
+            hold(replace(held, service=timing.card if timing else None), options)
         except KeyboardInterrupt:
             kept = "" if options.card is None else f", kept in {options.card}"
             print(f"card removed, balance {_money(card)}{kept}")
+
+
+def hold(held: Held, options: EmulateOptions) -> None:
+    """Hold something in a reader's field until KeyboardInterrupt, with what the options record."""
+    if options.trace is None:
+        ROADS[options.via](held, options)
+        return
+    from bench.cli.trace_files import recorded_to
+
+    with recorded_to(options.trace, held.titles[0]) as recorder:
+        picc = recorder.picc(held.picc)
+        ROADS[options.via](replace(held, picc=picc, watch=recorder.observer), options)
 
 
 def _new_card(options: EmulateOptions) -> tuple[str, Card]:
@@ -77,15 +129,19 @@ def _card_in_file(options: EmulateOptions, stack: ExitStack) -> tuple[str, Card]
     return store.card.title, card_in(store, SystemEnv())
 
 
-def _hold(card: Card, title: str, options: EmulateOptions) -> None:
-    if options.via == "udp":
-        _over_udp(card, title, options.port)
-    elif options.via == "pn532":
-        _over_pn532(card, title)
-    elif options.system:
-        _over_system_vpcd(card, title, options.port)
-    else:
-        _over_private_pcscd(card, title, options)
+def _held(card: Card, title: str, options: EmulateOptions) -> Held:
+    first = f"{title}: {_money(card)}{_last_day(card)}"
+    if options.phone is None:
+        return Held((first,), card)
+    handset = Handset(load_phone(options.phone), card, SystemEnv())
+    phone = handset.phone
+    if options.via == "pcsc" and phone.sight is Sight.SILENCE:
+        raise Problem(
+            f"a PC/SC reader finds nothing of the phone '{options.phone}', as"
+            f" {phone.broken[0].complaint}; use --via udp or nfc, or another phone"
+        )
+    titles = (first, f"{phone.title}. {phone.sentence}")
+    return Held(titles, handset, handset.contactless_of)
 
 
 def _money(card: Card) -> str:
@@ -106,9 +162,8 @@ def _last_day(card: Card) -> str:
         return ""
 
 
-def _announce(title: str, card: Card, *where: str) -> None:
-    print(f"{title}: {_money(card)}{_last_day(card)}")
-    for line in where:
+def _announce(held: Held, *where: str) -> None:
+    for line in (*held.titles, *where):
         print(line)
     print("Ctrl-C takes the card away.", flush=True)
 
@@ -120,27 +175,31 @@ def _print_exchange(command: bytes, response: bytes) -> None:
     print(f"{asked.title}{request} -> {said.status}{answer}", flush=True)
 
 
-def _over_udp(card: Card, title: str, port: int | None) -> None:
+def _over_udp(held: Held, options: EmulateOptions) -> None:
     from emulator.frontends.udp import UDP_PORT, UdpFrontend
 
-    front = UdpFrontend(card, port=UDP_PORT if port is None else port, on_exchange=_print_exchange)
+    port = UDP_PORT if options.port is None else options.port
+    front = UdpFrontend(
+        held.picc,
+        port=port,
+        on_exchange=_print_exchange,
+        contactless_of=held.contactless_of,
+        observe=held.observer(),
+        service=held.service,
+    )
     try:
         host, bound = front.address
-        _announce(
-            title,
-            card,
-            f"on nfcpy's UDP air; the reader is: udp:{host}:{bound}",
-        )
+        _announce(held, f"on nfcpy's UDP air; the reader is: udp:{host}:{bound}")
         front.serve()
     finally:
         front.close()
 
 
-def _over_pn532(card: Card, title: str) -> None:
+def _over_pn532(held: Held, options: EmulateOptions) -> None:
     from bench.rig.pn532 import VirtualPn532
     from emulator.frontends.watched import Watched
     from emulator.radio.air import Air
-    from emulator.radio.clock import Unpaced
+    from emulator.radio.clock import Unpaced, WallClock
     from emulator.radio.station import Station
 
     is_unread = Event()
@@ -151,12 +210,13 @@ def _over_pn532(card: Card, title: str) -> None:
         except BrokenPipeError:  # in the chip's thread, which goes on to answer
             is_unread.set()
 
-    air = Air(clock=Unpaced())
-    air.bring(Station(Watched(card, show)))
+    clock = Unpaced() if held.service is None else WallClock()
+    air = Air(clock=clock, observer=held.observer(clock.now_ns))
+    card = Watched(held.picc, show)
+    air.bring(Station(card, held.service, held.contactless_of))
     with VirtualPn532(air) as chip:
         _announce(
-            title,
-            card,
+            held,
             f"in the field of a virtual PN532 on {chip.path}; programs reach it with:",
             f"  nfcpy   {chip.nfcpy_path}{chip.nfcpy_remark}",
             f"  libnfc  LIBNFC_DEVICE={chip.libnfc_device}",
@@ -165,27 +225,67 @@ def _over_pn532(card: Card, title: str) -> None:
         raise BrokenPipeError
 
 
-def _over_system_vpcd(card: Card, title: str, port: int | None) -> None:
+def _over_nfc(held: Held, options: EmulateOptions) -> None:
+    from emulator.frontends.nfc_target import NfcTarget
+
+    front = NfcTarget(
+        held.picc,
+        options.device,
+        on_exchange=_print_exchange,
+        contactless_of=held.contactless_of,
+        observe=held.observer(),
+        service=held.service,
+    )
+    try:
+        shown = f"in listen mode on {options.device}, UID {front.shown.uid.hex().upper()}"
+        _announce(held, shown, *([front.changes] if front.changes else []))
+        front.serve()
+    finally:
+        front.close()
+
+
+def _over_pcsc(held: Held, options: EmulateOptions) -> None:
+    if options.system:
+        _over_system_vpcd(held, options)
+    else:
+        _over_private_pcscd(held, options)
+
+
+def _slow(held: Held) -> Picc:
+    return held.picc if held.service is None else SlowPicc(held.picc, held.service)
+
+
+def _over_system_vpcd(held: Held, options: EmulateOptions) -> None:
     from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
 
-    front = VpcdFrontend(card, port or VPCD_PORT, on_exchange=_print_exchange)
+    port = options.port or VPCD_PORT
+    front = VpcdFrontend(_slow(held), port, on_exchange=_print_exchange, observe=held.observer())
     link = front.insert()
-    _announce(title, card, f"in the vpcd reader on port {port or VPCD_PORT}")
+    _announce(held, f"in the vpcd reader on port {port}")
     front.attend(link)
 
 
-def _over_private_pcscd(card: Card, title: str, options: EmulateOptions) -> None:
+def _over_private_pcscd(held: Held, options: EmulateOptions) -> None:
     from bench.rig.pcscd import PrivatePcscd
     from emulator.frontends.vpcd import VpcdFrontend
 
     with ExitStack() as stack:
         rig = stack.enter_context(PrivatePcscd(options.reader_name, port=options.port or None))
-        front = VpcdFrontend(card, rig.port, on_exchange=_print_exchange)
+        front = VpcdFrontend(
+            _slow(held), rig.port, on_exchange=_print_exchange, observe=held.observer()
+        )
         link = front.insert()
         _announce(
-            title,
-            card,
+            held,
             f"in the reader '{rig.reader_names[0]}' of a private pcscd; programs reach it with:",
             f"  export PCSCLITE_CSOCK_NAME={rig.socket_path}",
         )
         front.attend(link)
+
+
+ROADS: Mapping[str, Callable[[Held, EmulateOptions], None]] = {
+    "udp": _over_udp,
+    "pn532": _over_pn532,
+    "pcsc": _over_pcsc,
+    "nfc": _over_nfc,
+}

@@ -3,17 +3,18 @@
 import json
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from time import perf_counter_ns
 
 import fixtures
 from apdu.bcd import digits
-from apdu.show import money
 from bench.cli.options import parse_moment
 from bench.clock import now
 from bench.problem import Problem
+from bench.recording import Recorder, outcome_words
 from bench.scenario import ENTRY_TERMINAL, EXIT_TERMINAL, LAB_WHITE_LIST
 from fixtures.network import load_network
 from reader.gate import Direction, Gate, GateConfig, Outcome, Verdict
@@ -38,16 +39,17 @@ class GateOptions:
     wait_s: float
     at: str
     as_json: bool
+    trace: Path | None = None
 
 
 def gate(options: GateOptions) -> int:
     """Pass cards until Ctrl-C or the count is reached. Returns 0 if the last one passed."""
     made = _make_gate(options)
-    with _coupler(options) as coupler:
+    with _recorder(options, _title(made)) as recorder, _coupler(options) as coupler:
         if not options.as_json:
-            print(f"{options.direction} gate at {made.config.station.name_en}; waiting for cards.")
+            print(f"{_title(made)}; waiting for cards.")
         try:
-            return _serve(made, coupler, options)
+            return _serve(made, coupler, options, recorder)
         except KeyboardInterrupt:
             return 0
 
@@ -67,11 +69,23 @@ def _make_gate(options: GateOptions) -> Gate:
     return Gate(config, psam, _clock(options.at))
 
 
+def _title(made: Gate) -> str:
+    return f"{made.config.direction.value} gate at {made.config.station.name_en}"
+
+
 def _clock(at: str) -> Callable[[], datetime]:
     if not at:
         return now
     standing = parse_moment(at)
     return lambda: standing
+
+
+def _recorder(options: GateOptions, title: str) -> AbstractContextManager[Recorder | None]:
+    if options.trace is None:
+        return nullcontext()
+    from bench.cli.trace_files import recorded_to  # 25 ms that most gates save
+
+    return recorded_to(options.trace, title)
 
 
 @contextmanager
@@ -93,7 +107,7 @@ def _coupler(options: GateOptions) -> Iterator[Coupler]:
         coupler.close()
 
 
-def _serve(made: Gate, coupler: Coupler, options: GateOptions) -> int:
+def _serve(made: Gate, coupler: Coupler, options: GateOptions, recorder: Recorder | None) -> int:
     served, code = 0, 0
     while not options.cards or served < options.cards:
         try:
@@ -104,7 +118,7 @@ def _serve(made: Gate, coupler: Coupler, options: GateOptions) -> int:
             continue
         start = perf_counter_ns()
         try:
-            outcome = made.pass_(card)
+            outcome = made.pass_(card) if recorder is None else recorder.pass_(made, card)
         except CardLost as lost:
             _say(options, f"nothing charged: {lost}")
             continue
@@ -146,13 +160,5 @@ def _print(options: GateOptions, outcome: Outcome, took_ms: float) -> None:
         }
         print(json.dumps(shown, ensure_ascii=False), flush=True)
         return
-    parts = [outcome.verdict.value.upper()]
-    if receipt:
-        parts.append(f"fare {money(outcome.fare)}, balance {money(receipt.balance)} yuan")
-        if receipt.recovered:
-            parts.append("recovered, no second charge")
-    if reason:
-        parts.append(f"{reason.zh} / {reason.en}")
-    if outcome.detail:
-        parts.append(outcome.detail)
-    print(f"{'; '.join(parts)}  ({took_ms:.1f} ms)", flush=True)
+    said = "; ".join([outcome.verdict.value.upper(), *outcome_words(outcome)])
+    print(f"{said}  ({took_ms:.1f} ms)", flush=True)

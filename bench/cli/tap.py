@@ -2,25 +2,35 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from apdu.show import money
+from bench.cli.air_options import AIR, AirOptions
 from bench.cli.show import exchange_json, exchange_lines
+from bench.recording import Recorder
 from bench.rig.pcscd import RigError
-from bench.roads import ROADS, choose
+from bench.roads import Road, choose
 from bench.scenario import Run, fresh_card, play
 from emulator.frontends.errors import FrontendError
 from reader.session import ProtocolError, StatusError
-from reader.transport.base import ReaderFault
+from reader.transport.base import CardLost, ReaderFault
 
 
-def tap(via: str, seed: int, as_json: bool) -> int:
-    """Play the scenario. Returns 0 only if every cryptogram verified on every road asked for."""
+def tap(
+    via: str, seed: int, as_json: bool, trace: Path | None = None, air: AirOptions | None = None
+) -> int:
+    """Play the scenario. Returns 0 only if every cryptogram verified on every road asked for.
+
+    trace: where to keep a recording, one file a road. air: how the simulated air behaves.
+    """
+    roads = (air or AirOptions()).roads(choose(via), seed)
     played: dict[str, Run] = {}
     missing: dict[str, str] = {}
+    files = _files(choose(via), trace)
     for name in choose(via):
         try:
-            played[name] = _play(name, seed)
+            played[name] = _play(name, roads[name], seed, files.get(name))
         except (RigError, FrontendError, ReaderFault) as error:
             if via != "all":
                 raise
@@ -34,14 +44,30 @@ def tap(via: str, seed: int, as_json: bool) -> int:
     return 0 if good and same and not missing else 1
 
 
-def _play(name: str, seed: int) -> Run:
+def _files(roads: list[str], trace: Path | None) -> dict[str, Path]:
+    if trace is None:
+        return {}
+    from bench.cli.trace_files import road_files  # 25 ms that most taps save
+
+    return road_files(roads, trace)
+
+
+def _play(name: str, road: Road, seed: int, trace: Path | None) -> Run:
     card = fresh_card(seed)
     run = Run()
-    with ROADS[name](card) as link:
+    recorder = Recorder(f"tap over {name}, seed {seed}")
+    # The air's own clock tells how long its exchanges took.
+    with road(card, recorder if trace is not None or name == AIR else None) as link:
         try:
-            play(link, seed, run)
+            play(link, seed, run, recorder)
         except (ProtocolError, StatusError) as error:  # a wrong cryptogram, or a refusal
             run.failure = str(error)
+        except CardLost as lost:
+            run.failure = f"card lost: {lost}"
+    if trace is not None:
+        from bench.cli.trace_files import keep
+
+        print(keep(recorder.trace(), trace), file=sys.stderr)
     return run
 
 
@@ -77,7 +103,8 @@ def _print_ladder(run: Run) -> None:
 
 def _print_roads(played: dict[str, Run], same: bool) -> None:
     names = list(played)
-    print("\nThe same commands on every road, ms each:")
+    simulated = " (air: simulated time)" if AIR in names else ""
+    print(f"\nThe same commands on every road, ms each{simulated}:")
     print(f"{'':>5}  {'':<30}" + "".join(f"{name:>10}" for name in names))
     from apdu.trace import explain_command
 

@@ -1,12 +1,17 @@
 """The files of the trace commands: where a recording goes, and that it may go there."""
 
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from apdu.event import Layer, Source, Trace
 from bench.problem import Problem
+from bench.recording import Recorder
 from bench.trace_formats import FORMATS, save
 from bench.trace_formats.format import Format
-from bench.tracing.words import counted
+from bench.trace_formats.layers import ENDS, exchanges
 
 
 def target_format(path: Path, named: str | None) -> Format:
@@ -22,15 +27,19 @@ def target_format(path: Path, named: str | None) -> Format:
     raise Problem(f"{path} does not tell a trace format by its suffix; use one of {suffixes}")
 
 
-def demand_free(path: Path, named: str | None = None, force: bool = False) -> None:
-    """See that a recording can be written, before the work that it records. Raises Problem."""
+def demand_free(path: Path, named: str | None = None, force: bool | None = None) -> None:
+    """See that a recording can be written, before the work that it records. Raises Problem.
+
+    force: whether the user gave --force; None if the command has no such option.
+    """
     target_format(path, named)
     if not path.parent.is_dir():
         raise Problem(f"{path} cannot be written: there is no folder {path.parent}")
     if path.is_dir():
         raise Problem(f"{path} is a folder; name a file")
     if path.exists() and not force:
-        raise Problem(f"{path} exists; name another file")
+        way_out = "name another file" if force is None else "name another file or give --force"
+        raise Problem(f"{path} exists; {way_out}")
 
 
 def beside(path: Path, road: str) -> Path:
@@ -38,31 +47,91 @@ def beside(path: Path, road: str) -> Path:
     return path.with_name(f"{path.stem}-{road}{path.suffix}")
 
 
+def road_files(
+    roads: list[str], path: Path | None, named: str | None = None, force: bool | None = None
+) -> dict[str, Path]:
+    """A file for each road, named after the roads if there are several. Raises Problem."""
+    if path is None:
+        return {}
+    files = {road: path if len(roads) == 1 else beside(path, road) for road in roads}
+    for file in files.values():
+        demand_free(file, named, force)
+    return files
+
+
 def contents(trace: Trace) -> dict[str, int]:
     """How much of what a recording holds, by its name in the singular."""
+    peers = Counter(exchange.to for exchange in exchanges(trace))
+    layers = Counter(e.layer for e in trace.events if e.source in ENDS)
+    sources = Counter(e.source for e in trace.events)
     found = {
-        "frame": _count(trace, (Layer.RF,), (Source.PCD, Source.PICC)),
-        "block": _count(trace, (Layer.ISODEP,), (Source.PCD, Source.PICC)),
-        "command": _count(trace, (Layer.APDU,), (Source.PCD,)),
-        "answer": _count(trace, (Layer.APDU,), (Source.PICC,)),
-        "field change": _count(trace, tuple(Layer), (Source.FIELD,)),
-        "stage": _count(trace, tuple(Layer), (Source.STAGE,)),
-        "decision": _count(trace, tuple(Layer), (Source.DECISION,)),
+        "frame": layers[Layer.RF],
+        "block": layers[Layer.ISODEP],
+        "exchange": peers["card"],
+        "PSAM exchange": peers["psam"],
+        "field change": sources[Source.FIELD],
+        "stage": sources[Source.STAGE],
+        "decision": sources[Source.DECISION],
     }
     return {what: count for what, count in found.items() if count}
 
 
-def _count(trace: Trace, layers: tuple[Layer, ...], sources: tuple[Source, ...]) -> int:
-    return sum(e.layer in layers and e.source in sources for e in trace.events)
-
-
 def listed(found: dict[str, int]) -> str:
     """`2 frames, 1 stage and 1 decision`."""
-    *most, last = [counted(count, what) for what, count in found.items()] or ["nothing"]
+    *most, last = [_number(count, what) for what, count in found.items()] or ["nothing"]
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def losses(trace: Trace, kept: Trace, target: Format) -> str:
+    """What a format leaves out of a recording, in one sentence; empty if nothing."""
+    before, after = contents(trace), contents(kept)
+    lost = {what: n - after.get(what, 0) for what, n in before.items() if n > after.get(what, 0)}
+    said = []
+    if lost:
+        said.append(f"{listed(lost)} left out")
+    if any(e.t_ns for e in trace.events) and not any(e.t_ns for e in kept.events):
+        said.append("times left out")
+    made = after.get("frame", 0) - before.get("frame", 0) - before.get("block", 0)
+    if made > 0:
+        said.append(f"{_number(made, 'frame')} made up from APDUs")
+    holds = " and ".join(_LAYERS[layer] for layer in Layer if layer in target.holds)
+    return f"{target.name} holds {holds} only: {'; '.join(said)}" if said else ""
+
+
+_LAYERS = {
+    Layer.RF: "frames",
+    Layer.ISODEP: "blocks",
+    Layer.APDU: "APDUs",
+    Layer.GATE: "decisions",
+}
+
+
 def keep(trace: Trace, path: Path, named: str | None = None, force: bool = False) -> str:
-    """Write a recording. Returns a line that says what is in the file. Raises TraceError."""
-    save(trace, path, named, force)
-    return f"{path}: {listed(contents(trace))}"
+    """Write a recording. Returns what is in the file, and what is not, in one or two lines.
+
+    Raises Problem, TraceError.
+    """
+    target = target_format(path, named)
+    kept = target.keeps(trace)
+    save(trace, path, target.name, force)
+    lines = [f"{path}: {listed(contents(kept))}", losses(trace, kept, target)]
+    return "\n".join(line for line in lines if line)
+
+
+@contextmanager
+def recorded_to(path: Path, title: str) -> Iterator[Recorder]:
+    """A recorder for the length of a block, and its file when the block ends, however it does.
+
+    Raises Problem, TraceError.
+    """
+    demand_free(path)
+    recorder = Recorder(title)
+    try:
+        yield recorder
+    finally:
+        # Not to standard output: that may be JSON.
+        print(keep(recorder.trace(), path), file=sys.stderr)

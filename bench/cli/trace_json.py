@@ -10,13 +10,13 @@ from bench.tracing.words import exchange_name, status_text
 
 
 def row_json(row: Row) -> dict[str, Any]:
-    """One row. Times in nanoseconds, money in fen."""
+    """One row. Times in nanoseconds, money in fen. The bytes of a PIN or key are null."""
     shown: dict[str, Any] = {"t_ns": row.t_ns, "delta_ns": row.delta_ns, "tap": row.tap}
     event = row.event
     if event is not None and row.words is not None and event.source is not Source.FIELD:
         shown["frame"] = {
             "dir": event.source.value,
-            "hex": event.data.hex().upper(),
+            "hex": None if row.hidden else event.data.hex().upper(),
             "bits": 8 * len(event.data) - (8 - event.tail) - event.head,
             "crc_ok": crc_of(event),
             "title": row.words.title,
@@ -32,6 +32,8 @@ def row_json(row: Row) -> dict[str, Any]:
         }
     if row.apdu is not None:
         shown["apdu"] = _apdu_json(row.apdu)
+        if row.hidden:
+            shown["apdu"]["hex"] = None
     if row.money is not None:
         shown["money"] = {
             "purse": row.money.purse,

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +21,7 @@ from apdu.show import Line
 from apdu.trace import Explanation
 from bench.cli.trace_files import contents, listed
 from bench.cli.trace_json import row_json
+from bench.files import write_whole
 from bench.problem import Problem
 from bench.trace_formats import load
 from bench.tracing.rows import Apdu, Row, View, rows_of, taps_of
@@ -30,7 +32,9 @@ WIDTH: Final = 120
 PICTURE_WIDTH: Final = 150
 
 _FRAME_WIDTH: Final = 26
+_BLOCK_WIDTH: Final = 11  # S(DESELECT)
 _FRAME_WIDTH_ALONE: Final = 56
+_MONEY_WIDTH: Final = 13  # 46.00 > 50.00
 _LONG: Final = 5  # fields
 
 Known = dict[tuple[bytes, bytes], int]
@@ -39,27 +43,40 @@ _ARROWS: Final = {Source.PCD: ">", Source.PICC: "<"}
 _PASS: Final = "PASS"  # noqa: S105 - not a password
 
 
-def show(
-    path: Path, layer: str, tap: int | None, as_json: bool, svg: Path | None, html: Path | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class ShowOptions:
+    """What the command line says. svg, html: pictures to write instead of printing."""
+
+    layer: str = "all"
+    tap: int | None = None
+    as_json: bool = False
+    svg: Path | None = None
+    html: Path | None = None
+    force: bool = False
+    read_as: str | None = None
+
+
+def show(path: Path, options: ShowOptions) -> None:
     """Print a recording, or write its picture. Raises Problem, TraceError."""
-    view = _view(layer)
-    trace = load(path)
+    view = _view(options.layer)
+    trace = load(path, options.read_as)
+    tap = options.tap
     if tap is not None and tap not in taps_of(trace):
         there = ", ".join(map(str, taps_of(trace))) or "none"
         raise Problem(f"{path} has no tap {tap}; its taps are: {there}")
     rows = rows_of(trace, view, tap)
-    if as_json:
+    if options.as_json:
         print(json.dumps([row_json(row) for row in rows], ensure_ascii=False, indent=1))
-    elif svg is None and html is None:
+    elif options.svg is None and options.html is None:
         _print(_screen(), path, trace, rows, view)
-    for target, export in ((svg, _svg), (html, _html)):
+    for target, export in ((options.svg, _svg), (options.html, _html)):
         if target is not None:
             picture = Console(
                 record=True, file=StringIO(), width=PICTURE_WIDTH, force_terminal=True
             )
             _print(picture, path, trace, rows, view)
-            _write(target, export(picture, path.name))
+            write_whole(target, export(picture, path.name).encode(), options.force)
+            print(f"{target} written")
 
 
 def _view(layer: str) -> View:
@@ -82,23 +99,6 @@ def _html(picture: Console, title: str) -> str:
     return picture.export_html(inline_styles=True)
 
 
-def _write(target: Path, text: str) -> None:
-    """A picture shows balances as the recording does: it is the owner's alone too."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with open(draft, "w", encoding="utf-8", opener=_private) as file:
-            file.write(text)
-        os.replace(draft, target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise Problem(f"{target} cannot be written: {error.strerror}") from None
-    print(f"{target} written")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _print(console: Console, path: Path, trace: Trace, rows: list[Row], view: View) -> None:
     started = "" if trace.started is None else f", from {trace.started:%Y-%m-%d %H:%M:%S %Z}"
     title = f"{trace.title or path.name}: {listed(contents(trace))}{started}"
@@ -113,30 +113,37 @@ def _print(console: Console, path: Path, trace: Trace, rows: list[Row], view: Vi
 
 def _table(rows: list[Row], view: View, known: Known) -> Table:
     """known: answers shown already and when, so that a long one is not told twice."""
-    has_frames = any(_is_frame(row.event) for row in rows)
+    has_times = any(row.t_ns for row in rows)
     has_apdus = view in (View.ALL, View.APDU)
-    frame_width = _FRAME_WIDTH if has_apdus else _FRAME_WIDTH_ALONE
-    table = _columns(frame_width if has_frames else 0, "APDU" if has_apdus else "fields")
+    width = _FRAME_WIDTH if has_apdus else _FRAME_WIDTH_ALONE
+    if not any(_is_frame(row.event) for row in rows):
+        width = 0
+    table = _columns(has_times, width, "APDU" if has_apdus else "fields")
     for row in rows:
-        cells = [Text(f"{row.t_ns / 1e6:.3f}", "dim"), Text(f"{row.delta_ns / 1e6:.3f}", "dim")]
+        cells = [_ms(row.t_ns), _ms(row.delta_ns)] if has_times else []
         cells.append(_who(row))
-        if has_frames:
-            cells += [_frame(row, frame_width), _block(row)]
+        if width:
+            cells += [_frame(row, width), _block(row)]
         table.add_row(*cells, _said(row, known), _money(row))
     return table
 
 
-def _columns(frame_width: int, what: str) -> Table:
+def _columns(has_times: bool, frame_width: int, what: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="dim", expand=True)
-    table.add_column("ms", justify="right", no_wrap=True)
-    table.add_column("+", justify="right", no_wrap=True)
+    if has_times:
+        table.add_column("ms", justify="right", no_wrap=True, min_width=8)
+        table.add_column("+", justify="right", no_wrap=True, min_width=7)
     table.add_column("", no_wrap=True)
     if frame_width:
         table.add_column("frame", no_wrap=True, min_width=frame_width)
-        table.add_column("block", no_wrap=True)
+        table.add_column("block", no_wrap=True, min_width=_BLOCK_WIDTH)
     table.add_column(what, ratio=1)
-    table.add_column("yuan", justify="right", no_wrap=True)
+    table.add_column("yuan", justify="right", no_wrap=True, min_width=_MONEY_WIDTH)
     return table
+
+
+def _ms(ns: int) -> Text:
+    return Text(f"{ns / 1e6:.3f}", "dim")
 
 
 def _is_frame(event: Event | None) -> bool:
@@ -160,16 +167,17 @@ def _frame(row: Row, width: int) -> Text:
     event = row.event
     if event is None or not _is_frame(event):
         return Text("")
+    if row.hidden:
+        return Text(f"..{len(event.data)} not shown", _PCD)
     body, crc = body_of(event).hex().upper(), crc_of(event)
     tail = event.data[-2:].hex().upper() if event.has_crc else ""
     room = width - len(tail) - bool(tail)
     if len(body) > room:
         left = f"..{len(body_of(event))}"
         body = body[: (room - len(left)) // 2 * 2] + left
-    text = Text(body, _PCD if event.source is Source.PCD else _PICC)
-    if tail:
-        text.append(f" {tail}", "dim" if crc else _BAD)
-    return text
+    # Spaces go with the part before them: pictures drop them at the beginning of one.
+    text = _styled(f"{body} ", _PCD if event.source is Source.PCD else _PICC)
+    return text.append(tail, "dim" if crc else _BAD)
 
 
 def _block(row: Row) -> Text:
@@ -184,39 +192,43 @@ def _said(row: Row, known: Known) -> Text:
     """The APDU, or what else the row is about, with its marks."""
     text = _event(row) if row.apdu is None else _apdu(row.apdu, known, row.t_ns)
     for mark in row.marks:
-        text.append("  " if text else "").append(f"[{mark}]", _MARK)
+        gap = "" if not text or text.plain.endswith("  ") else "  "
+        text.append(gap).append(f"[{mark}]", _MARK)
     return text
 
 
 def _event(row: Row) -> Text:
     text, event = Text(), row.event
     if event is not None and event.source is Source.STAGE:
-        text = Text(f"-- {event.name} ", "bold").append(event.note)
+        text = _styled(f"-- {event.name} ", "bold").append(event.note)
     elif event is not None and event.source is Source.DECISION:
         style = _GOOD if event.name == _PASS else _BAD
-        text = Text(f"{event.name}  ", style).append(event.note, "default")
-        text.append(f"  ({event.gate})" if event.gate else "", "dim")
+        text = _styled(f"{event.name}  ", style).append(f"{event.note}  ")
+        text.append(f"({event.gate})" if event.gate else "", "dim")
     elif event is not None and event.source is Source.FIELD and row.words is not None:
-        text = Text(row.words.title, "bold magenta")
+        text = _styled(row.words.title, "bold magenta")
     elif row.words is not None:
-        text = Text(row.words.brief(), "dim")
+        text = _styled(row.words.brief(), "dim")
     return text
 
 
 def _apdu(apdu: Apdu, known: Known, t_ns: int) -> Text:
     if apdu.is_response:
         is_good = apdu.data[-2:] == b"\x90\x00"
-        text = Text(status_text(apdu.data), _GOOD if is_good else _BAD)
+        text = _styled(f"{status_text(apdu.data)}  ", _GOOD if is_good else _BAD)
         lines = response_lines(apdu.command, apdu.data, fresh=True)
         before = known.setdefault((apdu.command, apdu.data), t_ns)
         if before != t_ns and len(lines) >= _LONG:
-            return text.append("  ").append(f"as at {before / 1e6:.3f}", "not bold dim")
+            return text.append(f"as at {before / 1e6:.3f}", "dim")
     else:
-        text = Text(exchange_name(apdu.data), "bold")
+        text = _styled(f"{exchange_name(apdu.data)}  ", "bold")
         lines = [n for n in command_lines(apdu.data, fresh=True) if n.label not in _IN_NAME]
-    fields = Explanation("", "", [_as_text(line) for line in lines]).brief()
-    # The space goes with the first part: pictures drop it at the beginning of one.
-    return text.append("  ").append(fields, "not bold default") if fields else text
+    return text.append(Explanation("", "", [_as_text(line) for line in lines]).brief())
+
+
+def _styled(text: str, style: str) -> Text:
+    """A text whose style ends with it; `Text(text, style)` lends it to what is appended."""
+    return Text().append(text, style)
 
 
 def _as_text(line: Line) -> Line:

@@ -10,7 +10,6 @@ from emulator.radio.medium import Guest, drive
 from emulator.radio.pcd import Found, LinkDead, PcdIsoDep, find
 from emulator.radio.station import Service, Station
 from reader.transport.base import CardLost, NoCard, Transport
-from reader.transport.inprocess import Answering
 
 ISO_DEP = 0x20
 """SAK bit 6: the card speaks ISO/IEC 14443-4."""
@@ -122,7 +121,7 @@ class SlowPsam:
 
     took_ns = 0
 
-    def __init__(self, psam: Answering, air: Air, times: Service) -> None:
+    def __init__(self, psam: Transport, air: Air, times: Service) -> None:
         self._psam = psam
         self._air = air
         self._times = times
@@ -132,7 +131,7 @@ class SlowPsam:
         due_ns = self._times.time_ns(command)
         self.took_ns += due_ns
         self._air.pause(due_ns)
-        return self._psam.process(command)
+        return self._psam.transmit(command)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from html import escape
+from itertools import count
 
 from apdu.event import Source
 from bench.throughput.air import AirTap
@@ -63,7 +64,7 @@ def _row(tap: AirTap, y: int, scale: float) -> Iterator[str]:
 
 
 def _axis(longest: int, scale: float, y: int) -> Iterator[str]:
-    step = next(s for s in (5, 10, 20, 50, 100, 200, 500, 1000) if longest / 1e6 / s <= 14)
+    step = next(n * 10**p for p in count() for n in (1, 2, 5) if longest / 1e6 <= 14 * n * 10**p)
     for ms in range(0, int(longest / 1e6) + 1, step):
         x = LEFT + ms * 1e6 * scale
         yield f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{y}" y2="{y + 6}"/>'

@@ -114,7 +114,7 @@ class _Assembly:
 
     def _asked(self, frame: Event) -> None:
         body = body_of(frame)
-        if body is None and frame.has_crc is not False:
+        if not body and frame.has_crc is not False:
             return  # noise: what follows still answers what was asked before
         block = Block.parse(body) if body else None
         self.is_block_asked = block is not None

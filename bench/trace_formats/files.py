@@ -1,15 +1,22 @@
 """Recordings on disk: which format a file has, reading it, and writing one whole or not at all."""
 
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from apdu.event import Trace
-from bench.trace_formats import jsonl
-from bench.trace_formats.format import Format, TraceError
+from bench.trace_formats import jsonl, pcap, pcapng, pm3, spy, text
+from bench.trace_formats.format import Format, TraceError, write_whole
 
-FORMATS: dict[str, Format] = {f.name: f for f in (jsonl.FORMAT,)}
+_SUREST_FIRST = (
+    pcapng.FORMAT,
+    pcap.FORMAT,
+    jsonl.FORMAT,
+    spy.FORMAT,
+    text.FORMAT,
+    pm3.FORMAT,
+)
+
+FORMATS: dict[str, Format] = {f.name: f for f in _SUREST_FIRST}
 """By name, in the order in which they are tried on a file's content: the surest sign first."""
 
 
@@ -23,7 +30,7 @@ def load(path: str | Path, format: str | None = None) -> Trace:
     try:
         return known.load(data)
     except TraceError as error:
-        raise TraceError(f"{path} is no {known.title}: {error}") from None
+        raise TraceError(f"{path} cannot be read as {known.title}: {error}") from None
 
 
 def save(trace: Trace, path: str | Path, format: str | None = None, force: bool = False) -> None:
@@ -41,27 +48,11 @@ def save(trace: Trace, path: str | Path, format: str | None = None, force: bool 
     except TraceError as error:
         raise TraceError(f"{path} cannot be written as {known.title}: {error}") from None
     try:
-        _write(target, data, force)
+        write_whole(target, data, force)
     except FileExistsError:
         raise TraceError(f"{path} exists; name another file, or force it") from None
     except OSError as error:
         raise TraceError(f"{path} cannot be written: {_reason(error)}") from None
-
-
-def _write(target: Path, data: bytes, force: bool) -> None:
-    """All or nothing: a file beside the target, mode 0600 from the start, then its name."""
-    handle, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if force:
-            os.replace(draft, target)
-        else:
-            os.link(draft, target)  # fails if there is one, unlike rename
-    finally:
-        Path(draft).unlink(missing_ok=True)
 
 
 def _reason(error: OSError) -> str:

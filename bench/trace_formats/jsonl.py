@@ -69,7 +69,7 @@ def event_of(line: Json) -> Event:
     """The event of an object; keys it does not know are skipped. Raises TraceError."""
     data = _hex(line)
     head = _whole(line, "head", 0, 7)
-    bits = _whole(line, "bits", -7, 8 * len(data)) if "bits" in line else 8 * len(data) - head
+    bits = _whole(line, "bits", -14, 8 * len(data)) if "bits" in line else 8 * len(data) - head
     tail = bits + head - 8 * len(data) + 8
     if not 1 <= tail <= 8:
         raise TraceError(f"'bits' is {bits}, which does not fit {len(data)} bytes")
@@ -154,14 +154,17 @@ def dump(trace: Trace) -> bytes:
     if trace.title:
         header["title"] = trace.title
     lines = [header, *(event_json(event, trace.started) for event in trace.events)]
-    return b"".join(map(_line, lines))
+    return "".join(f"{compact(line)}\n" for line in lines).encode()
 
 
-def _line(line: Json) -> bytes:
+def compact(line: Json) -> str:
+    """An object on one line. Text is written as it is if UTF-8 has it."""
+    text = json.dumps(line, ensure_ascii=False)
     try:
-        return json.dumps(line, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 does not have
-        return json.dumps(line).encode() + b"\n"
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return json.dumps(line)
+    return text
 
 
 def load(data: bytes) -> Trace:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import groupby
 from typing import Final
 
 from apdu.blocks import I_BLOCK, NUMBER
@@ -10,7 +9,7 @@ from apdu.crc import append_crc
 from apdu.event import Event, Layer, Source, Trace
 from bench.trace_formats.assembly import ApduExchange, assembled
 
-__all__ = ["MADE_UP", "ApduExchange", "exchanges", "frames"]
+__all__ = ["MADE_UP", "ApduExchange", "apdu_events", "exchanges", "frames"]
 
 ENDS: Final = frozenset({Source.PCD, Source.PICC})
 """Who sends frames, blocks and APDUs."""
@@ -30,18 +29,34 @@ def frames(trace: Trace) -> list[Event]:
     tap and off after it, where the recording does not say. There is no activation. What goes to
     the PSAM is never on air. The field's note says that it is made up.
     """
-    on_air = [e for e in trace.events if e.layer is Layer.RF or e.source is Source.FIELD]
-    if any(e.source in ENDS for e in on_air):
-        return on_air
-    seen = [e for e in trace.events if e.source in ENDS or e.source is Source.FIELD]
-    if any(e.layer is Layer.ISODEP for e in seen):
-        return [
-            replace(e, layer=Layer.RF, has_crc=None if e.source in ENDS else False)
-            for e in seen
-            if e.layer is Layer.ISODEP or e.source is Source.FIELD
-        ]
-    said = [e for e in seen if e.source is Source.FIELD or _is_for_card(e)]
-    return bracketed(_wrapped(said), MADE_UP)
+    return [e for e in on_air(trace) if is_frame(e)]
+
+
+def is_frame(event: Event) -> bool:
+    """Whether an event was on air: a frame, or the field going on or off."""
+    return event.layer is Layer.RF and event.source in (*ENDS, Source.FIELD)
+
+
+def on_air(trace: Trace) -> list[Event]:
+    """`frames`, with whatever else happened in its place between them.
+
+    APDUs of the card and blocks are left out where there are frames of them.
+    """
+    events = [replace(e, layer=Layer.RF) if e.source is Source.FIELD else e for e in trace.events]
+    layers = {e.layer for e in events if e.source in ENDS}
+    if Layer.RF not in layers and Layer.ISODEP in layers:
+        events = [_unchecked(e) if _is_block(e) else e for e in events]
+    elif Layer.RF not in layers:
+        events = bracketed(_wrapped(events), MADE_UP)
+    return [e for e in events if not _is_block(e) and not _is_for_card(e)]
+
+
+def _unchecked(block: Event) -> Event:
+    return replace(block, layer=Layer.RF, has_crc=None)
+
+
+def _is_block(event: Event) -> bool:
+    return event.layer is Layer.ISODEP and event.source in ENDS
 
 
 def _is_for_card(event: Event) -> bool:
@@ -53,40 +68,46 @@ def _wrapped(events: Iterable[Event]) -> Iterator[Event]:
     number = NUMBER
     tap: int | None = None
     for event in events:
-        if event.source is Source.FIELD or event.tap != tap:
-            number = NUMBER  # toggled to 0 by the first command, rule A
-            tap = event.tap
-        if event.source is Source.FIELD:
+        if not _is_for_card(event):
+            if event.source is Source.FIELD:
+                number = NUMBER
             yield event
             continue
+        if event.tap != tap:
+            number = NUMBER  # the first command has 0, rule A
+            tap = event.tap
         if event.source is Source.PCD:
             number ^= NUMBER
-        block = bytes([I_BLOCK | number]) + event.data
-        yield replace(event, layer=Layer.RF, data=append_crc(block), has_crc=True, duration_ns=0)
+        block = append_crc(bytes([I_BLOCK | number]) + event.data)
+        yield replace(event, layer=Layer.RF, data=block, has_crc=True, duration_ns=0)
 
 
 def bracketed(events: Iterable[Event], note: str = "") -> list[Event]:
     """The same with the field on before the first frame of a tap and off after its last one.
 
-    note: goes on each field that had to be added.
+    note: goes on each field that had to be switched on.
     """
     out: list[Event] = []
-    for _, group in groupby(events, key=lambda e: e.tap):
-        on: Event | None = None
-        for event in group:
-            if event.source is Source.FIELD:
-                on = event if event.data != FIELD_OFF else None
-            elif on is None:
-                on = field_event(event, FIELD_ON, note)
-                out.append(on)
-            out.append(event)
-        if on is not None:
-            out.append(field_event(out[-1], FIELD_OFF, ""))
+    is_on = False
+    last = -1  # where the last frame of the field that is on stands
+    for event in events:
+        if event.source is Source.FIELD:
+            is_on, last = event.data != FIELD_OFF, -1
+        elif is_frame(event):
+            if last >= 0 and out[last].tap != event.tap:
+                out.insert(last + 1, _field(out[last], FIELD_OFF))
+                is_on = False
+            if not is_on:
+                out.append(_field(event, FIELD_ON, note))
+            is_on, last = True, len(out)
+        out.append(event)
+    if is_on and last >= 0:
+        out.insert(last + 1, _field(out[last], FIELD_OFF))
     return out
 
 
-def field_event(beside: Event, state: bytes, note: str) -> Event:
-    """The field on or off at the time of an event, of the same tap and gate."""
+def _field(beside: Event, state: bytes, note: str = "") -> Event:
+    """The field on before a frame or off after it, of the same tap and gate."""
     return Event(
         beside.t_ns + (beside.duration_ns if state == FIELD_OFF else 0),
         Source.FIELD,
@@ -123,4 +144,18 @@ def _paired(apdus: Iterable[Event]) -> list[ApduExchange]:
         at = open_at.pop(event.to, None)
         if at is not None and out[at].tap == event.tap:
             out[at] = replace(out[at], response=event.data, end_ns=event.t_ns)
+    return out
+
+
+def apdu_events(found: Iterable[ApduExchange]) -> list[Event]:
+    """Exchanges as the events a recording of them has; a lost answer's wait is on the command."""
+    out: list[Event] = []
+    for x in found:
+        took_ns = max(x.end_ns - x.start_ns, 0)
+        waited_ns = took_ns if x.response is None else 0
+        asked = Event(x.start_ns, Source.PCD, Layer.APDU, x.command, waited_ns, to=x.to, tap=x.tap)
+        out.append(asked)
+        if x.response is not None:
+            said = (Layer.APDU, x.response, took_ns)
+            out.append(Event(x.end_ns, Source.PICC, *said, to=x.to, tap=x.tap))
     return out

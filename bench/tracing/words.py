@@ -4,7 +4,7 @@ from typing import Final
 
 from apdu.commands import AID_PPSE, AID_PURSE
 from apdu.sw import describe
-from apdu.trace import explain_command
+from apdu.trace import explain_command, find_call
 
 _APPLICATIONS: Final = {AID_PPSE.hex().upper(): "PPSE", AID_PURSE.hex().upper(): "purse"}
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -15,10 +15,14 @@ def exchange_name(command: bytes) -> str:
 
     >>> exchange_name(bytes.fromhex("00B0950000")), exchange_name(bytes.fromhex("805C000204"))
     ('READ BINARY EF15', 'GET BALANCE')
+    >>> exchange_name(bytes.fromhex("80AA0000"))
+    '80AA, not in the table'
     >>> exchange_name(bytes.fromhex("00B201D400"))
     'READ RECORD EF1A 1'
     """
     asked = explain_command(command)
+    if find_call(command) is None:
+        return f"{command[:2].hex().upper()}, not in the table"
     values = {line.label: line.value for line in asked.lines}
     about = [values[label] for label in ("file", "record") if label in values]
     if asked.title == "SELECT":

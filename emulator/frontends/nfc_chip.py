@@ -21,7 +21,7 @@ import socket
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from errno import EACCES, EADDRINUSE, EBUSY, ENODEV, EPERM
+from errno import EACCES, EADDRINUSE, EBUSY, EIO, ENODEV, EPERM, ETIMEDOUT
 from typing import Any
 
 from apdu.ats import FRAME_SIZES, Ats
@@ -44,6 +44,11 @@ _DAMAGED = 20
 """So many bad frames in a row: the chip is not in a session any more."""
 _FAILURES = 5
 """So many searches in a row that fail inside the driver: the reader is of no more use."""
+_LAST_S = 0.05
+"""How long a PN53x listens after the last answer. Not 0: its driver leaves a command open then, and
+takes its answer, which comes when the field goes, for the acknowledgement of the next."""
+_OUT_OF_STEP = (EIO, ETIMEDOUT)
+"""Host and chip have misunderstood each other once; the next command puts it right."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,15 +102,8 @@ class ListeningChip:
         self._damaged = 0
         try:
             target = self._reader.listen(self._local_target(shown), timeout_s)
-        except OSError as error:
-            raise FrontendError(_why_not(self._device, error)) from error
-        except Exception as error:  # the drivers let many kinds through
-            self._failures += 1
-            if self._failures >= _FAILURES:
-                raise FrontendError(
-                    f"The reader {self._device} fails in its driver ({error!r}): replug it."
-                ) from error
-            _log.debug("nfcpy failed while it listened", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - the drivers let many kinds through
+            self._endure(error)
             return None
         self._failures = 0
         return self._selected(target) if target is not None and target.tt4_cmd else None
@@ -123,7 +121,8 @@ class ListeningChip:
         except errors.BrokenLinkError as error:
             raise FieldLost(str(error)) from error
         except OSError as error:
-            raise FrontendError(_why_not(self._device, error)) from error
+            self._endure(error)
+            raise FieldLost(f"the chip is out of step: {error}") from error
         except Exception as error:  # TransmissionError, and what the drivers let through
             self._damaged += 1
             if self._damaged >= _DAMAGED:
@@ -134,13 +133,20 @@ class ListeningChip:
         return bytes(frame) if frame else None
 
     def send(self, answer: bytes) -> None:
-        """Send a last answer and wait for nothing. Raises FrontendError if the chip is gone."""
+        """Send a last answer. Raises FrontendError if the chip is gone."""
         with suppress(FieldLost):
-            self.exchange(answer, 0)
+            self.exchange(answer, _LAST_S if self._is_pn53x else 0)
 
     def close(self) -> None:
-        """Give the reader back. A second call does nothing."""
-        self._reader.close()
+        """Give the reader back, if it is still there. A second call does nothing."""
+        try:
+            self._reader.close()
+        except Exception:  # noqa: BLE001 - pyserial lets through what a terminal says that is gone
+            _log.debug("the reader could not be given back", exc_info=True)
+
+    @property
+    def _is_pn53x(self) -> bool:
+        return hasattr(self._reader.device, "_init_as_target")
 
     @property
     def _udp_port(self) -> int | None:
@@ -153,6 +159,17 @@ class ListeningChip:
         driver = self._reader.device
         bodies = driver.get_max_recv_data_size(None), driver.get_max_send_data_size(None)
         return _size_code(min(_LARGEST, *(size + CRC_SIZE for size in bodies)))
+
+    def _endure(self, error: Exception) -> None:
+        """Go on after a failure of the driver, some times. Raises FrontendError."""
+        self._failures += 1
+        if isinstance(error, OSError) and error.errno not in _OUT_OF_STEP:
+            raise FrontendError(_why_not(self._device, error)) from error
+        if self._failures >= _FAILURES:
+            raise FrontendError(
+                f"The reader {self._device} fails in its driver ({error!r}): replug it."
+            ) from error
+        _log.debug("nfcpy failed", exc_info=True)
 
     def _local_target(self, shown: Contactless) -> Any:  # noqa: ANN401 - nfcpy has no types
         return self._nfc.clf.LocalTarget(
@@ -178,24 +195,22 @@ class ListeningChip:
         except OSError as error:
             raise FrontendError(_why_not(self._device, error)) from error
 
-    def _selected(self, target: Any) -> Selected:  # noqa: ANN401 - nfcpy has no types
+    def _selected(self, target: Any) -> Selected | None:  # noqa: ANN401 - nfcpy has no types
         first = bytes(target.tt4_cmd)
-        rats = target.rats_cmd or self._rats
-        return (
-            Selected(self._kept(first), None) if rats is None else Selected(self._kept(rats), first)
-        )
-
-    def _kept(self, rats: bytes) -> bytes:
-        """RATS with no larger FSDI than the chip can send."""
-        assert len(rats) == 2
-        return bytes([RATS, min(rats[1] >> 4, self._size_code()) << 4 | rats[1] & 0x0F])
+        heard = target.rats_cmd or self._rats
+        rats = first if heard is None else bytes(heard)
+        if len(rats) != 2:
+            return None  # the drivers look at its first byte alone
+        size_code = min(rats[1] >> 4, self._size_code())  # no longer than the chip can send
+        kept = bytes([RATS, size_code << 4 | rats[1] & 0x0F])
+        return Selected(kept, None if heard is None else first)
 
     def _overhear_rats(self) -> None:
         """Keep the RATS that a PN53x driver answers without telling."""
         driver = self._reader.device
-        wait = getattr(driver, "_init_as_target", None)
-        if wait is None:
+        if not self._is_pn53x:
             return
+        wait = driver._init_as_target
 
         def overheard(*arguments: Any) -> Any:  # noqa: ANN401 - nfcpy has no types
             mode_and_frame = wait(*arguments)
@@ -296,4 +311,8 @@ def _why_not(device: str, error: Exception) -> str:
             f"The reader {device} is used by another program: stop it (pcscd is the usual one), "
             "or unload the kernel module pn533_usb."
         )
+    if code == EIO or (isinstance(error, OSError) and code is None):  # pyserial's has no number
+        return f"The reader {device} has gone or talks nonsense: replug it and check the path."
+    if isinstance(error, (IndexError, AssertionError, TypeError)):
+        return f"What answers on {device} is not the reader that its path names: check the path."
     return f"The reader {device} cannot be used: {error}."

@@ -25,10 +25,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from apdu.event import Event, Layer, Observer, Source
 from apdu.frame import REQA, SELECT_CODES, SELECT_NVB, WUPA
 from emulator.frontends.errors import FrontendError
 from emulator.frontends.nfc_chip import FieldLost, ListeningChip, Selected
-from emulator.frontends.watched import ExchangeObserver, Watched
+from emulator.frontends.watched import OnExchange, Watched
 from emulator.picc import Contactless, ContactlessOf, Picc
 from emulator.radio.activation import cascade
 from emulator.radio.station import Service, Station
@@ -52,8 +53,9 @@ class NfcTarget:
     once and held until `close`. The object is used once. `on_exchange` sees each command and
     response before the response leaves; it runs in the serving thread and must not raise. An
     exception in the card is logged and answered 6F00.
-    service: how long the card computes, waited for in real time. contactless_of: asked before each
-    search, for a card that shows another UID each time, or none.
+    contactless_of: asked before each search, for a card that shows another UID each time, or none.
+    observe: gets the field and what comes after SELECT, without checksums, at the time of
+    `perf_counter_ns`. service: how long the card computes, waited for in real time.
 
     `shown` is what readers see of the card, `changes` a sentence about what is not the card's own.
     Raises FrontendError if the reader cannot be opened, cannot listen, or cannot show this card.
@@ -63,9 +65,10 @@ class NfcTarget:
         self,
         picc: Picc,
         device: str,
-        on_exchange: ExchangeObserver | None = None,
-        service: Service | None = None,
+        on_exchange: OnExchange | None = None,
         contactless_of: ContactlessOf | None = None,
+        observe: Observer | None = None,
+        service: Service | None = None,
     ) -> None:
         self._chip = ListeningChip(device)
         try:
@@ -76,6 +79,7 @@ class NfcTarget:
         self.changes = changes(picc.contactless, self.shown)
         self._contactless_of = contactless_of
         self._card = Station(Watched(picc, on_exchange), service, lambda: self.shown)
+        self._observe = observe
         self._stopped = threading.Event()
 
     def serve(self) -> None:
@@ -152,6 +156,7 @@ class NfcTarget:
         card = self._card
         try:
             card.field_on()
+            self._report(Source.FIELD, b"\x01")
             for frame in _selection(self.shown):
                 card.receive_body(frame)
             answer = self._answer(selected.rats)
@@ -162,17 +167,26 @@ class NfcTarget:
             if answer is not None:
                 self._chip.send(answer)
         finally:
+            self._report(Source.FIELD, b"\x00")
             card.field_off()
 
     def _answer(self, frame: bytes) -> bytes | None:
         """The card's answer, at the time it is due; None for silence."""
+        self._report(Source.PCD, frame)
         reply = self._card.receive_body(frame)
         if reply is None:
             return None
         answer, after_ns = reply
         if after_ns:
             self._stopped.wait(after_ns / 1e9)
+        self._report(Source.PICC, answer)
         return answer
+
+    def _report(self, source: Source, data: bytes) -> None:
+        if self._observe is not None:
+            has_crc = False if source is Source.FIELD else None
+            now_ns = time.perf_counter_ns()
+            self._observe(Event(now_ns, source, Layer.RF, data, has_crc=has_crc))
 
     def _next(self, answer: bytes | None) -> bytes:
         """Send an answer, or nothing, and wait for the reader's next frame. Raises FieldLost."""

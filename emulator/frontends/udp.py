@@ -33,7 +33,7 @@ from typing import Self
 from apdu.event import Event, Layer, Observer, Source
 from apdu.frame import REQA, SHORT_BITS, WUPA, asks_without_crc
 from emulator.frontends.errors import FrontendError
-from emulator.frontends.watched import ExchangeObserver, Watched
+from emulator.frontends.watched import OnExchange, Watched
 from emulator.picc import ContactlessOf, Picc
 from emulator.radio.activation import State
 from emulator.radio.station import Service, Station
@@ -71,7 +71,7 @@ class UdpFrontend:
         picc: Picc,
         host: str = "127.0.0.1",
         port: int = UDP_PORT,
-        on_exchange: ExchangeObserver | None = None,
+        on_exchange: OnExchange | None = None,
         contactless_of: ContactlessOf | None = None,
         observe: Observer | None = None,
         service: Service | None = None,

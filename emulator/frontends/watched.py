@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from emulator.picc import Contactless, Picc
 
-__all__ = ["ExchangeObserver", "Watched"]
+__all__ = ["OnExchange", "Watched"]
 
-ExchangeObserver = Callable[[bytes, bytes], None]
+OnExchange = Callable[[bytes, bytes], None]
 """Sees each command and response before the response leaves. Must not raise."""
 
 _NO_DIAGNOSIS = b"\x6f\x00"
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 class Watched:
     """The card, with its exchanges shown to an observer and its bugs turned into 6F00."""
 
-    def __init__(self, picc: Picc, on_exchange: ExchangeObserver | None) -> None:
+    def __init__(self, picc: Picc, on_exchange: OnExchange | None) -> None:
         self.contactless: Contactless = picc.contactless
         self.power_on = picc.power_on
         self.power_off = picc.power_off

@@ -175,10 +175,16 @@ class Air:
 
     def _pass_by(self, before_ns: int) -> None:
         """What began before an instant, and nobody listened, is over."""
+        missed = [
+            seat.late
+            for seat in self._seats
+            if seat.late is not None and seat.late.start_ns < before_ns
+        ]
+        for sent in sorted(missed, key=lambda sent: sent.start_ns):
+            sent.remark(_UNHEARD)
+            self._report(Source.PICC, sent)
         for seat in self._seats:
-            if seat.late is not None and seat.late.start_ns < before_ns:
-                seat.late.remark(_UNHEARD)
-                self._report(Source.PICC, seat.late)
+            if seat.late in missed:
                 seat.late = None
 
     def _listen(self, seat: _Seat, asked: _Sent, arrived: Frame, ask: Ask) -> None:

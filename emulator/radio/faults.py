@@ -129,7 +129,7 @@ class Noise:
         fault = Fault(
             kind,
             index,
-            bit=draw.randrange(bits),
+            bit=draw.randrange(max(bits, 1)),  # a frame may be empty
             width=draw.randint(1, 3),
             ns=draw.randrange(self._most_ns),
         )
@@ -163,8 +163,7 @@ def load_faults(text: str) -> list[Fault]:
         try:
             table = json.loads(line)
             fault = Fault(**{**table, "kind": FaultKind(table["kind"])})
-            numbers = [getattr(fault, name) for name in _NUMBERS]
-            if not all(n is None or (type(n) is int and n >= 0) for n in numbers):
+            if not all(_fits(name, getattr(fault, name)) for name in _NUMBERS):
                 raise ValueError("its numbers are whole and not negative")
             Script([fault])
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -176,8 +175,15 @@ def load_faults(text: str) -> list[Fault]:
     return faults
 
 
-_NUMBERS = ("frame", "at_ns", "bit", "width", "ns", "count")
+_PLACES = ("frame", "at_ns")
+_NUMBERS = (*_PLACES, "bit", "width", "ns", "count")
 _DEFAULTS = Fault(FaultKind.LOST)
+
+
+def _fits(name: str, number: object) -> bool:
+    if number is None:
+        return name in _PLACES
+    return type(number) is int and number >= 0
 
 
 def _told(fault: Fault) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def flipped(frame: Frame, bit: int, width: int) -> Frame:
 
 def truncated(frame: Frame, bits: int) -> Frame | None:
     """The first bits of a frame; None if there are none."""
-    if bits <= 0:
+    if bits <= 0 or frame.bits <= 0:
         return None
     end = min(frame.head + bits, frame.head + frame.bits)
     size, tail = (end + 7) // 8, (end - 1) % 8 + 1

@@ -6,7 +6,7 @@ two queues: `air` is the reader's end, for `tests.unit.pcd.Pcd`; `field_off` is 
 
 import queue
 import struct
-from errno import ETIMEDOUT
+from errno import EIO, ENODEV, ETIMEDOUT
 
 from emulator.picc import Contactless
 from emulator.radio.activation import Activation
@@ -32,6 +32,7 @@ class Port100:
         self.tells_rf_off = False
         self.activation: Activation | None = None
         self.is_unplugged = False
+        self.hiccups = 0  # how many of the next commands go wrong
 
     # The reader's end
 
@@ -46,7 +47,10 @@ class Port100:
 
     def write(self, frame: bytes) -> None:
         if self.is_unplugged:
-            raise OSError(19, "No such device")
+            raise OSError(ENODEV, "No such device")
+        if self.hiccups:
+            self.hiccups -= 1
+            raise OSError(EIO, "Input/output error")
         frame = bytes(frame)
         if frame == ACK:
             return

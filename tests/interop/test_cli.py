@@ -279,6 +279,7 @@ def test_the_benchmark_prints_medians_and_shares():
     assert shown["roads"]["inproc"]["taps_per_second"] > 0
     split = shown["in_process"]
     assert 0 < split["codec"] + split["crypto"] < split["tap"]
+    assert shown["recording"]["recorded"] > 0
 
 
 def test_help_names_every_command():

@@ -1,11 +1,10 @@
-"""The card on nfcpy readers that listen: its udp driver, and the RC-S380's on a software chip."""
+"""The card on nfcpy readers that listen, shown on nfcpy's udp driver; readers that are no use."""
 
 import errno
-import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,11 +12,11 @@ from typing import Any
 import nfc.clf
 import nfc.clf.acr122
 import nfc.clf.device
-import nfc.clf.rcs380
 import nfc.clf.rcs956
 import pytest
 
 import fixtures
+from apdu.event import Event, Source
 from bench.roads import in_process
 from bench.scenario import fresh_card, play
 from emulator.frontends.errors import FrontendError
@@ -26,7 +25,6 @@ from emulator.frontends.nfc_target import NfcTarget, changes
 from emulator.frontends.udp import UdpFrontend
 from emulator.picc import Contactless, Picc
 from reader.transport.nfc import NfcCoupler
-from tests.interop.port100 import Port100
 from tests.unit.pcd import PHONE, EchoCard, Pcd, SizedCard, with_ats
 
 COMMAND = bytes.fromhex("00B0950000")
@@ -206,6 +204,33 @@ def test_the_observer_sees_each_exchange_before_the_reader() -> None:
         assert seen == [(COMMAND, ANSWER)]
 
 
+@pytest.mark.parametrize("rats", ["e0", "e08000", "e08f", "e00f02"])
+def test_a_malformed_rats_is_met_with_silence(rats: str) -> None:
+    card = EchoCard()
+    with listening(card) as (_, path), by_hand(path) as reader:
+        assert Pcd(reader.air).select() is not None
+        reader.send(b"106A " + rats.encode())
+        assert Pcd(reader.air).activate().transmit(COMMAND) == ANSWER
+    assert card.power == ["on", "off"]
+
+
+def test_a_recording_has_the_field_and_all_that_came_after_select() -> None:
+    events: list[Event] = []
+    with listening(EchoCard(), observe=events.append) as (_, path), by_hand(path) as reader:
+        Pcd(reader.air).activate().transmit(COMMAND)
+        reader.send(b"RFOFF")
+        Pcd(reader.air).select()  # the field before is over
+        told = [(event.source, event.data.hex(), event.has_crc) for event in events]
+    assert told == [
+        (Source.FIELD, "01", False),
+        (Source.PCD, "e080", None),
+        (Source.PICC, PHONE.ats.hex(), None),
+        (Source.PCD, "02" + COMMAND.hex(), None),
+        (Source.PICC, "02" + ANSWER.hex(), None),
+        (Source.FIELD, "00", False),
+    ]
+
+
 def test_bugs_of_the_card_are_logged_and_end_nothing(caplog: pytest.LogCaptureFixture) -> None:
     class Buggy(EchoCard):
         def power_on(self) -> bytes:
@@ -267,93 +292,6 @@ def test_serve_returns_when_stopped_before_it_began() -> None:
         front.stop()
         front.serve()
     front.close()
-
-
-# The RC-S380's driver, which answers RATS itself
-
-
-@pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch) -> Port100:
-    chip = Port100()
-
-    def connect(path: str) -> nfc.clf.device.Device:
-        device = nfc.clf.rcs380.init(chip)
-        device._path = path
-        return device
-
-    monkeypatch.setattr(nfc.clf.device, "connect", connect)
-    return chip
-
-
-def test_the_whole_job_runs_through_the_stock_rcs380_driver(chip: Port100) -> None:
-    with NfcTarget(fresh_card(1), "usb:054c:06c3").running():
-        over_air = play(Pcd(chip.air).activate(), 1)
-    with in_process(fresh_card(1)) as link:
-        assert over_air.transcript() == play(link, 1).transcript()
-    assert over_air.is_good
-
-
-def test_the_rcs380_shows_what_its_driver_can(chip: Port100) -> None:
-    plastic = fixtures.card("student-plastic")
-    with NfcTarget(plastic, "usb").running() as front:
-        assert front.changes == (
-            "This reader cannot show all of the card; seen is UID 08799D24 instead of 66799D24."
-        )
-        pcd = Pcd(chip.air)
-        assert pcd.select() == bytes.fromhex("08799D24")
-        assert pcd.rats() == plastic.contactless.ats
-
-
-@pytest.mark.parametrize(("fsdi", "cid"), [(0, 14), (2, None), (9, None)])
-def test_the_rcs380_keeps_frame_size_and_cid(chip: Port100, fsdi: int, cid: int | None) -> None:
-    with NfcTarget(SizedCard(with_ats(fsci=2)), "usb").running():
-        pcd = Pcd(chip.air, fsdi=fsdi, cid=cid).activate()
-        command = bytes(200) + b"\x01\x00"
-        assert pcd.transmit(command) == bytes(range(256)) + b"\x90\x00"
-
-
-def test_field_loss_on_the_rcs380_ends_the_session_alone(chip: Port100) -> None:
-    card = EchoCard()
-    with NfcTarget(card, "usb").running():
-        for _ in range(2):
-            assert Pcd(chip.air).activate().transmit(COMMAND) == ANSWER
-            chip.field_off()
-        pcd = Pcd(chip.air).activate()
-        assert pcd.transmit(COMMAND) == ANSWER
-        assert pcd.deselect()
-        assert Pcd(chip.air).activate().transmit(COMMAND) == ANSWER
-    assert card.power == ["on", "off"] * 4
-
-
-def test_an_unplugged_reader_is_one_sentence(chip: Port100) -> None:
-    with closing(NfcTarget(EchoCard(), "usb")) as front:
-        chip.is_unplugged = True
-        with pytest.raises(FrontendError, match="No NFC reader answers on usb: plug it in"):
-            front.serve()
-        chip.is_unplugged = False
-
-
-def test_a_reader_unplugged_within_a_session_is_told_at_the_end(chip: Port100) -> None:
-    class Told(EchoCard):
-        is_off = threading.Event()
-
-        def power_off(self) -> None:
-            super().power_off()
-            self.is_off.set()
-
-    card = Told()
-    front = NfcTarget(card, "usb")
-
-    def session() -> None:
-        with front.running():
-            Pcd(chip.air).activate().transmit(COMMAND)
-            chip.is_unplugged = True
-            chip.to_card.put(b"\xb2")
-            assert card.is_off.wait(5)
-
-    with pytest.raises(FrontendError, match="No NFC reader answers"):
-        session()
-    assert card.power == ["on", "off"]
 
 
 # What a chip can show
@@ -453,20 +391,9 @@ def test_a_taken_udp_port_is_one_sentence() -> None:
         (errno.ENODEV, "plug it in"),
         (errno.EACCES, "udev rule"),
         (errno.EBUSY, "used by another program"),
-        (errno.EIO, "cannot be used"),
+        (errno.EIO, "replug it"),
+        (errno.ENXIO, "cannot be used"),
     ],
 )
 def test_each_failure_says_what_to_do(code: int, advice: str) -> None:
     assert advice in _why_not("usb", OSError(code, os.strerror(code)))
-
-
-def test_a_driver_that_keeps_failing_is_given_up(
-    chip: Port100, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A chip that stops acknowledging makes the driver stumble over None."""
-    caplog.set_level(logging.CRITICAL, logger="nfc.clf.rcs380")
-    front = NfcTarget(EchoCard(), "usb")
-    answers: Callable[[int, bytes], bytes] = lambda code, data: b""  # noqa: E731
-    chip._do = answers  # type: ignore[method-assign]
-    with pytest.raises(FrontendError, match="fails in its driver"):
-        front.serve()

@@ -245,6 +245,7 @@ def test_a_usb_reader_that_may_be_used(machine, usb):
     finding = one(d.check_usb, machine)
     assert (finding.name, finding.status) == ("USB 072f:2200", "ok")
     assert "ACS ACR122U PICC Interface, path usb:001:007" in finding.found
+    assert finding.found.endswith("nfcpy's driver acr122, gate side")
 
 
 def test_a_usb_reader_without_permission_comes_with_the_udev_rule(machine, usb):

@@ -9,6 +9,7 @@ import pytest
 from apdu.event import Event, Source
 from emulator.radio.activation import State
 from emulator.radio.air import Air
+from emulator.radio.faults import Fault, FaultKind, Script
 from emulator.radio.medium import Ask, Heard, Reply, Trouble, drive
 from emulator.radio.pcd import Found, find, find_all, halt, poll, select
 from emulator.radio.station import Station
@@ -141,6 +142,13 @@ def test_a_card_that_never_halts_ends_the_search():
     restless.missed = 1000
     found = drive(find_all(3), field(restless))
     assert [one.uid for one in found] == [x("01020305")]
+
+
+def test_a_card_that_is_gone_when_it_is_selected_again_was_not_found():
+    air = Air(faults=Script([Fault(FaultKind.LEAVES, 8)]))  # before WUPA
+    air.bring(card("01020304"))
+    air.field_on()
+    assert drive(find_all(2), air) == []
 
 
 # What goes over the air

@@ -87,6 +87,32 @@ def test_the_sak_of_the_last_level_tells_the_whole_uid(uid):
     assert told == [uid]
 
 
+def test_a_short_frame_that_is_no_poll_is_named_so():
+    words = last(pcd("40", tail=7))
+    assert (words.title, words.brief()) == ("short frame", "bits 40")
+
+
+def test_hlta_has_its_name_and_no_answer():
+    assert titles(pcd("5000", crc=True)) == ["HLTA"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"), [("26", "040000"), ("9370 0411A2B304", "2020"), ("D01100", "029000")]
+)
+def test_an_answer_that_does_not_fit_its_question_has_no_name(asked, answered):
+    assert titles(pcd(asked), picc(answered))[-1] == "?"
+
+
+def test_a_block_in_the_place_of_an_ats_is_a_block():
+    assert titles(pcd("E080", crc=True), picc("029000", crc=True)) == ["RATS", "I(0)"]
+
+
+def test_right_parity_is_no_fault():
+    data = bytes.fromhex("C2E0B4")
+    event = Event(0, Source.PCD, Layer.RF, data, has_crc=True, parity=odd_parity(data))
+    assert last(event).faults == ()
+
+
 def test_an_atqa_is_one_only_after_a_poll():
     assert titles(pcd("26", tail=7), picc("0400")) == ["REQA", "ATQA"]
     assert titles(picc("0400")) == ["?"]

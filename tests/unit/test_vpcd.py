@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from apdu.event import Event, Source
 from emulator.frontends import vpcd
 from emulator.frontends.errors import FrontendError
 from emulator.frontends.vpcd import VpcdFrontend, contactless_atr, frames
@@ -71,6 +72,23 @@ def test_card_loses_power_when_the_connection_ends():
     card = EchoCard()
     said_to(VpcdFrontend(card), framed(ON))
     assert card.powers[-1] == "off"
+
+
+@pytest.mark.parametrize(
+    ("signals", "field"),
+    [
+        ((ON, OFF), [1, 0]),
+        ((ON, RESET, OFF, OFF), [1, 0, 1, 0]),
+        ((OFF, GET_ATR), []),
+        ((ON,), [1, 0]),
+    ],
+)
+def test_an_observer_sees_the_field_go_on_and_off(signals, field):
+    """Off once at the end, whatever ended it."""
+    seen: list[Event] = []
+    said_to(VpcdFrontend(EchoCard(), observe=seen.append), framed(*signals))
+    assert [event.data[0] for event in seen] == field
+    assert {event.source for event in seen} <= {Source.FIELD}
 
 
 def test_messages_that_arrive_together_are_answered_in_order():

@@ -1,0 +1,69 @@
+"""`tapbench emulate --via nfc` and `--phone` as a user runs them."""
+
+import json
+import signal
+
+import pytest
+
+from tests.interop.test_cli import gate_on, read_until, refused, running, tapbench
+from tests.interop.test_nfc_target import free_port
+
+
+def passage(device: str, direction: str, station: str) -> dict[str, object]:
+    done = tapbench(*gate_on(device, direction, station))
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_card_on_a_listening_reader_meets_the_gate():
+    device = f"udp:127.0.0.1:{free_port()}"
+    with running("emulate", "--via", "nfc", "--device", device) as card:
+        said = read_until(card, "Ctrl-C")
+        assert f"in listen mode on {device}, UID 08A1B2C3" in said
+        entry = passage(device, "entry", "Yongtaizhuang")
+        assert (entry["verdict"], entry["balance_fen"]) == ("pass", 5000)
+        left = passage(device, "exit", "080019")
+        assert (left["verdict"], left["fare_fen"], left["balance_fen"]) == ("pass", 400, 4600)
+        card.send_signal(signal.SIGINT)
+        rest = card.communicate(timeout=20)[0]
+        assert "DEBIT FOR PURCHASE" in rest
+        assert "card removed, balance 46.00 yuan" in rest
+        assert card.returncode == 0
+
+
+@pytest.mark.parametrize("via", ["udp", "nfc"])
+def test_a_phone_that_works_passes_and_one_with_the_wrong_wallet_does_not(via: str):
+    port = free_port()
+    device = f"udp:127.0.0.1:{port}"
+    where = ("--port", str(port)) if via == "udp" else ("--device", device)
+    with running("emulate", "--via", via, *where, "--phone", "android-hce") as card:
+        said = read_until(card, "Ctrl-C")
+        assert "Android, card in an app (host card emulation). Readers find the card." in said
+        assert passage(device, "entry", "Yongtaizhuang")["verdict"] == "pass"
+    with running("emulate", "--via", via, *where, "--phone", "xiaomi-wrong-wallet") as card:
+        read_until(card, "another wallet is the default")
+        read_until(card, "Ctrl-C")
+        assert passage(device, "entry", "Yongtaizhuang")["verdict"] == "reject"
+
+
+def test_a_gate_finds_nothing_of_a_phone_whose_nfc_is_off():
+    device = f"udp:127.0.0.1:{free_port()}"
+    with running("emulate", "--via", "nfc", "--device", device, "--phone", "nfc-off") as card:
+        read_until(card, "Readers find nothing: NFC is switched off.")
+        read_until(card, "Ctrl-C")
+        nobody = [*gate_on(device, "entry", "Yongtaizhuang")[:-2], "0.1"]
+        refused(tapbench(*nobody), "No card came")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--via", "udp", "--phone", "nokia"), "there is no phone 'nokia'; choose one of"),
+        (("--via", "pcsc", "--phone", "nfc-off"), "finds nothing of the phone 'nfc-off', as NFC"),
+        (("--via", "nfc", "--device", "tty:NOSUCH:pn532"), "No NFC reader answers on tty:NOSUCH"),
+        (("--via", "nfc", "--device", ""), "No reader is named"),
+        (("--via", "nfc", "--device", "udp:127.0.0.1:x"), "cannot be used: invalid literal"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(arguments: tuple[str, ...], said: str):
+    refused(tapbench("emulate", *arguments), said)

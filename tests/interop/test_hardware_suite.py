@@ -1,0 +1,192 @@
+"""The hardware tests, run as a person runs them, against readers that are software."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter_ns
+
+import pytest
+
+import fixtures
+from emulator.card.card import Card
+from emulator.card.env import SeededEnv
+from emulator.card.personalise import personalise
+from emulator.frontends.udp import UdpFrontend
+from emulator.frontends.vpcd import VpcdFrontend
+from emulator.picc import Picc
+from reader.transport.decorators import Exchange, Recording
+from reader.transport.inprocess import InProcess
+from tests.hardware.guard import READING, Guard, Refused
+from tests.interop.test_nfc_target import free_port
+
+ROOT = Path(__file__).parents[2]
+DEBIT = bytes.fromhex("805401000F")
+COLLECTED = 8 + 3
+
+
+def hardware_tests(*options: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/hardware", "-q", "-pno:cacheprovider", *options],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@contextmanager
+def on_the_air(card: Picc) -> Iterator[tuple[str, list[bytes]]]:
+    """The card on nfcpy's UDP air: the device path, and every command that reached the card."""
+    seen: list[bytes] = []
+    front = UdpFrontend(card, port=0, on_exchange=lambda command, _: seen.append(command))
+    with front.running():
+        host, port = front.address
+        yield f"udp:{host}:{port}", seen
+
+
+def foreign_card() -> Card:
+    """A card of the Beijing issuer, with our keys."""
+    profile = replace(
+        fixtures.load_profile("student").with_balance(5000),
+        issuer=bytes.fromhex("01011000FFFFFFFF"),
+    )
+    return personalise(profile, fixtures.load_roots(), SeededEnv(1))
+
+
+def writes(commands: list[bytes]) -> list[bytes]:
+    return [command for command in commands if command[:2] not in READING]
+
+
+# The guard
+
+
+def test_the_guard_lets_a_test_card_be_written_to() -> None:
+    guard = Guard(InProcess(fixtures.card("student", balance=5000)), may_write=True)
+    assert guard.transmit(DEBIT + bytes(15)) == b"\x69\x01"
+
+
+def test_the_guard_lets_any_purse_be_read() -> None:
+    guard = Guard(InProcess(foreign_card()), may_write=False)
+    assert guard.transmit(bytes.fromhex("805C000204")) == b"\x00\x00\x13\x88\x90\x00"
+
+
+@pytest.mark.parametrize(
+    "command", ["8050010200", "805401000F", "00D6950000", "80DC", "0020000003123456", "FF", ""]
+)
+@pytest.mark.parametrize(
+    ("card", "may_write", "why"),
+    [
+        (foreign_card, True, "only cards of the test issuer 09981001 are written to"),
+        (foreign_card, False, "only cards of the test issuer"),
+        (lambda: fixtures.card("student"), False, "give --dangerous-write"),
+    ],
+)
+def test_the_guard_stops_what_is_not_reading(card, may_write: bool, why: str, command: str) -> None:
+    seen: list[Exchange] = []
+    guard = Guard(Recording(InProcess(card()), perf_counter_ns, "card", seen), may_write)
+    with pytest.raises(Refused, match=why):
+        guard.transmit(bytes.fromhex(command))
+    assert not writes([exchange.command for exchange in seen])
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        lambda: fixtures.phone("android-hce-no-app", card=fixtures.card("student")),
+        lambda: fixtures.card("student-blocked"),
+    ],
+)
+def test_the_guard_refuses_a_card_without_a_usable_purse(card) -> None:
+    with pytest.raises(Refused, match="has no purse A000000632010105 that can be used"):
+        Guard(InProcess(card()), may_write=True)
+
+
+# The suite
+
+
+def test_without_a_reader_nothing_is_collected() -> None:
+    done = hardware_tests()
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout
+
+
+def test_the_suite_passes_over_nfcpy_and_writes_to_a_test_card() -> None:
+    with on_the_air(fixtures.card("student", balance=5000)) as (device, seen):
+        done = hardware_tests("--device", device, "--dangerous-write")
+    assert done.returncode == 0, done.stdout
+    assert f"{COLLECTED} passed" in done.stdout
+    assert writes(seen)
+
+
+def test_the_suite_only_reads_unless_told_otherwise() -> None:
+    with on_the_air(fixtures.card("student", balance=5000)) as (device, seen):
+        done = hardware_tests("--device", device)
+    assert done.returncode == 0, done.stdout
+    assert "8 passed, 3 skipped" in done.stdout
+    assert seen
+    assert not writes(seen)
+
+
+def test_the_suite_refuses_a_foreign_card_before_any_write() -> None:
+    with on_the_air(foreign_card()) as (device, seen):
+        done = hardware_tests("--device", device, "--dangerous-write")
+    assert done.returncode == 1, done.stdout
+    assert "8 passed, 3 errors" in done.stdout
+    assert "a card of issuer 01011000: only cards of the test issuer 09981001" in done.stdout
+    assert seen
+    assert not writes(seen)
+
+
+def test_the_suite_refuses_a_card_without_the_purse() -> None:
+    phone = fixtures.phone("xiaomi-wrong-wallet", card=fixtures.card("student"))
+    with on_the_air(phone) as (device, seen):
+        done = hardware_tests("--device", device, "--dangerous-write")
+    assert done.returncode == 1, done.stdout
+    assert "has no purse A000000632010105" in done.stdout
+    assert {command[:2] for command in seen} == {b"\x00\xa4"}
+
+
+def test_the_suite_puts_our_own_card_on_a_listening_reader() -> None:
+    device = f"udp:127.0.0.1:{free_port()}"
+    done = hardware_tests(
+        "--device", device, "--listen", device, "--dangerous-write", "-k", "test_writing"
+    )
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+
+
+def test_the_suite_passes_over_pc_sc(pcscd) -> None:
+    with VpcdFrontend(fixtures.card("student", balance=5000), pcscd.port).running():
+        done = hardware_tests(
+            "--reader", pcscd.reader_names[0], "--dangerous-write",
+            PCSCLITE_CSOCK_NAME=str(pcscd.socket_path),
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert f"{COLLECTED} passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--device", "tty:NOSUCH:pn532"), "No NFC reader answers on tty:NOSUCH:pn532"),
+        (("--device", "usb", "--listen", "tty:NOSUCH:pn532"), "No NFC reader answers on tty:NOS"),
+    ],
+)
+def test_a_missing_reader_is_told_without_a_traceback(options: tuple[str, ...], why: str) -> None:
+    told(hardware_tests(*options, "-x"), why)
+
+
+def test_a_missing_card_is_told_without_a_traceback() -> None:
+    device = f"udp:127.0.0.1:{free_port()}"
+    told(hardware_tests("--device", device, "--wait", "0.1", "-x"), f"No card came to {device}")
+
+
+def told(done: subprocess.CompletedProcess[str], why: str) -> None:
+    assert done.returncode == 1, done.stdout
+    assert why in done.stdout
+    assert "Traceback" not in done.stdout

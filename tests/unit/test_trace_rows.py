@@ -1,0 +1,253 @@
+"""A recording as rows: every frame, APDU, stage and decision once, in order, with the money."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apdu.commands import CREDIT_LOAD, DEBIT
+from apdu.event import Event, Layer, Source, Trace
+from bench.tracing.ledger import Ledger, Movement
+from bench.tracing.rows import Row, View, rows_of, taps_of
+from bench.tracing.words import counted, exchange_name, status_text
+from emulator.radio.faults import Fault, FaultKind
+from tests.recordings import commands_of, frame_number, on_bad_air, scenario
+
+ROADS = ["inproc", "air", "udp"]
+ENDS = (Source.PCD, Source.PICC)
+
+
+def apdus(rows: list[Row], to: str = "card") -> list[bytes]:
+    return [row.apdu.data for row in rows if row.apdu is not None and row.apdu.to == to]
+
+
+def recorded(trace: Trace, to: str = "card") -> list[bytes]:
+    return [e.data for e in trace.events if e.layer is Layer.APDU and e.to == to]
+
+
+def without(trace: Trace, layer: Layer) -> Trace:
+    return Trace([e for e in trace.events if e.layer is not layer], trace.started, trace.title)
+
+
+def is_debit(event: Event) -> bool:
+    return b"\x80\x54\x01" in event.data and event.layer is Layer.RF
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("view", [View.ALL, View.APDU])
+def test_every_apdu_has_one_row_in_its_order(road, view):
+    trace = scenario(road)
+    rows = rows_of(trace, view)
+    assert apdus(rows) == recorded(trace)
+    assert apdus(rows, "psam") == recorded(trace, "psam")
+
+
+@pytest.mark.parametrize("road", ["air", "udp"])
+def test_apdus_that_were_not_recorded_are_put_together_from_the_frames(road):
+    trace = scenario(road)
+    rows = rows_of(without(trace, Layer.APDU), View.APDU)
+    assert apdus(rows) == recorded(trace)
+
+
+@pytest.mark.parametrize("road", ["air", "udp"])
+def test_every_frame_has_one_row_in_its_order(road):
+    trace = scenario(road)
+    for view in (View.ALL, View.RF):
+        shown = [row.event for row in rows_of(trace, view) if row.words is not None]
+        assert shown == [e for e in trace.events if e.layer is Layer.RF]
+
+
+@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("view", View)
+def test_stages_and_decisions_are_in_every_view(road, view):
+    trace = scenario(road)
+    names = [row.event.name for row in rows_of(trace, view) if _is_gates(row)]
+    assert names == [e.name for e in trace.events if e.layer is Layer.GATE]
+
+
+def _is_gates(row: Row) -> bool:
+    return row.event is not None and row.event.layer is Layer.GATE
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_rows_are_in_the_order_of_time_and_deltas_add_up(road):
+    rows = rows_of(scenario(road))
+    assert all(row.delta_ns >= 0 for row in rows)
+    assert sum(row.delta_ns for row in rows) == rows[-1].t_ns - rows[0].t_ns
+
+
+@pytest.mark.parametrize("road", ["air", "udp"])
+def test_a_command_stands_on_its_first_frame_and_the_answer_on_its_last(road):
+    for row in rows_of(scenario(road)):
+        if row.apdu is not None and row.apdu.to == "card":
+            assert row.event is not None
+            assert (row.event.source is Source.PICC) == row.apdu.is_response
+            assert row.event.data[1:].startswith(row.apdu.data[:8])
+
+
+def test_the_block_view_has_blocks_alone():
+    words = [row.words for row in rows_of(scenario("air"), View.ISODEP) if row.words is not None]
+    assert words
+    assert all(w.block is not None for w in words)
+
+
+def test_one_tap_alone_is_what_the_whole_shows_of_it():
+    trace = scenario("air")
+    assert taps_of(trace) == [1, 2, 3]
+    whole = [replace(row, delta_ns=0) for row in rows_of(trace) if row.tap == 2]
+    alone = [replace(row, delta_ns=0) for row in rows_of(trace, tap=2)]
+    assert alone == whole
+    assert alone
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_the_money_is_followed_through_top_up_and_fare(road):
+    moved = [row.money.text for row in rows_of(scenario(road)) if row.money and row.money.before
+             is not None]  # fmt: skip
+    assert moved == ["0.00 > 50.00", "50.00 > 50.00", "50.00 > 46.00"]
+    asked = [row.money.text for row in rows_of(scenario(road)) if row.money and "asks" in
+             row.money.text]  # fmt: skip
+    assert asked == ["asks +50.00", "asks 0.00", "asks -4.00"]
+
+
+def test_a_refused_debit_moves_nothing():
+    ledger = Ledger()
+    init = bytes.fromhex("805003020B01000001903000890003400F")
+    ledger.command(init)
+    ledger.response(init, bytes.fromhex("00001388001300000001005A6B7C8D9000"))
+    debit = DEBIT.command(DEBIT.data.parse(bytes(15)))
+    assert ledger.response(debit, b"\x93\x02") is None
+
+
+def test_a_credit_without_its_initialize_moves_nothing():
+    credit = CREDIT_LOAD.command(CREDIT_LOAD.data.parse(bytes(11)))
+    assert Ledger().response(credit, bytes(4) + b"\x90\x00") is None
+
+
+def test_an_offer_with_an_overdraft_limit_shows_the_money_that_is_there():
+    """4.14: the balance of an offer includes the limit."""
+    ledger = Ledger()
+    init = bytes.fromhex("805003020B01000000013000890003400F")
+    assert ledger.command(init) == Movement(-1)
+    offer = bytes.fromhex("000013880013 0003E8 01005A6B7C8D9000")
+    assert ledger.response(init, offer) == Movement(after=4000)
+
+
+def test_an_answer_of_the_wrong_length_says_nothing_of_money():
+    assert Ledger().response(bytes.fromhex("805C000204"), bytes.fromhex("00009000")) is None
+
+
+def test_the_passbook_is_told_apart():
+    ask = bytes.fromhex("805C000104")
+    assert Ledger().response(ask, bytes.fromhex("000000649000")).text == "ED 1.00"
+
+
+def test_a_lost_answer_shows_the_loss_the_question_and_the_repetition():
+    """The answer to the entry's DEBIT is lost: rule 4 asks again, rule 11 repeats it."""
+    debit = frame_number(scenario("air"), is_debit)
+    rows = rows_of(on_bad_air(Fault(FaultKind.LOST, debit + 1)))
+    at = next(n for n, row in enumerate(rows) if row.event and is_debit(row.event))
+    assert [row.marks for row in rows[at : at + 4]] == [
+        (), ("lost",), ("asks again",), ("repeated",),
+    ]  # fmt: skip
+    assert rows[at + 1].apdu is not None, "the answer stands where it was first sent"
+    assert rows[at + 3].apdu is None
+
+
+def test_a_torn_card_leaves_a_command_without_an_answer():
+    debit = frame_number(scenario("air"), is_debit)
+    rows = rows_of(on_bad_air(Fault(FaultKind.LEAVES, debit + 1, bit=0)))
+    torn = [row for row in rows if row.event is not None and is_debit(row.event)]
+    assert [row.marks for row in torn] == [("no answer",)], "as the reader saw it"
+
+
+def test_a_slow_card_asks_for_more_time():
+    rows = rows_of(on_bad_air(slow=True))
+    assert [row for row in rows if "asks for more time" in row.marks]
+
+
+def test_a_wrong_checksum_is_marked():
+    data = bytes.fromhex("C20000")
+    (row,) = rows_of(Trace([Event(0, Source.PCD, Layer.RF, data, has_crc=True)]))
+    assert row.marks == ("CRC wrong, E0B4 is right",)
+
+
+def test_pcsc_shows_the_field_that_it_saw_and_no_frames():
+    on = Event(0, Source.FIELD, Layer.RF, b"\x01", tap=1)
+    trace = Trace([on, *scenario("inproc").events])
+    rows = rows_of(trace)
+    assert [row.words.title for row in rows if row.words is not None] == ["field on"]
+    assert apdus(rows) == recorded(trace)
+
+
+def test_a_pin_is_hidden_in_every_frame_that_carries_it_and_in_no_other():
+    """VERIFY PIN in a chain of two blocks, the second sent twice."""
+    said = [
+        ("02805C000204", "02000013889000"),
+        ("1300200000", "A3"), ("0203987654", "B2"), ("0203987654", "029000"),
+        ("03805C000204", "03000013889000"),
+    ]  # fmt: skip
+    frames = [(s, bytes.fromhex(text)) for pair in said for s, text in zip(ENDS, pair, strict=True)]
+    events = [
+        Event(n, source, Layer.RF, data, has_crc=None) for n, (source, data) in enumerate(frames)
+    ]
+    hidden = [row.hidden for row in rows_of(Trace(events))]
+    assert hidden == [False, False, True, False, True, False, True, False, False, False]
+
+
+def test_an_empty_recording_has_no_rows():
+    assert rows_of(Trace()) == []
+    assert taps_of(Trace()) == []
+
+
+EVENTS = st.builds(
+    Event,
+    st.integers(0, 1000),
+    st.sampled_from(Source),
+    st.sampled_from(Layer),
+    st.binary(max_size=12)
+    | st.sampled_from(commands_of(scenario()) + recorded(scenario()) + [b"\x90\x00"]),
+    st.integers(0, 10),
+    tail=st.integers(1, 8),
+    has_crc=st.sampled_from([True, False, None]),
+    to=st.sampled_from(["card", "psam"]),
+    tap=st.integers(0, 3),
+)
+
+
+@given(st.lists(EVENTS, max_size=12), st.sampled_from(View))
+def test_any_events_make_rows(events, view):
+    trace = Trace(sorted(events, key=lambda e: e.t_ns))
+    rows = rows_of(trace, view)
+    assert all(row.delta_ns >= 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("00A404000E325041592E5359532E444446303100", "SELECT PPSE"),
+        ("00A4040008A00000063201010500", "SELECT purse"),
+        ("00A4040007A000000003101000", "SELECT A0000000031010"),
+        ("00B0950000", "READ BINARY EF15"),
+        ("00B201D400", "READ RECORD EF1A 1"),
+        ("805401000F0000010120250908073015 94E7639508", "DEBIT FOR PURCHASE"),
+        ("80AA0000", "80AA, not in the table"),
+    ],
+)
+def test_names_say_what_a_command_is_about(command, name):
+    assert exchange_name(bytes.fromhex(command)) == name
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [(None, "no answer"), ("", "no status word"), ("90", "no status word"), ("9000", "9000 done")],
+)
+def test_status_words_of_any_answer(response, said):
+    assert status_text(None if response is None else bytes.fromhex(response)) == said
+
+
+def test_small_numbers_are_words():
+    assert [counted(n, "tap") for n in (0, 1, 2, 9, 10)] == [
+        "no taps", "one tap", "two taps", "nine taps", "10 taps",
+    ]  # fmt: skip

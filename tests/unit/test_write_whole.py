@@ -1,0 +1,69 @@
+"""Files for people are written whole or not at all."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from bench.files import write_whole
+from bench.problem import Problem
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("data", [b"", b"some bytes", bytes(1_000_000)])
+def test_a_file_is_written_for_its_owner_alone(tmp_path: Path, data: bytes):
+    target = tmp_path / "a.svg"
+    write_whole(target, data)
+    assert target.read_bytes() == data
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert names(tmp_path) == ["a.svg"]
+
+
+def test_a_file_that_is_there_is_kept_unless_forced(tmp_path: Path):
+    target = tmp_path / "a.svg"
+    target.write_bytes(b"old")
+    target.chmod(0o644)
+    with pytest.raises(Problem, match=r"a\.svg is there already; .* --force"):
+        write_whole(str(target), b"new")
+    assert target.read_bytes() == b"old"
+    write_whole(str(target), b"new", force=True)
+    assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert names(tmp_path) == ["a.svg"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, force: bool):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (tmp_path, pipe, Path("/dev/null"), Path("")):
+        with pytest.raises(Problem, match="no regular file"):
+            write_whole(place, b"new", force)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+@pytest.mark.parametrize("name", ["missing/a.svg", "file/a.svg", "x" * 300])
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path, name: str):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Problem, match="no file can be written at"):
+        write_whole(tmp_path / name, b"new")
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_link_without_an_end_becomes_the_file(tmp_path: Path):
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    write_whole(link, b"new")
+    assert link.read_bytes() == b"new"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_nothing_is_left_behind_when_the_data_is_no_data(tmp_path: Path):
+    with pytest.raises(TypeError):
+        write_whole(tmp_path / "a.svg", "text")  # type: ignore[arg-type]
+    assert names(tmp_path) == []
