@@ -16,6 +16,7 @@ from apdu.show import Line
 from apdu.trace import find_call
 from apdu.value import value
 from bench.trace_formats.assembly import ApduExchange
+from bench.trace_formats.layers import FIELD_OFF
 from bench.tracing.rows import View, rows_of
 from bench.tracing.words import counted, exchange_name, status_text
 
@@ -51,9 +52,13 @@ class Difference:
 
 @value
 class Step:
-    """An exchange or a decision of a recording, with the stage it belongs to."""
+    """An exchange or a decision of a recording, with the stage it belongs to.
+
+    session: how often the field has gone off before.
+    """
 
     stage: str
+    session: int = 0
     exchange: ApduExchange | None = None
     decision: Event | None = None
 
@@ -94,16 +99,18 @@ def compare(a: Trace, b: Trace, fresh: bool = False) -> Comparison:
 def steps_of(trace: Trace) -> list[Step]:
     """Exchanges and decisions in their order, each with the stage or tap it is in."""
     steps = []
-    stage = ""
+    stage, session = "", 0
     for row in rows_of(trace, View.APDU):
         event, apdu = row.event, row.apdu
         if event is not None and event.source is Source.STAGE:
             stage = event.name
+        elif event is not None and event.source is Source.FIELD:
+            session += event.data == FIELD_OFF
         where = stage or (f"tap {row.tap}" if row.tap else "")
         if apdu is not None and not apdu.is_response:
-            steps.append(Step(where, apdu.exchange))
+            steps.append(Step(where, session, apdu.exchange))
         elif event is not None and event.source is Source.DECISION:
-            steps.append(Step(where, decision=event))
+            steps.append(Step(where, session, decision=event))
     return steps
 
 

@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from apdu.event import Event, Layer, Source, Trace
+from bench.recording import Recorder
+from bench.roads import air_road
+from bench.scenario import fresh_card, play
+from bench.trace_formats import pcapng
 from bench.tracing.compare import compare, steps_of
+from fixtures.timing import load_timing
 from tests.recordings import scenario
 
 ROADS = ["air", "udp"]
@@ -125,6 +130,17 @@ def test_a_field_that_only_one_side_has_is_against_none():
     one = Trace([asked(select), answered("6F0A8408A0000006320101059000")])
     other = Trace([asked(select), answered("6F0F8408A000000632010105A5035001419000")])
     assert sentences(one, other) == ['SELECT purse: label none against 41 "A"']
+
+
+def test_a_capture_of_a_slow_card_and_psam_is_the_same_conversation():
+    """In simulated time the next frame is sent at the instant of the decision before it."""
+    timing = load_timing("measured")
+    recorder = Recorder()
+    with air_road(timing)(fresh_card(1), recorder) as link:
+        play(link, 1, recorder=recorder)
+    trace = recorder.trace()
+    assert sentences(trace, pcapng.load(pcapng.dump(trace)), fresh=True) == []
+    assert sentences(scenario(), trace) == []
 
 
 def test_steps_are_exchanges_and_decisions_in_order():

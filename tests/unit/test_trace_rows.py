@@ -86,6 +86,34 @@ def test_a_command_stands_on_its_first_frame_and_the_answer_on_its_last(road):
             assert row.event.data[1:].startswith(row.apdu.data[:8])
 
 
+def test_frames_without_times_have_their_own_apdus():
+    """As text2pcap writes them if it is told of no time."""
+    frames = [replace(e, t_ns=0, duration_ns=0) for e in scenario("air").events
+              if e.layer is Layer.RF]  # fmt: skip
+    rows = rows_of(Trace(frames))
+    assert apdus(rows) == recorded(scenario("air"))
+    for row in rows:
+        if row.apdu is not None:
+            assert row.event is not None
+            assert row.event.data[1:].startswith(row.apdu.data[:8])
+
+
+def test_what_happens_at_one_instant_stays_in_its_order():
+    """The PSAM's MAC1 is there before the command it goes into, which is sent at once."""
+    said = {"to": "psam", "tap": 1}
+    events = [
+        Event(0, Source.PCD, Layer.APDU, bytes.fromhex("8070000004"), **said),
+        Event(5, Source.PICC, Layer.APDU, b"\x90\x00", **said),
+        Event(5, Source.STAGE, Layer.GATE, name="debit", tap=1),
+        Event(5, Source.PCD, Layer.RF, bytes.fromhex("02805C000204"), has_crc=None, tap=1),
+    ]
+    for view in (View.ALL, View.APDU):
+        rows = rows_of(Trace(events), view)
+        assert [row.apdu.data[:2].hex() if row.apdu else row.event.name for row in rows] == [
+            "8070", "9000", "debit", "805c",
+        ]  # fmt: skip
+
+
 def test_the_block_view_has_blocks_alone():
     words = [row.words for row in rows_of(scenario("air"), View.ISODEP) if row.words is not None]
     assert words
