@@ -17,10 +17,12 @@ from bench.throughput.tap import (
     RecordingCost,
     RoadFigures,
     Shares,
+    UdpCost,
     measure,
     one_processor,
     recording_cost,
     shares,
+    udp_cost,
 )
 from emulator.frontends.errors import FrontendError
 from reader.transport.base import ReaderFault
@@ -42,7 +44,9 @@ def bench_tap(via: str, count: int, runs: int, pin: bool, as_json: bool) -> None
                 if via != "all":
                     raise
                 print(f"{name}: left out, {error}", file=sys.stderr)
-        taken = InProcessFigures(shares(count * runs), recording_cost(count * runs))
+        all_taps = count * runs
+        udp = udp_cost(all_taps) if "udp" in figures else None
+        taken = Costs(shares(all_taps), recording_cost(all_taps), udp)
         progress.advance(task)
     if as_json:
         print(json.dumps(_as_json(figures, taken, count, runs, processor), indent=2))
@@ -50,11 +54,12 @@ def bench_tap(via: str, count: int, runs: int, pin: bool, as_json: bool) -> None
         _print(figures, taken, count, runs, processor)
 
 
-class InProcessFigures(NamedTuple):
-    """Where the time of a tap in process goes, and what recording it adds."""
+class Costs(NamedTuple):
+    """Where the time of a tap in process goes, what recording it adds, what the UDP card costs."""
 
     split: Shares
     recording: RecordingCost
+    udp: UdpCost | None
 
 
 def machine(processor: int | None) -> dict[str, str]:
@@ -78,7 +83,7 @@ def _own_version() -> str:
 
 def _as_json(
     figures: dict[str, RoadFigures],
-    taken: InProcessFigures,
+    taken: Costs,
     count: int,
     runs: int,
     processor: int | None,
@@ -93,12 +98,13 @@ def _as_json(
         },
         "in_process": asdict(taken.split) | {"rest": taken.split.rest},
         "recording": asdict(taken.recording) | {"share": taken.recording.share},
+        "udp": asdict(taken.udp) | {"ratio": taken.udp.ratio} if taken.udp else None,
     }
 
 
 def _print(
     figures: dict[str, RoadFigures],
-    taken: InProcessFigures,
+    taken: Costs,
     count: int,
     runs: int,
     processor: int | None,
@@ -120,7 +126,7 @@ def _print(
         )
     console = Console()
     console.print(table)
-    split, recording = taken
+    split, recording, udp = taken
     parts = (("codec", split.codec), ("cryptograms", split.crypto), ("the rest", split.rest))
     shown = ", ".join(f"{name} {us:.0f} us ({us / split.tap:.0%})" for name, us in parts)
     console.print(f"A tap in process is {split.tap:.0f} us: {shown}.")
@@ -128,4 +134,9 @@ def _print(
         f"recording on: {recording.share:+.0%}, {recording.recorded:.0f} us against "
         f"{recording.without:.0f} us, taps in turn."
     )
+    if udp is not None:
+        console.print(
+            f"One APDU over UDP is {udp.ours:.1f} us, {udp.ratio:.2f} times a canned responder "
+            f"behind the same nfcpy ({udp.floor:.1f} us)."
+        )
     console.print(", ".join(f"{k} {v}" for k, v in machine(processor).items()), style="dim")

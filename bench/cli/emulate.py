@@ -224,6 +224,7 @@ def _over_nfc(held: Held, options: EmulateOptions) -> None:
         options.device,
         on_exchange=_print_exchange,
         contactless_of=held.contactless_of,
+        observe=held.observer(),
         service=held.service,
     )
     try:

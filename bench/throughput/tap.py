@@ -15,12 +15,14 @@ from typing import Any
 
 import fixtures
 from apdu.codec import Record
-from apdu.commands import GET_BALANCE, SAM_TABLE, TABLE
+from apdu.commands import AID_PURSE, GET_BALANCE, SAM_TABLE, SELECT, TABLE
 from apdu.purse import card_key, purchase_session, spend_mac1, spend_mac2, spend_tac
+from apdu.records import SelectName
 from apdu.spec import CommandSpec, CommandTable
 from bench.recording import Recorder
-from bench.roads import ROADS
+from bench.roads import ROADS, WAIT_S
 from bench.scenario import ENTERED_AT, ENTRY_STATION, ENTRY_TERMINAL, make_gate
+from bench.throughput.floor import udp_floor
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import new_image, personalise
 from emulator.card.store import MemoryStore
@@ -29,6 +31,7 @@ from reader.session import run
 from reader.transport.base import Transport
 from reader.transport.decorators import Exchange, Recording
 from reader.transport.inprocess import InProcess
+from reader.transport.nfc import NfcCoupler
 
 _WARM_UP = 20
 
@@ -194,6 +197,41 @@ def recording_cost(count: int) -> RecordingCost:
         took[0].extend(_time(lambda: bench.tap(link), 1, bench.put_back))
         took[1].extend(_time(lambda: recorder.pass_(bench.gate, link), 1, bench.put_back))
     return RecordingCost(median(took[0]) / 1000, median(took[1]) / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class UdpCost:
+    """Microseconds of one APDU over nfcpy's UDP air: our card, and a canned responder."""
+
+    ours: float
+    floor: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours against the floor (performance target T8: 1.45 at most)."""
+        return self.ours / self.floor
+
+
+def udp_cost(count: int) -> UdpCost:
+    """Time GET BALANCE over the same nfcpy, to our card and to the floor, in turn."""
+    bench = Bench()
+    bench.card.process(SELECT.command(SelectName(AID_PURSE)))
+    command = GET_BALANCE.command(None)
+    said = bench.card.process(command)
+    took: tuple[list[int], list[int]] = ([], [])
+    with ROADS["udp"](bench.card) as ours, udp_floor(bench.card.contactless, said) as device:
+        ours.transmit(SELECT.command(SelectName(AID_PURSE)))
+        coupler = NfcCoupler(device)
+        try:
+            floor = coupler.wait_card(WAIT_S)
+            if not ours.transmit(command) == floor.transmit(command) == said:
+                raise AssertionError("card and floor answer differently: the figure would be false")
+            for _ in range(count):
+                took[0].extend(_time(lambda: ours.transmit(command), 1))
+                took[1].extend(_time(lambda: floor.transmit(command), 1))
+        finally:
+            coupler.close()
+    return UdpCost(median(took[0]) / 1000, median(took[1]) / 1000)
 
 
 def _codec_work(exchange: Exchange) -> list[Callable[[], object]]:

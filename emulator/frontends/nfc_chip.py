@@ -138,8 +138,11 @@ class ListeningChip:
             self.exchange(answer, _LAST_S if self._is_pn53x else 0)
 
     def close(self) -> None:
-        """Give the reader back. A second call does nothing."""
-        self._reader.close()
+        """Give the reader back, if it is still there. A second call does nothing."""
+        try:
+            self._reader.close()
+        except Exception:  # noqa: BLE001 - pyserial lets through what a terminal says that is gone
+            _log.debug("the reader could not be given back", exc_info=True)
 
     @property
     def _is_pn53x(self) -> bool:
@@ -308,4 +311,8 @@ def _why_not(device: str, error: Exception) -> str:
             f"The reader {device} is used by another program: stop it (pcscd is the usual one), "
             "or unload the kernel module pn533_usb."
         )
+    if code == EIO or (isinstance(error, OSError) and code is None):  # pyserial's has no number
+        return f"The reader {device} has gone or talks nonsense: replug it and check the path."
+    if isinstance(error, (IndexError, AssertionError, TypeError)):
+        return f"What answers on {device} is not the reader that its path names: check the path."
     return f"The reader {device} cannot be used: {error}."

@@ -262,9 +262,12 @@ class PcdIsoDep:
 
         It says R(ACK) by rule 12, or its last block again by rule 11 where that was lost before.
         """
-        for _ in range(self.tries):
-            if (yield from self._exchange(self._block(R_NAK | self.number))) is not None:
-                return True
+        try:
+            for _ in range(self.tries):
+                if (yield from self._exchange(self._block(R_NAK | self.number))) is not None:
+                    return True
+        except LinkDead:
+            return True  # it is there, and stuck
         return False
 
     def deselect(self) -> Radio[bool]:
@@ -309,7 +312,10 @@ class PcdIsoDep:
         raise LinkDead(f"the card did not continue its answer in {self.tries} tries")
 
     def _exchange(self, frame: bytes) -> Generator[Ask, Heard, Block | None]:
-        """Send a block and grant what time the card asks for. None for silence or a bad block."""
+        """Send a block and grant what time the card asks for. None for silence or a bad block.
+
+        Raises LinkDead where the asking does not end.
+        """
         timeout_ns = self.timeout_ns()
         for _ in range(MOST_EXTENSIONS):
             heard = yield self._ask(frame, timeout_ns)
@@ -319,7 +325,7 @@ class PcdIsoDep:
             wtxm = block.inf[0] & 0x3F
             frame = self._block(S_WTX, bytes([wtxm]))  # rule 3; power level bits 00
             timeout_ns = self.timeout_ns(wtxm)
-        return None
+        raise LinkDead(f"the card asked for more time {MOST_EXTENSIONS} times in a row")
 
     def _ours(self, heard: Heard) -> Block | None:
         """A block of our card; its power level, in the upper bits of the CID byte, is ignored."""

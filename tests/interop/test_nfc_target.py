@@ -391,7 +391,8 @@ def test_a_taken_udp_port_is_one_sentence() -> None:
         (errno.ENODEV, "plug it in"),
         (errno.EACCES, "udev rule"),
         (errno.EBUSY, "used by another program"),
-        (errno.EIO, "cannot be used"),
+        (errno.EIO, "replug it"),
+        (errno.ENXIO, "cannot be used"),
     ],
 )
 def test_each_failure_says_what_to_do(code: int, advice: str) -> None:

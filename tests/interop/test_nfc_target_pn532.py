@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 
 import pytest
@@ -15,6 +16,7 @@ from bench.rig.air import AirCoupler
 from bench.rig.pn532 import VirtualPn532
 from bench.roads import in_process
 from bench.scenario import fresh_card, play
+from emulator.frontends.errors import FrontendError
 from emulator.frontends.nfc_target import NfcTarget
 from emulator.picc import Picc
 from emulator.radio.air import Air
@@ -134,6 +136,25 @@ def test_a_reader_that_dies_leaves_the_card_for_the_next() -> None:
         air.field_off()
         assert AirCoupler(air).wait_card(WAIT_S).transmit(COMMAND) == ANSWER
     assert card.power == ["on", "off"] * 2
+
+
+@pytest.mark.parametrize("in_session", [False, True])
+def test_a_board_that_is_pulled_out_is_one_sentence(in_session: bool) -> None:
+    card = EchoCard(with_ats(fwi=10))
+    air = Air(clock=Unpaced())
+    with ExitStack() as stack:
+        listens = stack.enter_context(VirtualPn532(air))
+        front = NfcTarget(card, stack.enter_context(listens.as_nfcpy_device()))
+        with ThreadPoolExecutor() as pool:
+            serving = pool.submit(front.serve)
+            if in_session:
+                assert AirCoupler(air).wait_card(WAIT_S).transmit(COMMAND) == ANSWER
+            stack.close()
+            error = serving.exception(timeout=WAIT_S)
+        front.close()
+    assert isinstance(error, FrontendError)
+    assert "replug it" in str(error)
+    assert card.power == ["on", "off"] * in_session
 
 
 def test_a_phone_that_is_off_is_not_found() -> None:

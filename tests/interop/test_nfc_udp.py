@@ -444,7 +444,8 @@ def test_a_bad_device_path_is_a_reader_fault(path: str, why: str) -> None:
         (errno.ENODEV, "plug it in"),
         (errno.EACCES, "udev rule"),
         (errno.EBUSY, "used by another program"),
-        (errno.EIO, "cannot be used"),
+        (errno.EIO, "replug it"),
+        (errno.ENXIO, "cannot be used"),
     ],
 )
 def test_each_reader_fault_says_what_to_do(code: int, advice: str) -> None:

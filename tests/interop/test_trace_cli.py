@@ -320,7 +320,7 @@ def test_the_wireshark_profile_is_installed_in_a_folder(trace: Traced, tmp_path:
     [
         (("show", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
         (("show", "{empty}"), "nothing"),
-        (("show", "{cut}"), "cut.pcap is no pcap capture"),
+        (("show", "{cut}"), "cut.pcap cannot be read as pcap capture"),
         (("show", "{noise}"), "no trace format known by its content"),
         (("show", "{air}", "--layer", "x"), "there is no layer 'x'; choose one of: rf, isodep"),
         (("show", "{air}", "--tap", "9"), "has no tap 9; its taps are: 1, 2, 3"),
@@ -334,7 +334,10 @@ def test_the_wireshark_profile_is_installed_in_a_folder(trace: Traced, tmp_path:
         (("record", "{there}", "--format", "jsonl"), "is a folder"),
         (("convert", "{air}", "{cut}"), "exists; name another file or give --force"),
         (("convert", "{air}", "{there}/a.doc"), "does not tell a trace format"),
-        (("convert", "{air}", "{there}/a.txt", "--from", "pm3"), "is no Proxmark3 trace"),
+        (
+            ("convert", "{air}", "{there}/a.txt", "--from", "pm3"),
+            "cannot be read as Proxmark3 trace",
+        ),
         (("convert", "nowhere", "{there}/a.txt"), "nowhere cannot be read"),
         (("diff", "{air}", "nowhere"), "nowhere cannot be read"),
         (("diff", "{field}", "{air}"), "has no exchanges to compare"),

@@ -9,8 +9,6 @@ changes that command may make, with the right cryptogram and the right met (`tes
 how often each status word came.
 """
 
-import argparse
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,6 +24,7 @@ from emulator.card.env import SeededEnv
 from emulator.card.personalise import Secrets
 from emulator.card.security import ALWAYS, NEVER
 from emulator.card.state import Blocked, Chip, Image
+from tests.campaigns import run_campaign
 from tests.cards import (
     Change,
     Failing,
@@ -184,15 +183,5 @@ def report(result: Result) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A long run of hostile commands.")
-    parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    start = time.monotonic()
-    result = campaign(asked.count, asked.seed, lambda line: sys.stdout.write(line + "\n"))
-    sys.stdout.write(f"{report(result)}\n{time.monotonic() - start:.1f} s, seed {asked.seed}\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_campaign("A long run of hostile commands.", 1_000_000, campaign, report)

@@ -9,8 +9,6 @@ once and unaltered and its answer arrives unaltered, or the link is declared dea
 last command was delivered once or never.
 """
 
-import argparse
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +22,7 @@ from emulator.radio.faults import NOISE, FaultKind, Noise
 from emulator.radio.medium import Reply, drive
 from emulator.radio.pcd import LinkDead, PcdIsoDep, find
 from emulator.radio.station import Station
+from tests.campaigns import run_campaign
 from tests.unit.pcd import EchoCard, with_ats
 
 KINDS = (*NOISE, FaultKind.DELAYED)
@@ -164,15 +163,5 @@ def report(result: Result) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Noisy conversations of the block machines.")
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    start = time.monotonic()
-    result = campaign(asked.count, asked.seed, lambda line: sys.stdout.write(line + "\n"))
-    sys.stdout.write(f"{report(result)}\n{time.monotonic() - start:.1f} s, seed {asked.seed}\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_campaign("Noisy conversations of the block machines.", 10_000, campaign, report)

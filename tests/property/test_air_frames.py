@@ -247,6 +247,7 @@ def test_a_cut_frame_has_the_first_bits_and_no_more(frame: Frame, bits: int):
     assert cut.bits == min(bits, frame.bits)
     assert cut.bit_values() == frame.bit_values()[:bits]
     assert (cut.head, cut.rate) == (frame.head, frame.rate)
+    assert cut.data[-1] >> cut.tail == 0
 
 
 @given(FAULTS)

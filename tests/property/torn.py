@@ -14,8 +14,6 @@ right TAC, the card counts two transactions and no third, its money is less by t
 gate has nothing unresolved.
 """
 
-import argparse
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -49,6 +47,7 @@ from issuer.clearing import tac_is_right
 from reader.gate import Direction, Gate, Outcome, Reject, Verdict
 from reader.session import run
 from reader.transport.base import CardLost, NoCard
+from tests.campaigns import run_campaign
 from tests.cards import content_of
 
 BALANCE, FARE = 5000, 400
@@ -259,15 +258,5 @@ def report(result: Result) -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Torn taps over the simulated air.")
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    start = time.monotonic()
-    result = campaign(asked.count, asked.seed, lambda line: sys.stdout.write(line + "\n"))
-    sys.stdout.write(f"{report(result)}\n{time.monotonic() - start:.1f} s, seed {asked.seed}\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_campaign("Torn taps over the simulated air.", 10_000, campaign, report)

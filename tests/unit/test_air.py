@@ -1,21 +1,18 @@
 """The air keeps time, and carries frames between a reader and what is in its field."""
 
-import time
 from dataclasses import replace
 
 import pytest
 
-from apdu.event import Event, Layer, Source
+from apdu.event import Event, Source
 from apdu.frame import REQA, SHORT_BITS, Frame, odd_parity
 from emulator.radio.air import Air
-from emulator.radio.clock import Unpaced, WallClock
-from emulator.radio.faults import Fault, FaultKind
 from emulator.radio.medium import Ask, Heard, Trouble, drive
 from emulator.radio.pcd import PcdIsoDep, find
 from emulator.radio.station import Station
 from emulator.radio.timing import GUARD_NS, ns
 from tests.unit.guests import ANSWER, FIRST_NS, MS, TIMEOUT_NS, Parrot, ask, bench
-from tests.unit.pcd import PHONE, EchoCard, with_ats
+from tests.unit.pcd import PHONE, EchoCard
 
 SILENCE = Heard(b"", Trouble.TIMEOUT)
 FDT = 1172
@@ -130,6 +127,15 @@ def test_fast_frames_are_shorter_and_answered_a_little_sooner(rate: int):
     assert guest.heard == [Frame.whole(b"\x01", rate=rate)]
 
 
+def test_each_direction_has_its_rate():
+    guest = Parrot(answer=Frame.whole(ANSWER, rate=1))
+    b = bench(guest)
+    assert b.air.exchange(Ask(b"\x01", TIMEOUT_NS, rates=(2, 1))) == Heard(ANSWER)
+    assert guest.heard == [Frame.whole(b"\x01", rate=2)]
+    b.air.exchange(Ask(b"\x93\x21\x01", TIMEOUT_NS, 1, False, False, rates=(3, 1)))
+    assert guest.heard[1] == Frame(b"\x93\x21\x01", 1, rate=3)
+
+
 def test_an_answer_at_another_rate_than_the_reader_listens_at_is_noise_to_it():
     b = bench(Parrot(answer=Frame.whole(ANSWER, rate=1)))
     assert b.air.exchange(ask()) == Heard(b"", Trouble.FRAMING)
@@ -169,6 +175,14 @@ def test_a_late_answer_is_heard_in_the_next_turn():
     assert answer.t_ns == second.t_ns + ns(ASKED) + MS
     assert b.air.exchange(ask(b"\x03")) == SILENCE
     assert [frame.data[0] for frame in guest.heard] == [1, 3]
+
+
+def test_an_answer_that_begins_when_the_reader_is_done_sending_is_heard():
+    late_ns = TIMEOUT_NS + ns(ASKED)
+    for early_ns, expected in ((0, Heard(ANSWER)), (1, SILENCE)):
+        b = bench(Parrot(after_ns=late_ns - early_ns))
+        b.air.exchange(ask())
+        assert b.air.exchange(ask()) == expected
 
 
 def test_a_late_answer_is_lost_while_the_reader_sends():
@@ -287,115 +301,3 @@ def test_a_reader_that_wants_no_checksum_gets_all_bytes():
     # The parity behind the split byte covers bits that the card did not send.
     assert odd_parity(b"\x01") == b"\x00"
     assert b.air.exchange(ask_split) == Heard(b"\x30\x01")
-
-
-# Coming and going, reporting
-
-
-def test_events_say_what_was_on_air():
-    b = bench(Parrot(answer=Frame(b"\x04\x00")))
-    b.air.exchange(Ask(REQA, TIMEOUT_NS, SHORT_BITS, False, False))
-    b.air.field_off()
-    on, asked, answered, off = b.seen
-    assert (on.source, on.layer, on.data) == (Source.FIELD, Layer.RF, b"\x01")
-    assert (asked.source, asked.data, asked.tail, asked.has_crc) == (Source.PCD, REQA, 7, False)
-    assert (answered.data, answered.tail, answered.has_crc) == (b"\x04\x00", 8, False)
-    assert (off.source, off.data, off.t_ns) == (Source.FIELD, b"\x00", b.now_ns)
-    b = bench(Parrot())
-    b.air.exchange(ask())
-    assert [event.has_crc for event in b.frames()] == [True, True]
-    assert b.frames()[1].data == Frame.whole(ANSWER).data
-
-
-def test_guests_come_and_go():
-    guest = Parrot()
-    b = bench()
-    assert b.air.exchange(ask()) == SILENCE
-    b.air.bring(guest)
-    assert guest.powers == ["on"]
-    assert b.air.exchange(ask()) == Heard(ANSWER)
-    b.air.take_away(guest)
-    b.air.take_away(guest)
-    assert guest.powers == ["on", "off"]
-    assert b.air.exchange(ask()) == SILENCE
-    b.air.field_off()
-    b.air.bring(guest)
-    assert guest.powers == ["on", "off"]
-    b.air.field_on()
-    assert guest.powers == ["on", "off", "on"]
-
-
-def test_what_is_taken_away_takes_its_late_answer_along():
-    guest = Parrot(after_ns=TIMEOUT_NS + MS)
-    b = bench(guest)
-    b.air.exchange(ask())
-    b.air.take_away(guest)
-    assert b.air.exchange(ask()) == SILENCE
-
-
-def test_nothing_is_heard_in_a_field_that_is_off():
-    guest = Parrot()
-    b = bench(guest)
-    b.air.field_off()
-    b.air.field_off()
-    assert b.air.exchange(ask()) == SILENCE
-    assert (guest.heard, b.frames()) == ([], [])
-    assert [event.data for event in b.seen] == [b"\x01", b"\x00"]
-
-
-def test_the_field_going_off_forgets_late_answers_copies_and_busy_cards():
-    late = Parrot(after_ns=TIMEOUT_NS + 3 * MS)
-    b = bench(late)
-    b.air.exchange(ask())
-    b.air.field_off()
-    b.air.field_on()
-    assert b.air.exchange(ask()) == SILENCE
-    assert len(late.heard) == 2
-    b = bench(Parrot(), faults=[Fault(FaultKind.DUPLICATED, 1)])
-    b.air.exchange(ask())
-    b.air.field_off()
-    b.air.field_on()
-    b.air.exchange(ask())
-    assert "a copy" not in b.notes()
-
-
-def test_a_reader_that_never_stops_asking_counts_its_frames():
-    b = bench(Parrot())
-    for _ in range(5):
-        b.air.exchange(ask())
-    assert b.air.frames == len(b.frames()) == 10
-
-
-# Other clocks
-
-
-def test_on_an_unpaced_clock_nothing_takes_time_and_nothing_is_late():
-    faults = [Fault(FaultKind.DELAYED, 1, ns=10**12)]
-    b = bench(Parrot(after_ns=3600 * 10**9), faults=faults, clock=Unpaced())
-    assert b.air.exchange(ask()) == Heard(ANSWER)
-    assert b.air.exchange(Ask(b"\x01", TIMEOUT_NS, rest_ns=10**12)) == Heard(ANSWER)
-    assert {event.duration_ns for event in b.frames()} == {0}
-    b.air.pause(3600 * 10**9)
-    assert b.now_ns < 60 * 10**9
-
-
-def test_a_card_that_computes_for_a_minute_takes_no_time_unpaced():
-    class Minute:
-        def time_ns(self, command: bytes) -> int:
-            return 60 * 10**9
-
-    air = Air(Unpaced())
-    air.bring(Station(EchoCard(with_ats(fwi=14)), Minute()))
-    air.field_on()
-    drive(find(), air)
-    pcd = PcdIsoDep()
-    drive(pcd.activate(), air)
-    assert drive(pcd.transmit(b"\x01"), air) == b"\x01\x90\x00"
-
-
-def test_on_the_wall_clock_a_tap_takes_as_long_as_it_says():
-    before_ns = time.monotonic_ns()
-    b = bench(Parrot(after_ns=2 * MS), clock=WallClock())
-    assert b.air.exchange(ask(timeout_ns=50 * MS)) == Heard(ANSWER)
-    took_ns = time.monotonic_ns() - before_ns
-    assert took_ns >= GUARD_NS + ns(ASKED) + 2 * MS + ns(ANSWERED)

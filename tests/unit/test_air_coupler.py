@@ -16,6 +16,7 @@ from emulator.radio.pcd import find
 from emulator.radio.station import Station
 from emulator.radio.timing import GUARD_NS
 from reader.transport.base import CardLost, NoCard
+from reader.transport.inprocess import InProcess
 from tests.kits import check_transport
 from tests.unit.guests import MS
 from tests.unit.pcd import PHONE, EchoCard, with_ats
@@ -229,7 +230,7 @@ def test_a_slow_psam_takes_the_airs_time():
             return command[0] * MS
 
     air = Air()
-    psam = SlowPsam(fixtures.card("student"), air, Times())
+    psam = SlowPsam(InProcess(fixtures.card("student")), air, Times())
     assert psam.transmit(b"\x05\x00\x00\x00")[-2:] == b"\x6e\x00"
     psam.transmit(b"\x07\x00\x00\x00")
     assert (air.clock.now_ns(), psam.took_ns) == (12 * MS, 12 * MS)

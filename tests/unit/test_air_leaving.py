@@ -112,6 +112,7 @@ def test_a_card_that_leaves_after_its_answer_was_whole():
     b = bench(guest, faults=[when(FaultKind.LEAVES, ANSWER_END_NS)])
     assert b.air.exchange(ask()) == Heard(ANSWER)
     assert guest.powers == ["on", "off"]
+    assert b.notes() == ["", ""]
 
 
 def test_a_card_comes_and_goes_by_the_clock_while_the_reader_pauses():
@@ -161,6 +162,7 @@ def test_a_field_that_is_weak_in_an_answer_ends_it():
     assert (len(guest.heard), guest.powers) == (1, ["on", "off"])
     assert b.air.exchange(ask()) == Heard(ANSWER)
     assert guest.powers == ["on", "off", "on"]
+    assert b.notes() == ["", "weak", "", ""]
 
 
 def test_the_longer_of_two_weak_spells_counts():

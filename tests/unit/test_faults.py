@@ -47,6 +47,10 @@ def test_a_script_tells_each_instant_once_and_in_order():
     assert list(script.due(10**18)) == []
 
 
+def test_a_fault_strikes_one_frame_at_its_first_bit_unless_told():
+    assert Fault(FaultKind.FLIPPED, 3) == Fault(FaultKind.FLIPPED, 3, None, 0, 1, 0, 1)
+
+
 def test_an_instant_may_be_the_first():
     script = Script([Fault(FaultKind.LEAVES, at_ns=0)])
     assert script.next_leave_ns() == 0

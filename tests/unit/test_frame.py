@@ -16,6 +16,7 @@ from apdu.frame import (
 def test_parity_makes_nine_bits_odd():
     for byte in range(256):
         (bit,) = odd_parity(bytes([byte]))
+        assert bit in (0, 1)
         assert (f"{byte:08b}".count("1") + bit) % 2 == 1
 
 
@@ -85,7 +86,8 @@ def test_a_byte_that_is_cut_has_no_parity_to_be_wrong():
 def test_the_parity_behind_a_split_byte_is_ignored_and_no_other():
     data = bytes.fromhex("50112233")
     right = odd_parity(data)
-    assert Frame(data, head=4, parity=bytes([right[0] ^ 1]) + right[1:]).has_right_parity
+    for head in range(1, 8):
+        assert Frame(data, head=head, parity=bytes([right[0] ^ 1]) + right[1:]).has_right_parity
     assert not Frame(data, head=4, parity=right[:3] + bytes([right[3] ^ 1])).has_right_parity
     assert not Frame(data, parity=bytes([right[0] ^ 1]) + right[1:]).has_right_parity
 

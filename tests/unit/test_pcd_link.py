@@ -150,9 +150,14 @@ def test_s_wtx_never_extends_past_fwt_14():
 
 def test_endless_s_wtx_is_a_dead_link():
     card = Endless(lambda _: x("F201"))
-    with pytest.raises(LinkDead):
+    with pytest.raises(LinkDead, match="100 times in a row"):
         card.carry(opened(tries=3).transmit(COMMAND))
-    assert card.turns < 4 * MOST_EXTENSIONS
+    assert card.turns == MOST_EXTENSIONS - 1
+
+
+def test_a_card_that_asks_for_time_for_ever_is_present():
+    turns = [("B2", "F201"), *[("F201", "F201")] * (MOST_EXTENSIONS - 1)]
+    assert play(opened().is_present(), *turns) is True
 
 
 def test_a_card_may_ask_for_time_as_often_as_it_needs():
@@ -169,6 +174,15 @@ def test_an_answer_that_never_ends_is_a_dead_link():
     with pytest.raises(LinkDead, match="does not end"):
         card.carry(opened().transmit(COMMAND))
     assert card.turns * 250 <= MOST_RESPONSE
+
+
+def test_the_longest_answer_there_is_arrives():
+    parts = [bytes(250)] * (MOST_RESPONSE // 250) + [bytes(MOST_RESPONSE % 250)]
+    blocks = [bytes([0x12 | n & 1]) + part for n, part in enumerate(parts)]
+    blocks[-1] = bytes([blocks[-1][0] & ~0x10]) + parts[-1]
+    turns = [(f"A{2 + (n & 1)}", Heard(block)) for n, block in enumerate(blocks)]
+    turns[0] = (I0, turns[0][1])
+    assert play(opened().transmit(COMMAND), *turns) == bytes(MOST_RESPONSE)
 
 
 def test_a_chain_of_nothing_is_a_dead_link():

@@ -152,19 +152,22 @@ def test_s_wtx_in_front_of_a_chained_answer_carries_the_cid():
     assert station.link.isodep._phase is Phase.WAITING
 
 
-def test_s_wtx_at_high_rates_takes_less_of_the_computing():
-    def left_ns(pps1: str, rates: tuple[int, int]) -> int:
-        station = opened(EchoCard(with_ats(ta=0x77)), took_ns=67 * MS)
-        ask(station, "D011" + pps1)
-        station.receive(Frame.whole(x("0201"), rate=rates[0]), 0)
-        reply = station.receive(Frame.whole(x("F202"), rate=rates[0]), 0)
-        assert reply is not None
-        return reply.after_ns
-
-    # 848 both ways: 32 subcarrier cycles and 36 bits back, 37 bits there, 16 periods each.
-    s_wtx_ns = ns(512 + 36 * 16 + FDT_READER + 37 * 16)
-    assert left_ns("0F", (3, 3)) == 67 * MS - AT_LEAST_NS - s_wtx_ns
-    assert left_ns("00", (0, 0)) == 67 * MS - AT_LEAST_NS - S_WTX_NS
+@pytest.mark.parametrize(
+    ("dsi", "dri", "s_wtx_periods"),
+    [
+        (0, 0, 37 * 128 + 1172 + 37 * 128),
+        (3, 3, 512 + 36 * 16 + 1172 + 37 * 16),  # 32 cycles of the subcarrier and 36 bits
+        (1, 2, 512 + 36 * 64 + 1172 + 37 * 32),
+        (2, 0, 512 + 36 * 32 + 1172 + 37 * 128),
+    ],
+)
+def test_s_wtx_at_high_rates_takes_less_of_the_computing(dsi: int, dri: int, s_wtx_periods: int):
+    station = opened(EchoCard(with_ats(ta=0x77)), took_ns=67 * MS)
+    ask(station, f"D011{dsi << 2 | dri:02X}")
+    station.receive(Frame.whole(x("0201"), rate=dri), 0)
+    reply = station.receive(Frame.whole(x("F202"), rate=dri), 0)
+    assert reply is not None
+    assert reply.after_ns == 67 * MS - AT_LEAST_NS - ns(s_wtx_periods)
 
 
 # Leaving the field
