@@ -30,6 +30,8 @@ from apdu.frame import (
 from apdu.show import Line, hexed
 from apdu.trace import explain_ats
 
+UNKNOWN: Final = "?"
+"""Title of a frame that means nothing at its place."""
 _POLLS: Final = {REQA: "REQA", WUPA: "WUPA"}
 _NVB_KNOWS_NOTHING: Final = 0x20
 _UID_PART: Final = 5  # four bytes of a cascade level and BCC
@@ -102,7 +104,7 @@ class FrameReader:
             return FrameWords("field on" if event.data[:1] != b"\0" else "field off")
         body = body_of(event)
         found = self._asked(event, body) if event.source is Source.PCD else self._answered(body)
-        words = found or FrameWords("?", [Line("bytes", hexed(body))])
+        words = found or FrameWords(UNKNOWN, [Line("bytes", hexed(body))])
         words = replace(words, faults=(*words.faults, *_faults(event)))
         return replace(words, is_repeat=self._repeats(event.source, words))
 
@@ -157,7 +159,7 @@ class FrameReader:
     def _answered(self, body: bytes) -> FrameWords | None:
         """What a card's frame says. One that no question came before is read as a block."""
         if not body:
-            return FrameWords("?", faults=("no bits",))
+            return FrameWords(UNKNOWN, faults=("no bits",))
         answer, self._answer = self._answer, None
         return self._block(body) if answer is None else answer(body)
 

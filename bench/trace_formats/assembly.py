@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from apdu.blocks import NUMBER, RATS, Block, Kind
 from apdu.event import Event, Layer, Source
-from apdu.frame import HLTA, SELECT_CODES, Frame
+from apdu.frame import HLTA, REQA, SELECT_CODES, WUPA, Frame
 from apdu.value import value
 
 
@@ -178,4 +178,4 @@ class _Assembly:
 
 def _begins_anew(body: bytes) -> bool:
     """Whether a reader polls, selects, halts or activates a card: the link before is gone."""
-    return body[0] in (RATS, *SELECT_CODES) or body == HLTA
+    return body[0] in (RATS, *SELECT_CODES) or body in (REQA, WUPA, HLTA)

@@ -12,8 +12,8 @@ from typing import Final
 
 from apdu.blocks import Kind
 from apdu.event import Event, Layer, Source, Trace
-from apdu.fresh import has_secret
-from apdu.rf import FrameReader, FrameWords
+from apdu.rf import UNKNOWN, FrameReader, FrameWords
+from apdu.secret import has_secret
 from apdu.value import value
 from bench.trace_formats.assembly import ApduExchange, Placed, assembled
 from bench.trace_formats.layers import ENDS, as_frames, is_frame, recorded
@@ -162,19 +162,44 @@ def _marks(event: Event, words: FrameWords) -> tuple[str, ...]:
     return tuple(marks)
 
 
-def _with_secrets(rows: Iterable[Row]) -> Iterator[Row]:
+def _with_secrets(rows: Iterable[Row]) -> list[Row]:
     """Marks what must not be shown: a command with a PIN or key, and every frame that carries it.
 
-    The frames of a chain and those sent again come before the next command.
+    The frames of a chain and those sent again come before the next command, those that did not
+    get through before this one; a chain that was never finished has no command.
     """
+    out = list(rows)
     hides = False
-    for row in rows:
-        apdu, event = row.apdu, row.event
-        is_command = apdu is not None and apdu.to == "card" and not apdu.is_response
-        if apdu is not None and is_command:
-            hides = has_secret(apdu.command)
-        is_sent = is_command or (event is not None and event.source is Source.PCD)
-        yield replace(row, hidden=hides and is_sent)
+    failed: list[int] = []
+    for at, row in enumerate(out):
+        apdu, words = row.apdu, row.words
+        if apdu is not None and not apdu.is_response:
+            is_secret = has_secret(apdu.command)
+            is_for_card = apdu.to == "card"
+            for carries in (*(failed if is_for_card else ()), at) if is_secret else ():
+                out[carries] = _without_bytes(out[carries])
+            if is_for_card:
+                hides, failed = is_secret, []
+        elif words is not None and _may_carry(row.event, words):
+            hides |= words.block is not None and has_secret(words.block.inf)
+            if hides:
+                out[at] = _without_bytes(row)
+            elif words.faults:
+                failed.append(at)
+    return out
+
+
+def _may_carry(event: Event | None, words: FrameWords) -> bool:
+    """Whether a frame may have something of a command in it."""
+    if event is None or event.source is not Source.PCD:
+        return False
+    is_command = words.block is not None and words.block.kind is Kind.I_BLOCK
+    return is_command or bool(words.faults) or words.title == UNKNOWN
+
+
+def _without_bytes(row: Row) -> Row:
+    words = None if row.words is None else replace(row.words, lines=[])
+    return replace(row, words=words, hidden=True)
 
 
 def _with_money(rows: Iterable[Row]) -> Iterator[Row]:
