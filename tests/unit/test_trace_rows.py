@@ -9,10 +9,16 @@ from hypothesis import strategies as st
 from apdu.commands import CREDIT_LOAD, DEBIT
 from apdu.crc import append_crc
 from apdu.event import Event, Layer, Source, Trace
+from apdu.show import money
+from bench.recording import Recorder
 from bench.tracing.ledger import Ledger, Movement
 from bench.tracing.rows import Row, View, rows_of, taps_of
 from bench.tracing.words import counted, exchange_name, status_text
 from emulator.radio.faults import Fault, FaultKind
+from reader.gate import Direction, Verdict
+from reader.transport.decorators import CutPoint, Cutting
+from reader.transport.inprocess import InProcess
+from tests.gates import FARE, INSIDE, Case
 from tests.recordings import commands_of, frame_number, on_bad_air, scenario
 
 ROADS = ["inproc", "air", "udp"]
@@ -138,6 +144,38 @@ def test_the_money_is_followed_through_top_up_and_fare(road):
     asked = [row.money.text for row in rows_of(scenario(road)) if row.money and "asks" in
              row.money.text]  # fmt: skip
     assert asked == ["asks +50.00", "asks 0.00", "asks -4.00"]
+
+
+def movements(trace: Trace) -> list[str]:
+    return [row.money.text for row in rows_of(trace) if row.money and row.money.before is not None]
+
+
+def test_money_whose_answer_was_lost_moves_when_it_is_proved():
+    """The card leaves an exit after its DEBIT, the last command, and comes back."""
+    exits = Case(Direction.EXIT, INSIDE)
+    whole, recorder = Recorder(), Recorder()
+    whole.pass_(exits.gate(), InProcess(exits.card()))
+    gate, card = exits.gate(), exits.card()
+    before = card.purse.actual
+    debit = len(commands_of(whole.trace()))
+    recorder.pass_(gate, Cutting(InProcess(card), debit, CutPoint.AFTER))
+    assert movements(recorder.trace()) == []
+    card.power_off()
+    card.power_on()
+    assert recorder.pass_(gate, InProcess(card)).verdict is Verdict.PASS
+    assert movements(recorder.trace()) == [f"{money(before)} > {money(before - FARE)}"]
+
+
+def test_a_proof_of_another_transaction_moves_nothing():
+    ledger = Ledger()
+    init = bytes.fromhex("805003020B01000001903000890003400F")
+    ledger.command(init)
+    ledger.response(init, bytes.fromhex("000013880007 000000 01005A6B7C8D9000"))
+    proof = bytes(8) + b"\x90\x00"
+    assert ledger.response(bytes.fromhex("805A000902000708"), proof) is None
+    moved = ledger.response(bytes.fromhex("805A000902000808"), proof)
+    assert moved == Movement(-400, 5000, 4600)
+    assert ledger.response(bytes.fromhex("805A000902000808"), proof) is None, "once"
 
 
 def test_a_refused_debit_moves_nothing():
