@@ -38,8 +38,13 @@ class Format:
 
 def shortened(text: str, most: int = 40) -> str:
     """A piece of a file as an error quotes it: one line, not long, nothing a terminal obeys."""
-    shown = "".join(c if c.isprintable() else "." for c in text)
+    shown = printable(text)
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def printable(text: str) -> str:
+    """A text out of a file on one line, without what a terminal obeys or cannot encode."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "." for c in text)
 
 
 def utf8(text: str) -> str:

@@ -16,6 +16,7 @@ from apdu.rf import UNKNOWN, FrameReader, FrameWords
 from apdu.secret import has_secret
 from apdu.value import value
 from bench.trace_formats.assembly import ApduExchange, Placed, assembled
+from bench.trace_formats.format import printable
 from bench.trace_formats.layers import ENDS, as_frames, is_frame, recorded
 from bench.tracing.ledger import Ledger, Movement
 
@@ -126,7 +127,8 @@ def _inside(events: list[Event], told: list[Placed], view: View) -> list[Placed]
 def _row(event: Event, reader: FrameReader, view: View) -> Row | None:
     """The row of an event that has one whatever is said in it."""
     if event.layer is Layer.GATE:
-        return Row(event.t_ns, event.tap, event)
+        gate, name, note = map(printable, (event.gate, event.name, event.note))
+        return Row(event.t_ns, event.tap, replace(event, gate=gate, name=name, note=note))
     if not is_frame(event) or (view is View.APDU and event.source is not Source.FIELD):
         return None
     words = reader.read(event)
@@ -158,7 +160,7 @@ def _marks(event: Event, words: FrameWords) -> tuple[str, ...]:
     if block is not None and block.is_nak:
         marks.append("asks again")
     if event.note:
-        marks.append(event.note)
+        marks.append(printable(event.note))
     return tuple(marks)
 
 
