@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from apdu.event import Layer, Source, Trace
+from bench.files import demand_place
 from bench.problem import Problem
 from bench.recording import Recorder
 from bench.trace_formats import FORMATS, save
@@ -33,13 +34,7 @@ def demand_free(path: Path, named: str | None = None, force: bool | None = None)
     force: whether the user gave --force; None if the command has no such option.
     """
     target_format(path, named)
-    if not path.parent.is_dir():
-        raise Problem(f"{path} cannot be written: there is no folder {path.parent}")
-    if path.is_dir():
-        raise Problem(f"{path} is a folder; name a file")
-    if path.exists() and not force:
-        way_out = "name another file" if force is None else "name another file or give --force"
-        raise Problem(f"{path} exists; {way_out}")
+    demand_place(path, force)
 
 
 def beside(path: Path, road: str) -> Path:

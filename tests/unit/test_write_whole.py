@@ -55,10 +55,13 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path, name: st
     assert names(tmp_path) == ["file"]
 
 
-def test_a_link_without_an_end_becomes_the_file(tmp_path: Path):
+def test_a_link_without_an_end_is_there_and_becomes_the_file_if_forced(tmp_path: Path):
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "nowhere")
-    write_whole(link, b"new")
+    with pytest.raises(Problem, match="is there already"):
+        write_whole(link, b"new")
+    assert link.is_symlink()
+    write_whole(link, b"new", force=True)
     assert link.read_bytes() == b"new"
     assert not (tmp_path / "nowhere").exists()
 
