@@ -32,10 +32,10 @@ def demand_place(path: str | Path, force: bool | None = False) -> None:
 def write_whole(path: str | Path, data: bytes, force: bool = False, mode: int = 0o600) -> None:
     """Write a file in one step: another beside it, with its mode, that gets its name.
 
-    force: whether a file that is there is replaced. Raises Problem.
+    force: whether a file that is there is replaced; of a link, the one at its end. Raises Problem.
     """
     demand_place(path, force)
-    target, draft = Path(path), ""
+    target, draft = Path(os.path.realpath(path)), ""
     try:
         descriptor, draft = tempfile.mkstemp(dir=target.parent, prefix=".tapbench-")
         with os.fdopen(descriptor, "wb") as file:
