@@ -129,4 +129,11 @@ def recorded_to(path: Path, title: str) -> Iterator[Recorder]:
         yield recorder
     finally:
         # Not to standard output: that may be JSON.
-        print(keep(recorder.trace(), path), file=sys.stderr)
+        print(keep_rest(recorder.trace(), path), file=sys.stderr)
+
+
+def keep_rest(trace: Trace, path: Path, named: str | None = None, force: bool = False) -> str:
+    """Write what was recorded until the work ended, if anything was. See `keep`."""
+    if not trace.events:
+        return f"{path}: not written, nothing was recorded"
+    return keep(trace, path, named, force)
