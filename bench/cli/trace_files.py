@@ -111,8 +111,8 @@ def keep(trace: Trace, path: Path, named: str | None = None, force: bool = False
     Raises Problem, TraceError.
     """
     target = target_format(path, named)
-    kept = target.keeps(trace)
     save(trace, path, target.name, force)
+    kept = target.keeps(trace)
     lines = [f"{path}: {listed(contents(kept))}", losses(trace, kept, target)]
     return "\n".join(line for line in lines if line)
 

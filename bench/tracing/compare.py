@@ -12,6 +12,7 @@ from typing import Final
 
 from apdu.event import Event, Source, Trace
 from apdu.fresh import command_lines, response_lines
+from apdu.secret import has_secret
 from apdu.show import Line
 from apdu.trace import find_call
 from apdu.value import value
@@ -138,7 +139,8 @@ def _only(side: str, steps: Sequence[Step], begin: int, end: int) -> Iterator[Di
         return
     names = [step.name for step in steps[begin:end]]
     where = f"after {steps[begin - 1].name}" if begin else "at the beginning"
-    what = f"{side} has {counted(len(names), 'more exchange')} {where}: {', '.join(names)}"
+    kind = "step" if any(step.decision for step in steps[begin:end]) else "exchange"
+    what = f"{side} has {counted(len(names), f'more {kind}')} {where}: {', '.join(names)}"
     a, b = (what, "") if side == "A" else ("", what)
     yield Difference(f"only_{side.lower()}", steps[begin].stage, "", "", a, b)
 
@@ -166,7 +168,8 @@ def exchange_differences(a: ApduExchange, b: ApduExchange, fresh: bool) -> Itera
     """What differs between two exchanges of the same command, field by field."""
     asked = [command_lines(x.command, fresh) for x in (a, b)]
     yield from _fields(asked[0], asked[1])
-    if find_call(a.command) is None and a.command != b.command and asked[0] == asked[1]:
+    is_hidden = find_call(a.command) is None or has_secret(a.command)
+    if is_hidden and a.command != b.command and asked[0] == asked[1]:
         yield "field", "data", "some bytes", "others"  # not shown: they may be a PIN or a key
     words = [status_text(x.response) for x in (a, b)]
     if words[0] != words[1]:

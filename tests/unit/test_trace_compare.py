@@ -125,6 +125,22 @@ def test_unknown_commands_are_compared_by_their_bytes_and_not_shown():
     assert "AACC" not in told
 
 
+def test_two_pins_differ_and_neither_is_shown():
+    one = Trace([asked("0020000003123456"), answered("9000")])
+    other = Trace([asked("0020000003654321"), answered("63C2")])
+    told = sentences(one, other)
+    assert told[0] == "VERIFY PIN: data some bytes against others"
+    assert len(told) == 2
+    assert sentences(one, one) == []
+
+
+def test_a_decision_that_one_recording_has_more_is_a_step():
+    less = [e for e in scenario().events if e.source is not Source.DECISION or e.tap == 2]
+    assert sentences(Trace(less), scenario()) == [
+        "exit: B has one more step after PSAM CREDIT_SAM_FOR_PURCHASE: decision"
+    ]
+
+
 def test_a_field_that_only_one_side_has_is_against_none():
     select = "00A4040008A00000063201010500"
     one = Trace([asked(select), answered("6F0A8408A0000006320101059000")])
