@@ -95,7 +95,7 @@ class FrameReader:
         self._answer: Callable[[bytes], FrameWords | None] | None = None
         self._uid = b""
         self._part = b""
-        self._numbers: dict[Source, int] = {}
+        self._latest: tuple[Source, int | None, int] | None = None  # I-block: CID and number
 
     def read(self, event: Event) -> FrameWords:
         """What a frame, or the coming and going of the field, means at this point."""
@@ -178,18 +178,20 @@ class FrameReader:
     def _ats(self, body: bytes) -> FrameWords | None:
         if body[0] != len(body):
             return self._block(body)
-        self._numbers.clear()
+        self._latest = None
         # Without TL, which every frame's length says.
         return FrameWords("ATS", [n for n in explain_ats(body).lines if n.label != "TL"])
 
     def _repeats(self, source: Source, words: FrameWords) -> bool:
-        """Whether an I-block has the number of the one before from the same side (7.5.3)."""
+        """Whether an I-block is the latest one again, nothing but R- and S-blocks between (7.5.3).
+
+        A number alone says less: chains of the other side use numbers up.
+        """
         block = words.block
         if block is None or block.kind is not Kind.I_BLOCK or words.faults:
             return False
-        before = self._numbers.get(source)
-        self._numbers[source] = block.number
-        return before == block.number
+        before, self._latest = self._latest, (source, block.cid, block.number)
+        return before == self._latest
 
 
 def _atqa(body: bytes) -> FrameWords | None:
