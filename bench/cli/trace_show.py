@@ -40,6 +40,7 @@ _ROOM_FOR_DELTAS: Final = 112  # columns of a terminal
 _ROOM_FOR_FRAMES: Final = 96
 _MONEY_WIDTH: Final = 13  # 46.00 > 50.00
 _LONG: Final = 5  # fields
+_FONTS: Final = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
 Known = dict[tuple[bytes, bytes], int]
 _PCD, _PICC, _BAD, _GOOD, _MARK = "cyan", "green", "bold red", "bold green", "yellow"
@@ -96,7 +97,9 @@ def _screen() -> Console:
 
 
 def _svg(picture: Console, title: str) -> str:
-    return picture.export_svg(title=title)
+    """As rich draws it, but without fonts from the network, and with spaces that some drop."""
+    drawn = _FONTS.sub("", picture.export_svg(title=title))
+    return drawn.replace("<svg ", '<svg xml:space="preserve" ', 1)
 
 
 def _html(picture: Console, title: str) -> str:

@@ -80,3 +80,11 @@ def test_texts_of_a_file_do_not_break_json_or_pictures(hostile, capsys, tmp_path
     assert rows[0]["stage"] == {"name": SHOWN, "note": SHOWN, "gate": SHOWN}
     show(hostile, ShowOptions(svg=tmp_path / "a.svg", html=tmp_path / "a.html"))
     assert "\x1b" not in (tmp_path / "a.svg").read_text() + (tmp_path / "a.html").read_text()
+
+
+def test_a_picture_fetches_nothing_and_keeps_its_columns(air, tmp_path):
+    show(air, ShowOptions(svg=tmp_path / "a.svg"))
+    drawn = (tmp_path / "a.svg").read_text("utf-8")
+    assert "url(http" not in drawn.replace('"', "")
+    assert "<svg xml:space" in drawn
+    assert "GET&#160;BALANCE" in drawn
