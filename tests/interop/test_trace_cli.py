@@ -213,7 +213,7 @@ def test_a_recording_cut_short_is_different_in_words(tried, folder: Path, tmp_pa
     short.write_text("\n".join(whole.read_text("utf-8").splitlines()[:60]) + "\n")
     done = tried("diff", short, whole)
     assert done.returncode == 1
-    assert re.search(r"exit: B has .* more exchanges after .*DEBIT FOR PURCHASE", done.stdout)
+    assert re.search(r"exit: B has .* more steps after .*DEBIT FOR PURCHASE", done.stdout)
 
 
 @pytest.mark.parametrize("road", ["inproc", "udp"])

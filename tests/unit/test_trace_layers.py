@@ -10,7 +10,7 @@ from apdu.event import Event, Layer, Source, Trace
 from apdu.frame import odd_parity
 from bench.trace_formats.layers import MADE_UP, ApduExchange, apdu_events, exchanges, frames
 from emulator.radio.faults import Fault, FaultKind, Script
-from tests.recorded import Slow, said_to, tap_on_air
+from tests.recordings import Slow, said_to, tap_on_air
 
 PCD, PICC, FIELD = Source.PCD, Source.PICC, Source.FIELD
 COMMAND, ANSWER = bytes.fromhex("805C000204"), bytes.fromhex("000013889000")
