@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from apdu.event import Layer, Source, Trace
+from bench.files import demand_place
 from bench.problem import Problem
 from bench.recording import Recorder
 from bench.trace_formats import FORMATS, save
@@ -33,13 +34,7 @@ def demand_free(path: Path, named: str | None = None, force: bool | None = None)
     force: whether the user gave --force; None if the command has no such option.
     """
     target_format(path, named)
-    if not path.parent.is_dir():
-        raise Problem(f"{path} cannot be written: there is no folder {path.parent}")
-    if path.is_dir():
-        raise Problem(f"{path} is a folder; name a file")
-    if path.exists() and not force:
-        way_out = "name another file" if force is None else "name another file or give --force"
-        raise Problem(f"{path} exists; {way_out}")
+    demand_place(path, force)
 
 
 def beside(path: Path, road: str) -> Path:
@@ -116,8 +111,8 @@ def keep(trace: Trace, path: Path, named: str | None = None, force: bool = False
     Raises Problem, TraceError.
     """
     target = target_format(path, named)
-    kept = target.keeps(trace)
     save(trace, path, target.name, force)
+    kept = target.keeps(trace)
     lines = [f"{path}: {listed(contents(kept))}", losses(trace, kept, target)]
     return "\n".join(line for line in lines if line)
 
@@ -134,4 +129,11 @@ def recorded_to(path: Path, title: str) -> Iterator[Recorder]:
         yield recorder
     finally:
         # Not to standard output: that may be JSON.
-        print(keep(recorder.trace(), path), file=sys.stderr)
+        print(keep_rest(recorder.trace(), path), file=sys.stderr)
+
+
+def keep_rest(trace: Trace, path: Path, named: str | None = None, force: bool = False) -> str:
+    """Write what was recorded until the work ended, if anything was. See `keep`."""
+    if not trace.events:
+        return f"{path}: not written, nothing was recorded"
+    return keep(trace, path, named, force)
