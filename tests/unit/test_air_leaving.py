@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from apdu.blocks import S_WTX
 from apdu.event import Event, Source
 from emulator.radio.air import Air
 from emulator.radio.faults import Fault, FaultKind, Noise, Script
@@ -251,6 +252,21 @@ def test_a_command_happens_or_not_by_when_the_card_leaves(share: float):
         drive(pcd.transmit(b"\x01"), air)
     assert card.seen == ([b"\x01"] if share > COMMIT_SHARE else [])
     assert card.power[-1] == "off"
+
+
+def test_a_card_that_is_gone_before_it_has_written_asks_for_time_until_then():
+    """It does not fall silent, nor say again what it said before."""
+    card = EchoCard()
+    air, pcd, seen = linked([], card, Takes50())
+    drive(pcd.transmit(b"\x01"), air)
+    before = len(seen)
+    air.faults = Script([when(FaultKind.LEAVES, air.clock.now_ns() + 39 * MS)])
+    with pytest.raises(LinkDead):
+        drive(pcd.transmit(b"\x02"), air)
+    said = [event.data[0] for event in seen[before:] if event.source is Source.PICC]
+    assert said == [S_WTX]
+    assert card.seen == [b"\x01"]
+    assert card.power == ["on", "off"]
 
 
 def test_noise_replays_from_what_happened_event_for_event():
