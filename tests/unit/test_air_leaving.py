@@ -133,6 +133,17 @@ def test_a_card_comes_and_goes_by_the_clock_while_the_reader_pauses():
     assert guest.powers == ["on", "off", "on", "off"]
 
 
+@pytest.mark.parametrize("left_ns", [FIRST_NS - MS, FIRST_NS + 1])
+def test_a_card_that_comes_back_within_a_command_hears_the_next_one_only(left_ns: int):
+    guest = Parrot()
+    faults = [when(FaultKind.LEAVES, left_ns), when(FaultKind.RETURNS, ASK_END_NS - 1)]
+    b = bench(guest, faults=faults)
+    assert b.air.exchange(ask(b"\x01")) == SILENCE
+    assert b.air.exchange(ask(b"\x02")) == Heard(ANSWER)
+    assert [frame.data[:1] for frame in guest.heard] == [b"\x02"]
+    assert guest.powers == ["on", "off", "on"]
+
+
 def test_the_card_is_told_how_long_it_stays():
     guest = Parrot()
     b = bench(guest, faults=[when(FaultKind.LEAVES, 50 * MS)])
@@ -200,6 +211,15 @@ def test_a_second_card_joins(fault: Fault):
     heard = b.air.exchange(ask())
     assert (heard.trouble, heard.collision) == (Trouble.COLLISION, 20)
     assert stranger.powers == ["on"]
+
+
+def test_a_second_card_that_joins_within_a_command_hears_the_next_one_only():
+    stranger = Parrot(answer=b"\x0a\x0b\x1c")
+    fault = when(FaultKind.JOINS, ASK_END_NS - 1)
+    b = bench(Parrot(), faults=[fault], stranger=stranger)
+    assert b.air.exchange(ask()) == Heard(ANSWER)
+    assert b.air.exchange(ask()).trouble is Trouble.COLLISION
+    assert len(stranger.heard) == 1
 
 
 def test_nobody_joins_where_there_is_no_stranger():
