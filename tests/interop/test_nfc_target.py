@@ -279,6 +279,26 @@ def test_a_card_is_asked_how_it_shows_itself_before_each_reader() -> None:
     assert seen <= {bytes.fromhex(f"0800000{n}") for n in (1, 2, 3)}
 
 
+def test_a_uid_lasts_as_long_as_the_field() -> None:
+    """S(DESELECT) leaves the field on; a phone keeps its random UID until it is off."""
+    phone = fixtures.phone("android-hce", card=EchoCard())
+    with (
+        listening(phone, contactless_of=phone.contactless_of) as (_, path),
+        by_hand(path) as reader,
+    ):
+        pcd = Pcd(reader.air)
+        first = pcd.select()
+        pcd.rats()
+        assert pcd.is_present()
+        assert pcd.deselect()
+        pcd = Pcd(reader.air)
+        assert pcd.select() == first
+        pcd.rats()
+        assert pcd.is_present()
+        reader.send(b"RFOFF")
+        assert Pcd(reader.air).select() != first
+
+
 def test_a_stop_within_a_session_powers_the_card_off() -> None:
     card = EchoCard()
     with listening(card) as (_, path), by_hand(path) as reader:
@@ -369,6 +389,8 @@ def test_a_reader_that_cannot_listen_is_refused(driver: Any, monkeypatch: Any) -
         ("tty:NOSUCHPORT:pn532", "No NFC reader answers on tty:NOSUCHPORT:pn532"),
         ("nonsense", "No NFC reader answers on nonsense"),
         ("udp:127.0.0.1:port", "cannot be used: invalid literal"),
+        ("udp:127.0.0.1:0", "There is no UDP port 0 to listen on: choose one from 1 to 65535"),
+        ("udp:127.0.0.1:65537", "There is no UDP port 65537 to listen on"),
         ("", "No reader is named"),
     ],
 )
@@ -389,6 +411,7 @@ def test_a_taken_udp_port_is_one_sentence() -> None:
     ("code", "advice"),
     [
         (errno.ENODEV, "plug it in"),
+        (errno.ETIMEDOUT, "plug it in"),
         (errno.EACCES, "udev rule"),
         (errno.EBUSY, "used by another program"),
         (errno.EIO, "replug it"),
