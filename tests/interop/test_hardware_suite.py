@@ -95,6 +95,39 @@ def test_the_guard_stops_what_is_not_reading(card, may_write: bool, why: str, co
     assert not writes([exchange.command for exchange in seen])
 
 
+class TwoPurses:
+    """A card with a second purse, of the Beijing issuer, under a longer name."""
+
+    NAME = bytes.fromhex("A000000632010105") + bytes(8)
+
+    def __init__(self) -> None:
+        self.purses = InProcess(fixtures.card("student", balance=5000)), InProcess(foreign_card())
+        self.selected = self.purses[0]
+
+    def transmit(self, command: bytes) -> bytes:
+        if command[:3] == b"\x00\xa4\x04":
+            self.selected = self.purses[self.NAME in command]
+            command = command.replace(b"\x10" + self.NAME, b"\x08" + self.NAME[:8])
+        return self.selected.transmit(command)
+
+
+def test_the_guard_looks_at_the_application_that_would_be_written_to() -> None:
+    guard = Guard(TwoPurses(), may_write=True)
+    guard.demand_writable()
+    select = bytes.fromhex("00A4040010") + TwoPurses.NAME + b"\x00"
+    assert guard.transmit(select)[-2:] == b"\x90\x00"
+    with pytest.raises(Refused, match="a card of issuer 01011000"):
+        guard.transmit(DEBIT + bytes(15))
+    assert guard.transmit(bytes.fromhex("00A40000023F00"))[-2:] == b"\x90\x00"
+    with pytest.raises(Refused, match="no purse is selected"):
+        guard.transmit(DEBIT + bytes(15))
+    assert guard.transmit(bytes.fromhex("00A4040008A00000063201010500"))[-2:] == b"\x90\x00"
+    assert guard.transmit(DEBIT + bytes(15)) == b"\x69\x01"
+    assert guard.transmit(bytes.fromhex("00A4040005F000000001")) == b"\x6a\x82"
+    with pytest.raises(Refused, match="no purse is selected"):
+        guard.demand_writable()
+
+
 @pytest.mark.parametrize(
     "card",
     [
