@@ -38,14 +38,6 @@ def free_port() -> int:
         return front.address[1]
 
 
-@contextmanager
-def listening(card: Picc, **options: Any) -> Iterator[tuple[NfcTarget, str]]:
-    """The card on nfcpy's udp driver in listen mode, and the path that reaches it."""
-    path = f"udp:127.0.0.1:{free_port()}"
-    with NfcTarget(card, path, **options).running() as front:
-        yield front, path
-
-
 class Reader:
     """A reader that speaks datagrams by hand."""
 
@@ -74,6 +66,16 @@ def by_hand(path: str) -> Iterator[Reader]:
     reader = Reader(path)
     with closing(reader.socket):
         yield reader
+
+
+@contextmanager
+def listening(card: Picc, **options: Any) -> Iterator[tuple[NfcTarget, str]]:
+    """The card on nfcpy's udp driver in listen mode, and the path that reaches it."""
+    path = f"udp:127.0.0.1:{free_port()}"
+    with NfcTarget(card, path, **options).running() as front, by_hand(path) as reader:
+        yield front, path
+        front.stop()
+        reader.send(b"106A 00")  # the driver would wait for half a second
 
 
 # nfcpy on both ends
