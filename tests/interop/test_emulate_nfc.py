@@ -2,20 +2,29 @@
 
 import json
 import signal
+from collections.abc import Callable
 
 import pytest
 
-from tests.interop.test_cli import gate_on, read_until, refused, running, tapbench
+from tests.interop.test_cli import gate_on, read_until, refused, running
 from tests.interop.test_nfc_target import free_port
 
-
-def passage(device: str, direction: str, station: str) -> dict[str, object]:
-    done = tapbench(*gate_on(device, direction, station))
-    assert done.stdout, done.stderr
-    return json.loads(done.stdout)
+Passage = Callable[[str, str, str], dict[str, object]]
 
 
-def test_a_card_on_a_listening_reader_meets_the_gate():
+@pytest.fixture
+def passage(here) -> Passage:
+    """What a gate makes of the card on a device."""
+
+    def run(device: str, direction: str, station: str) -> dict[str, object]:
+        done = here(*gate_on(device, direction, station))
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_a_card_on_a_listening_reader_meets_the_gate(passage: Passage):
     device = f"udp:127.0.0.1:{free_port()}"
     with running("emulate", "--via", "nfc", "--device", device) as card:
         said = read_until(card, "Ctrl-C")
@@ -31,7 +40,7 @@ def test_a_card_on_a_listening_reader_meets_the_gate():
         assert card.returncode == 0
 
 
-def test_a_phone_that_works_passes():
+def test_a_phone_that_works_passes(passage: Passage):
     port = str(free_port())
     with running("emulate", "--via", "udp", "--port", port, "--phone", "android-hce") as card:
         said = read_until(card, "Ctrl-C")
@@ -39,7 +48,7 @@ def test_a_phone_that_works_passes():
         assert passage(f"udp:127.0.0.1:{port}", "entry", "Yongtaizhuang")["verdict"] == "pass"
 
 
-def test_a_phone_with_the_wrong_wallet_does_not():
+def test_a_phone_with_the_wrong_wallet_does_not(passage: Passage):
     device = f"udp:127.0.0.1:{free_port()}"
     phone = ("--phone", "xiaomi-wrong-wallet")
     with running("emulate", "--via", "nfc", "--device", device, *phone) as card:
@@ -47,12 +56,12 @@ def test_a_phone_with_the_wrong_wallet_does_not():
         assert passage(device, "entry", "Yongtaizhuang")["verdict"] == "reject"
 
 
-def test_a_gate_finds_nothing_of_a_phone_whose_nfc_is_off():
+def test_a_gate_finds_nothing_of_a_phone_whose_nfc_is_off(here):
     device = f"udp:127.0.0.1:{free_port()}"
     with running("emulate", "--via", "nfc", "--device", device, "--phone", "nfc-off") as card:
         assert "Readers find nothing: NFC is switched off." in read_until(card, "Ctrl-C")
         nobody = [*gate_on(device, "entry", "Yongtaizhuang")[:-2], "0.1"]
-        refused(tapbench(*nobody), "No card came")
+        refused(here(*nobody), "No card came")
 
 
 def test_a_phone_with_a_random_uid_is_not_announced_by_one():

@@ -157,16 +157,17 @@ def test_the_guard_refuses_a_card_without_a_usable_purse(card) -> None:
 # The suite
 
 
-def test_without_a_reader_nothing_is_collected() -> None:
-    done = hardware_tests()
-    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout
+def test_without_a_reader_nothing_is_collected(suite) -> None:
+    for options in ((), ("--dangerous-write",), ("--listen", "usb")):
+        code, said = suite(*options)
+        assert code == pytest.ExitCode.NO_TESTS_COLLECTED, said
 
 
-def test_the_suite_passes_over_nfcpy_and_writes_to_a_test_card() -> None:
+def test_the_suite_passes_over_nfcpy_and_writes_to_a_test_card(suite) -> None:
     with on_the_air(fixtures.card("student", balance=5000)) as (device, seen):
-        done = hardware_tests("--device", device, "--dangerous-write")
-    assert done.returncode == 0, done.stdout
-    assert f"{COLLECTED} passed" in done.stdout
+        code, said = suite("--device", device, "--dangerous-write")
+    assert code == 0, said
+    assert f"{COLLECTED} passed" in said
     assert writes(seen)
 
 
