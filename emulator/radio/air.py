@@ -323,15 +323,12 @@ class Air:
             self._act(fault.kind)
 
     def _act(self, kind: FaultKind, before: bool = False) -> None:
-        """Cards come and go. before: a frame is about to be sent, at whose end a card may leave.
-
-        A card that comes back within a frame is deaf to the rest of it.
-        """
+        """Cards come and go. before: a frame is about to be sent, at whose end a card may leave."""
         if kind is FaultKind.RETURNS:
             for seat in self._seats:
                 if not seat.is_here:
                     seat.is_here = True
-                    seat.busy_until_ns = 0 if before else self.clock.now_ns()
+                    seat.busy_until_ns = 0 if before else self.clock.now_ns()  # deaf until then
                     if self.is_on:
                         seat.guest.field_on()
         elif kind is FaultKind.JOINS and self.stranger is not None:
