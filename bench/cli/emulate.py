@@ -58,7 +58,7 @@ class Held:
     """What is in the field. picc: the card, or the phone it is in.
 
     watch: makes the observer of the frames, by the clock that stamps them; None for none.
-    service: how long the card computes; None for at once.
+    service: how long the card computes; None for at once. has_random_uid: as phones may.
     """
 
     titles: tuple[str, ...]
@@ -66,6 +66,7 @@ class Held:
     contactless_of: ContactlessOf | None = None
     watch: Callable[[Callable[[], int]], Observer] | None = None
     service: Service | None = None
+    has_random_uid: bool = False
 
     def observer(self, now_ns: Callable[[], int] = perf_counter_ns) -> Observer | None:
         """Who is told of the frames, if anybody is."""
@@ -81,6 +82,10 @@ def emulate(options: EmulateOptions) -> None:
         raise Problem(
             f"there is no road '{options.via}' for a card; choose one of: {', '.join(ROADS)}"
         )
+    if options.port is not None and options.via not in ("udp", "pcsc"):
+        raise Problem(f"--port is for --via udp and pcsc; leave it out with --via {options.via}")
+    if options.system and options.via != "pcsc":
+        raise Problem(f"--system is for --via pcsc; leave it out with --via {options.via}")
     timing = find_timing(options.timing)
     with ExitStack() as stack:
         if options.card is None:
@@ -141,7 +146,7 @@ def _held(card: Card, title: str, options: EmulateOptions) -> Held:
             f" {phone.broken[0].complaint}; use --via udp or nfc, or another phone"
         )
     titles = (first, f"{phone.title}. {phone.sentence}")
-    return Held(titles, handset, handset.contactless_of)
+    return Held(titles, handset, handset.contactless_of, has_random_uid=phone.shows_random_uid)
 
 
 def _money(card: Card) -> str:
@@ -202,9 +207,17 @@ def _over_pn532(held: Held, options: EmulateOptions) -> None:
     from emulator.radio.clock import Unpaced, WallClock
     from emulator.radio.station import Station
 
+    is_unread = Event()
+
+    def show(command: bytes, response: bytes) -> None:
+        try:
+            _print_exchange(command, response)
+        except BrokenPipeError:  # in the chip's thread, which goes on to answer
+            is_unread.set()
+
     clock = Unpaced() if held.service is None else WallClock()
     air = Air(clock=clock, observer=held.observer(clock.now_ns))
-    card = Watched(held.picc, _print_exchange)
+    card = Watched(held.picc, show)
     air.bring(Station(card, held.service, held.contactless_of))
     with VirtualPn532(air) as chip:
         _announce(
@@ -213,7 +226,8 @@ def _over_pn532(held: Held, options: EmulateOptions) -> None:
             f"  nfcpy   {chip.nfcpy_path}{chip.nfcpy_remark}",
             f"  libnfc  LIBNFC_DEVICE={chip.libnfc_device}",
         )
-        Event().wait()
+        is_unread.wait()
+        raise BrokenPipeError
 
 
 def _over_nfc(held: Held, options: EmulateOptions) -> None:
@@ -228,8 +242,10 @@ def _over_nfc(held: Held, options: EmulateOptions) -> None:
         service=held.service,
     )
     try:
-        shown = f"in listen mode on {options.device}, UID {front.shown.uid.hex().upper()}"
-        _announce(held, shown, *([front.changes] if front.changes else []))
+        one = f"UID {front.shown.uid.hex().upper()}"
+        shown = "another UID for each reader" if held.has_random_uid else one
+        where = f"in listen mode on {options.device}, {shown}"
+        _announce(held, where, *([front.changes] if front.changes else []))
         front.serve()
     finally:
         front.close()
