@@ -205,6 +205,11 @@ def test_network_that_does_not_fit_is_refused(fields, why):
         network(**fields)
 
 
+@pytest.mark.parametrize("code", [0, 0xFF])
+def test_every_byte_is_a_code(code):
+    assert (Line(code, "", "").code, Station(code, code, "", "").code) == (code, code)
+
+
 @pytest.mark.parametrize(("line", "code"), [(256, 0), (-1, 0), (0, 256)])
 def test_station_codes_are_single_bytes(line, code):
     with pytest.raises(ValueError, match="one byte"):
