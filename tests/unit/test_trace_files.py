@@ -201,9 +201,14 @@ def test_a_recording_that_is_being_kept_is_not_broken_off(tmp_path, monkeypatch,
     monkeypatch.setattr(sys, "stderr", told)
     handler = signal.getsignal(number)
     kept = tmp_path / "a.jsonl"
-    with pytest.raises(KeyboardInterrupt, match="the first"), recorded_to(kept, "a") as recorder:
-        recorder.stage("entry")
-        raise KeyboardInterrupt("the first")
+
+    def recording() -> None:
+        with recorded_to(kept, "a") as recorder:
+            recorder.stage("entry")
+            raise KeyboardInterrupt("the first")
+
+    with pytest.raises(KeyboardInterrupt, match="the first"):
+        recording()
     assert "a.jsonl: 1 stage" in told.getvalue()
     assert kept.exists()
     assert signal.getsignal(number) is handler
