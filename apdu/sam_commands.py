@@ -17,7 +17,6 @@ from apdu.records import (
 )
 from apdu.sam_records import (
     CipherData,
-    CipherReply,
     DeliveryData,
     DeliveryFactor,
     SamSelectId,
@@ -218,15 +217,14 @@ SAM_DELIVERY_KEY_ONE: SamSpec[DeliveryFactor, bytes] = SamSpec(
     grade="1",
 )
 
-SAM_CIPHER: SamSpec[CipherData, CipherReply] = SamSpec(
+SAM_CIPHER: SamSpec[CipherData, bytes] = SamSpec(
     "CIPHER/MAC",
     0x80,
     0xFA,
-    Fixed(((0x05, 0x00),), {(0x05, 0x00): "MAC, initial value first, nothing follows"}),
+    Fixed(((0x05, 0x00),), {(0x05, 0x00): "last block of 8, whose first 4 bytes are the MAC"}),
     CipherData,
-    CipherReply,
+    bytes,
     "5.7, 6.7",
-    ne=8,
     errors={
         SW.WRONG_DATA: "the data are not whole blocks of 8",
         SW.WRONG_STATE: "no key is delivered",

@@ -66,10 +66,3 @@ class CipherData(Record):
     """CIPHER/MAC: the initial value, then whole blocks that are padded already (5.7)."""
 
     blocks: bytes = wire(GreedyBytes, "challenge or other initial value, 8 bytes, then padded data")
-
-
-@record
-class CipherReply(Record):
-    """CIPHER/MAC: the last block, whose first 4 bytes are the MAC (5.7)."""
-
-    mac: bytes = wire(Bytes(8), "MAC in the first 4 bytes; the whole last block")

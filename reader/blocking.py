@@ -32,4 +32,6 @@ def block_card(view: CardView, *, is_permanent: bool = False) -> Txn[None]:
     # Initial value, then the padded command header (6.7).
     blocks = CipherData(challenge + bytes(8 - _CHALLENGE_SIZE) + pad(head))
     made = yield from ask("psam", SAM_CIPHER, blocks)
-    yield from ask("card", APPLICATION_BLOCK, OnlyMac(made.mac[:_MAC_SIZE]), 0x00, p2)
+    if len(made) < _MAC_SIZE:
+        raise ProtocolError(f"CIPHER/MAC gave {len(made)} bytes, expected a MAC of 4")
+    yield from ask("card", APPLICATION_BLOCK, OnlyMac(made[:_MAC_SIZE]), 0x00, p2)

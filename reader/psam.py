@@ -37,7 +37,6 @@ from apdu.sam_records import (
     FID_MF,
     NAME_CPSAM,
     NAME_MF,
-    CipherReply,
     DeliveryData,
     SamApplication,
     SamPublicInfo,
@@ -241,7 +240,7 @@ class Psam:
         self._delivered = kind, Key(key.halves_xored()) if kind is KeyType.TAC else key
         return b""
 
-    def _cipher(self, call: Call[Any]) -> CipherReply:
+    def _cipher(self, call: Call[Any]) -> bytes:
         blocks: bytes = call.data.blocks
         if len(blocks) % _BLOCK:
             raise Refuse(SW.WRONG_DATA)
@@ -250,7 +249,7 @@ class Psam:
         if kind is KeyType.PURCHASE:
             # T(DPK, block) is a session key: whoever has it makes MAC1 without the PSAM.
             raise Refuse(SW.CONDITIONS_OF_USE)
-        return CipherReply(key.retail_block(blocks[_BLOCK:], blocks[:_BLOCK]))
+        return key.retail_block(blocks[_BLOCK:], blocks[:_BLOCK])
 
 
 _HANDLERS: Mapping[str, Callable[[Psam, Call[Any]], Any]] = {
