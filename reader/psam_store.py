@@ -119,6 +119,7 @@ class PsamFile(PsamStore):
 
     def begin(self, mac2: bytes) -> None:
         """See PsamStore. Returns when the number is on the disk."""
+        self._demand_open()
         if self._lines >= LINES_KEPT:
             self._rewrite()
         self._append(b"+ %08X %s" % (self.next_seq, mac2.hex().upper().encode()), is_synced=True)
@@ -131,9 +132,8 @@ class PsamFile(PsamStore):
 
     def _append(self, body: bytes, *, is_synced: bool) -> None:
         line = _line(body)
+        self._demand_open()
         try:
-            if self._handle < 0:
-                raise OSError("the PSAM's file is closed")
             if os.write(self._handle, line) != len(line):
                 raise OSError("the disk took part of a line")
             if is_synced:
@@ -142,6 +142,10 @@ class PsamFile(PsamStore):
             self.close()
             raise
         self._lines += 1
+
+    def _demand_open(self) -> None:
+        if self._handle < 0:
+            raise OSError("the PSAM's file is closed, or a write to it failed")
 
     def _opened(self, terminal: bytes | None, first_seq: int) -> int:
         """The locked handle of the file, which is made if it is missing."""
@@ -173,8 +177,13 @@ class PsamFile(PsamStore):
             _line(b"+ %08X %s" % (seq, mac2.hex().upper().encode()))
             for seq, mac2 in self.unresolved.items()
         ]
-        old, self._handle = self._handle, self._written(b"".join(lines))
-        os.close(old)
+        try:
+            fresh = self._written(b"".join(lines))
+        except BaseException:
+            self.close()  # which of the two files has the name is not certain
+            raise
+        self.close()
+        self._handle = fresh
         self._lines = len(lines)
 
     def _written(self, text: bytes, *, is_new: bool = False) -> int:

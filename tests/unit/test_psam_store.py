@@ -254,3 +254,21 @@ def test_a_closed_file_gives_no_number_out(path):
     store.close()
     assert sw_of(sam.process(SAM_INIT_PURCHASE.command(asked()))) == SW.MEMORY_FAILURE
     assert sam.terminal_seq == 1
+
+
+def test_a_failed_rewrite_gives_no_number_out_until_the_file_is_opened_again(path, monkeypatch):
+    """The name may lead to the old file or the new one: nobody may append to either."""
+    monkeypatch.setattr(module, "LINES_KEPT", 3)
+    store = opened(path)
+    sam = psam(store)
+    last = [given_out(sam) for _ in range(2)][-1]
+
+    def broken(path: str) -> None:
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_sync_names", broken)
+        assert sw_of(sam.process(SAM_INIT_PURCHASE.command(asked()))) == SW.MEMORY_FAILURE
+    assert sw_of(sam.process(SAM_INIT_PURCHASE.command(asked()))) == SW.MEMORY_FAILURE
+    with opened(path) as again:
+        assert given_out(psam(again)) == last + 1
