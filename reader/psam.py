@@ -45,7 +45,7 @@ from apdu.sam_records import (
 from apdu.spec import BinaryRef, Call, CommandTable, Refuse, answer_of
 from apdu.sw import SW, length_is
 from reader.psam_keys import SamKeys
-from reader.psam_store import PsamFileError, PsamStore
+from reader.psam_store import LAST_NUMBER, PsamFileError, PsamStore
 
 _ISSUERS_KEPT = 64
 _BLOCK = 8
@@ -190,9 +190,9 @@ class Psam:
             raise Refuse(SW.WRONG_DATA)
         issuer_key = self._issuer_key(q.key_version, q.algorithm, q.issuer)
         store = self.store
-        if store.is_used_up:
-            raise Refuse(SW.COUNTER_AT_MAXIMUM)
         seq = store.next_seq
+        if seq > LAST_NUMBER:
+            raise Refuse(SW.COUNTER_AT_MAXIMUM)
         session = purchase_session(issuer_key.diversify(q.serial), q.random, q.offline_seq, seq)
         mac1 = spend_mac1(session, q.amount, q.kind, self.terminal, q.date + q.time)
         store.begin(spend_mac2(session, q.amount))  # kept before MAC1 leaves

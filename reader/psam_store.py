@@ -26,7 +26,9 @@ UNRESOLVED_KEPT = 4096
 LINES_KEPT = 16384
 """Lines after which the file is written anew: half a megabyte."""
 
-_LAST = 0xFFFFFFFF
+LAST_NUMBER = 0xFFFFFFFF
+"""A transaction number has 4 bytes (5.7)."""
+
 _HEAD = re.compile(rb"psam 1 ([0-9A-F]{12}) ([0-9A-F]{8,9})")
 _GIVEN = re.compile(rb"\+ ([0-9A-F]{8}) ([0-9A-F]{8})")
 _CAME = re.compile(rb"- ([0-9A-F]{8})")
@@ -46,11 +48,6 @@ class PsamStore:
     def __init__(self, next_seq: int = 1, unresolved: dict[int, bytes] | None = None) -> None:
         self.next_seq = next_seq
         self.unresolved = {} if unresolved is None else unresolved
-
-    @property
-    def is_used_up(self) -> bool:
-        """Whether the last number has been given out."""
-        return self.next_seq > _LAST
 
     def begin(self, mac2: bytes) -> None:
         """The next number is given out, for a transaction that ends with this MAC2.
@@ -276,7 +273,11 @@ def _read(text: bytes, path: str) -> tuple[bytes, int, dict[int, bytes]]:
             unresolved.pop(int(came[1], 16), None)
         else:
             raise PsamFileError(f"{path}: line {number} is damaged and whole lines follow it")
-    return bytes.fromhex(first[1].decode()), min(next_seq + is_torn, _LAST + 1), _newest(unresolved)
+    return (
+        bytes.fromhex(first[1].decode()),
+        min(next_seq + is_torn, LAST_NUMBER + 1),
+        _newest(unresolved),
+    )
 
 
 def _newest(unresolved: dict[int, bytes]) -> dict[int, bytes]:

@@ -220,7 +220,7 @@ def test_the_last_number_is_kept_as_used_up(path):
         assert given_out(sam) == 0xFFFFFFFF
         assert sw_of(sam.process(SAM_INIT_PURCHASE.command(asked()))) == SW.COUNTER_AT_MAXIMUM
     with opened(path) as store:
-        assert store.is_used_up
+        assert store.next_seq == 1 << 32
 
 
 FULL = """
@@ -272,3 +272,36 @@ def test_a_failed_rewrite_gives_no_number_out_until_the_file_is_opened_again(pat
     assert sw_of(sam.process(SAM_INIT_PURCHASE.command(asked()))) == SW.MEMORY_FAILURE
     with opened(path) as again:
         assert given_out(psam(again)) == last + 1
+
+
+MOVES = st.lists(st.sampled_from(["begin", "credit", "wrong", "earlier", "reset", "restart"]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(moves=MOVES, picks=st.lists(st.integers(0, 1 << 16), min_size=1))
+def test_a_psam_that_is_restarted_answers_as_one_that_lost_power(tmp_path_factory, moves, picks):
+    path = tmp_path_factory.mktemp("psam") / "file"
+    kept, memory = psam(opened(path)), psam(PsamStore())
+    mac2s: list[bytes] = []
+    for at, move in enumerate(moves):
+        number = picks[at % len(picks)] % (len(mac2s) + 1)
+        mac2 = mac2s[number - 1] if number and mac2s else bytes(4)
+        if move == "restart":
+            kept.store.close()
+            kept = psam(opened(path))
+            memory.power_on()
+            continue
+        if move == "reset":
+            assert kept.power_on() == memory.power_on()
+            continue
+        command = {
+            "begin": SAM_INIT_PURCHASE.command(asked(amount=at)),
+            "credit": SAM_CREDIT_PURCHASE.command(SamCreditData(mac2s[-1] if mac2s else mac2)),
+            "wrong": SAM_CREDIT_PURCHASE.command(SamCreditData(bytes(4))),
+            "earlier": SAM_CREDIT_EARLIER.command(SamEarlierData(number, mac2)),
+        }[move]
+        assert kept.process(command) == memory.process(command)
+        if move == "begin":
+            mac2s.append(memory.store.unresolved[memory.terminal_seq - 1])
+        assert kept.store.unresolved == memory.store.unresolved
+    kept.store.close()
