@@ -11,7 +11,9 @@ import fixtures
 from apdu.bcd import digits
 from apdu.trace import explain_command, explain_response
 from bench.problem import Problem
+from bench.recording import Recorder
 from bench.scenario import ENTRY_TERMINAL
+from emulator.picc import ContactCard
 from reader.psam import Psam
 from reader.psam_keys import SamKeys
 from reader.psam_store import PsamFile, PsamStore
@@ -31,6 +33,25 @@ class PsamOptions:
     reader_name: str
     port: int | None
     system: bool
+    trace: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is in the slot. slot: the PSAM, or the PSAM with a recorder around it."""
+
+    psam: Psam
+    slot: ContactCard
+
+
+class _Recorded:
+    """A PSAM whose exchanges are recorded."""
+
+    def __init__(self, psam: Psam, recorder: Recorder) -> None:
+        self.atr = psam.atr
+        self.power_on = psam.power_on
+        self.power_off = psam.power_off
+        self.process = recorder.link(psam, "psam").transmit
 
 
 def serve(options: PsamOptions) -> None:
@@ -39,8 +60,15 @@ def serve(options: PsamOptions) -> None:
         raise Problem(f"there is no road '{options.via}' for a PSAM; choose pcsc")
     with ExitStack() as stack:
         psam = _make(options, stack)
+        held = _Held(psam, psam)
+        if options.trace is not None:
+            from bench.cli.trace_files import recorded_to
+
+            title = f"PSAM of terminal {digits(psam.terminal)}"
+            recorder = stack.enter_context(recorded_to(options.trace, title))
+            held = _Held(psam, _Recorded(psam, recorder))
         try:
-            (_over_system_vpcd if options.system else _over_private_pcscd)(psam, options)
+            (_over_system_vpcd if options.system else _over_private_pcscd)(held, options)
         except KeyboardInterrupt:
             print(f"PSAM removed, {_state(psam)}{_where(options)}")
 
@@ -108,25 +136,25 @@ def _print_exchange(command: bytes, response: bytes) -> None:
     print(f"{asked.title}{request} -> {said.status}{answer}", flush=True)
 
 
-def _over_system_vpcd(psam: Psam, options: PsamOptions) -> None:
+def _over_system_vpcd(held: _Held, options: PsamOptions) -> None:
     from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
 
     port = options.port or VPCD_PORT + 1  # the first slot is the card's
-    front = VpcdFrontend(psam, port, on_exchange=_print_exchange)
+    front = VpcdFrontend(held.slot, port, on_exchange=_print_exchange)
     link = front.insert()
-    _announce(psam, options, f"in the vpcd reader on port {port}")
+    _announce(held.psam, options, f"in the vpcd reader on port {port}")
     front.attend(link)
 
 
-def _over_private_pcscd(psam: Psam, options: PsamOptions) -> None:
+def _over_private_pcscd(held: _Held, options: PsamOptions) -> None:
     from bench.rig.pcscd import PrivatePcscd
     from emulator.frontends.vpcd import VpcdFrontend
 
     with PrivatePcscd(options.reader_name, port=options.port or None) as rig:
-        front = VpcdFrontend(psam, rig.ports[1], on_exchange=_print_exchange)
+        front = VpcdFrontend(held.slot, rig.ports[1], on_exchange=_print_exchange)
         link = front.insert()
         _announce(
-            psam,
+            held.psam,
             options,
             f"in the reader '{rig.reader_names[1]}' of a private pcscd; programs reach it with:",
             f"  export PCSCLITE_CSOCK_NAME={rig.socket_path}",

@@ -49,9 +49,12 @@ def serve(
     system: Annotated[
         bool, typer.Option("--system", help="Use the vpcd of a pcscd that already runs.")
     ] = False,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", help="Keep a recording in a file; see tapbench trace.")
+    ] = None,
 ) -> None:
     """Put a PSAM into the second slot of a virtual PC/SC reader until Ctrl-C."""
     from bench.cli.psam import PsamOptions
     from bench.cli.psam import serve as command
 
-    command(PsamOptions(via, terminal, file, number, seed, reader_name, port, system))
+    command(PsamOptions(via, terminal, file, number, seed, reader_name, port, system, trace))

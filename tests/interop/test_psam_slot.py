@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from bench.rig.pcscd import PrivatePcscd
+from bench.trace_formats import load
+from bench.trace_formats.layers import exchanges
 from emulator.frontends.vpcd import VpcdFrontend
 from reader.blocking import block_card
 from reader.gate import Direction, Gate, Reject, Verdict
@@ -177,9 +179,11 @@ def test_the_served_psam_keeps_its_numbers_when_it_is_killed(tmp_path, pcscd):
 
 
 @pytest.mark.needs_tool
-def test_an_unmodified_client_talks_to_the_served_psam(pcscd):
+def test_an_unmodified_client_talks_to_the_served_psam(pcscd, tmp_path):
     require_tool("opensc-tool", "opensc")
-    with served("--seed", "1", "--number", "257") as (process, environ, said):
+    trace = tmp_path / "psam.jsonl"
+    options = ("--seed", "1", "--number", "257", "--trace", str(trace))
+    with served(*options) as (process, environ, said):
         assert "PSAM of terminal 300089000195: next number 257, none without MAC2" in said
         assert "in the reader 'tapbench 00 01'" in said
         answers(environ)  # it is powered
@@ -197,4 +201,8 @@ def test_an_unmodified_client_talks_to_the_served_psam(pcscd):
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
     assert "INIT_SAM_FOR_PURCHASE" in rest
-    assert rest.rstrip().endswith("PSAM removed, next number 258, 1 without MAC2")
+    assert "PSAM removed, next number 258, 1 without MAC2" in rest
+    recorded = exchanges(load(trace))
+    assert {one.to for one in recorded} == {"psam"}
+    said_to = [one.command.hex().upper() for one in recorded]
+    assert [one for one in said_to if one in sends] == sends
