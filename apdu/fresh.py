@@ -15,6 +15,7 @@ from apdu.files import FILES, BusTrip
 from apdu.key_commands import INTERNAL_AUTHENTICATE
 from apdu.records import Protected
 from apdu.sam_commands import SAM_CIPHER
+from apdu.secret import has_secret
 from apdu.show import Line, hexed
 from apdu.trace import explain_command, explain_response, find_call
 
@@ -95,17 +96,6 @@ def is_same_command(one: bytes, other: bytes) -> bool:
     if find_call(one) is None or has_secret(one):
         return False
     return command_lines(one) == command_lines(other)
-
-
-def has_secret(command: bytes) -> bool:
-    """Whether a command holds a PIN or a key, which is never shown and tells no two apart.
-
-    >>> has_secret(bytes.fromhex("0020000003123456"))
-    True
-    """
-    found = find_call(command)
-    data = None if found is None else found[1].data
-    return isinstance(data, Record) and any(f.show is Show.SECRET for f in data.FIELDS)
 
 
 def _leaves(lines: list[Line]) -> list[Line]:
