@@ -302,6 +302,17 @@ def test_a_file_of_ones_own_is_read_or_refused_in_one_sentence(tmp_path, read, t
     assert read(mine) == loaded
 
 
+def test_three_stations_are_a_loop():
+    head = RAIL_TEXT.partition("[[lines]]")[0]
+    line = 'code = 1\ncode_from = "table"\nname_zh = ""\nname_en = ""\nloop_m = 700\n'
+    said = 'codes_from = "table"\nmetres_from = "sample"\n'
+    names = [f'{{ code = {n}, zh = "{n}", en = "{n}", m = 500 }}' for n in (1, 2, 3)]
+    stations = f"stations = [{names[0].replace(', m = 500', '')}, {names[1]}, {names[2]}]\n"
+    loop = parse_network(f"{head}[[lines]]\n{line}{said}{stations}")
+    assert loop.distance_m(loop.at(1, 3), loop.at(1, 1)) == 700
+    assert loop.distance_m(loop.at(1, 3), loop.at(1, 2)) == 500
+
+
 def test_a_loop_needs_three_stations():
     head = RAIL_TEXT.partition("[[lines]]")[0]
     line = 'code = 1\ncode_from = "table"\nname_zh = ""\nname_en = ""\nloop_m = 5\n'
@@ -316,7 +327,11 @@ def test_a_loop_needs_three_stations():
 @pytest.mark.parametrize(
     ("printed", "instead", "sentence"),
     [
-        ('kind = "city"', 'kind = "town"', "'kind' is 'town'; choose one of: city, suburban"),
+        (
+            'kind = "city"',
+            'kind = "town"',
+            "mine: line 1 of [[lines]]: 'kind' is 'town'; choose one of: city, suburban",
+        ),
         ('kind_from = "sample"\n', "", "'kind_from' is missing; expected a text"),
         ('tariff = "flat"', 'tariff = "x"', "there is no tariff 'x'; choose one of: bus, flat"),
         ("index = 0x02", "index = 0x01", "Two stops of line BRT 1 have one number."),
