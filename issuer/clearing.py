@@ -83,6 +83,12 @@ class Clearing:
                 is_new = False
         return Answer(batch.batch_id, Refusal.NONE if is_new else Refusal.DUPLICATE)
 
+    def last(self, gate: bytes) -> int:
+        """The number of a gate's last record that was taken. Raises DatabaseError."""
+        query = select(func.coalesce(func.max(BatchRow.last), 0)).where(BatchRow.gate == gate.hex())
+        with told(self.engine), Session(self.engine) as session:
+            return int(session.execute(query).scalar_one())
+
     def register(self, gates: Iterable[tuple[bytes, bytes]]) -> None:
         """Say which gate holds which PSAM: pairs of gate (8 bytes) and terminal (6 bytes)."""
         with told(self.engine), Session(self.engine) as session, session.begin():

@@ -8,14 +8,11 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from issuer.errors import DatabaseError
 from issuer.schema import Base
 
 WAIT_S = 5.0
 """How long to wait for a database that is locked, or for a server to answer."""
-
-
-class DatabaseError(Exception):
-    """The database cannot be used; the message says why and what to do."""
 
 
 def open_database(where: str, wait_s: float = WAIT_S) -> Engine:

@@ -296,6 +296,15 @@ def read_records(path: str | os.PathLike[str], after: int = 0) -> Iterator[TapRe
         os.close(handle)
 
 
+def journal_gate(path: str | os.PathLike[str]) -> bytes | None:
+    """Whose journal a file is; None if it is no journal. Raises OSError."""
+    with open(path, "rb") as file:
+        head = file.read(FRAME)
+    if not head.startswith(_HEAD) or len(head) < FRAME:
+        return None
+    return bytes.fromhex(head[len(_HEAD) : len(_HEAD) + 16].decode("ascii", "replace"))
+
+
 def _header(gate: bytes, terminal: bytes) -> bytes:
     body = (_HEAD + gate.hex().encode() + b" " + terminal.hex().encode() + b"\n").ljust(BODY, b"\0")
     return body + crc32(body).to_bytes(4, "big")

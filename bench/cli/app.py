@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.card_app import card_app
+from bench.cli.clearing_app import clearing_app
 from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
+app.add_typer(clearing_app, name="clearing")
 app.add_typer(trace_app, name="trace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -73,7 +75,9 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
     from emulator.phone import PhoneError
+    from issuer.errors import DatabaseError
     from reader.fare import UnknownStation
+    from reader.journal import JournalError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
 
@@ -85,6 +89,8 @@ def _known_problems() -> tuple[type[Exception], ...]:
         CardFileError,
         FrontendError,
         PhoneError,
+        DatabaseError,
+        JournalError,
         UnknownStation,
         ProtocolError,
         StatusError,
@@ -271,6 +277,20 @@ def bench_memory(
     from bench.cli.bench_memory import bench_memory as command
 
     command(count, as_json)
+
+
+@bench_app.command("clearing")
+def bench_clearing(
+    cards: Annotated[int, typer.Option(min=10, help="Cards; each leaves 11 records.")] = 2000,
+    db: Annotated[
+        str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Time clearing on one processor: records of real taps, TAC check and all rules."""
+    from bench.cli.bench_clearing import bench_clearing as command
+
+    raise typer.Exit(command(cards, db, as_json))
 
 
 @bench_app.command("store")
