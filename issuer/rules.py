@@ -8,7 +8,7 @@ neighbours is in `issuer.chains`.
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Select, and_, case, exists, func, null, or_, select, update
+from sqlalchemy import BigInteger, Select, and_, case, cast, exists, func, null, or_, select, update
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.expression import Update
@@ -20,6 +20,7 @@ from issuer.schema import BatchRow, KnownGate, LostCard, TapRow
 from reader.taprecord import Mark
 
 DAY_S = 86_400
+_NONE = cast(null(), BigInteger)
 
 
 @value
@@ -90,11 +91,10 @@ def mark_copies() -> Update:
 
 
 def _plain(*conditions: ColumnElement[bool], wanted: Any = None, found: Any = None) -> Found:  # noqa: ANN401 - columns of any type
-    none = null()
     return select(
         _T.id.label("tap_id"),
-        (none if wanted is None else wanted).label("wanted"),
-        (none if found is None else found).label("found"),
+        (_NONE if wanted is None else wanted).label("wanted"),
+        (_NONE if found is None else found).label("found"),
     ).where(*conditions)
 
 
@@ -164,7 +164,7 @@ def _shared_terminal(policy: Policy) -> Found:
         .having(func.min(_T.gate) != func.max(_T.gate))
     )
     first = func.min(_T.id)
-    taps: Any = select(first.label("tap_id"), null().label("wanted"), null().label("found"))
+    taps: Any = select(first.label("tap_id"), _NONE.label("wanted"), _NONE.label("found"))
     grouped: Found = taps.where(_T.terminal.in_(shared), _T.is_copy.is_(False)).group_by(
         _T.terminal, _T.gate
     )

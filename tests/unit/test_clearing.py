@@ -24,6 +24,7 @@ from tests.books import (
     messages,
     signed,
 )
+from tests.interop.planted import is_found
 
 DAY = 20250908
 
@@ -52,20 +53,8 @@ def test_an_honest_day_balances_and_nothing_is_found(clearing: Clearing):
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=[p.name for p in PLANTS])
-@pytest.mark.parametrize("seed", [1])
-def test_what_is_planted_is_found(clearing: Clearing, plant: Plant, seed: int):
-    batches = batches_of(honest_day())
-    record = plant.change(batches, Random(seed))
-    if plant.fault is Fault.BLACKLISTED:
-        assert record is not None
-        clearing.blacklist(record.serial, datetime.strptime(record.when.hex(), "%Y%m%d%H%M%S"))
-    found = sent(clearing, plant.after(messages(batches)))
-    assert found[plant.fault] >= 1
-    exceptional = [e for e in clearing.exceptions() if e.fault is plant.fault]
-    if record is not None:
-        assert any(e.record and e.record.same_tap() == record.same_tap() for e in exceptional)
-    else:
-        assert all(e.record is None and e.name for e in exceptional)
+def test_what_is_planted_is_found(plant: Plant):
+    assert is_found(plant, honest_day(), Random(1))
 
 
 def test_the_balance_shows_what_an_altered_amount_would_have_brought(clearing: Clearing):
