@@ -1,5 +1,7 @@
 """Fixtures every kind of test uses."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -9,6 +11,10 @@ from emulator.card.card import Card
 # A busy machine is not a failure; pytest-timeout stops what hangs.
 settings.register_profile("tapbench", deadline=None)
 settings.load_profile("tapbench")
+
+# What a command prints into a pipe must not depend on who runs the tests; pytest-xdist sets these.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
 
 
 @pytest.fixture

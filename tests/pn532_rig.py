@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -59,9 +60,16 @@ def environ(chip: VirtualPn532) -> dict[str, str]:
 
 
 def libnfc(chip: VirtualPn532, *command: str) -> str:
-    """What a program of libnfc prints."""
+    """What a program of libnfc prints, when it does what it is for."""
+    done = run_libnfc(chip, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run_libnfc(chip: VirtualPn532, *command: str) -> subprocess.CompletedProcess[str]:
+    """A program of libnfc, to its end."""
     program = require_tool(command[0], "libnfc-bin libnfc-examples")
-    done = subprocess.run(
+    return subprocess.run(
         [program, *command[1:]],
         env=environ(chip),
         capture_output=True,
@@ -69,8 +77,6 @@ def libnfc(chip: VirtualPn532, *command: str) -> str:
         timeout=30,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @contextmanager
@@ -99,3 +105,11 @@ def printed(process: subprocess.Popen[bytes], wanted: str) -> str:
         assert piece, seen.decode()
         seen += piece
     return seen.decode()
+
+
+def wait(is_so: Callable[[], bool]) -> None:
+    """Until something is so."""
+    deadline_s = time.monotonic() + WAIT_S
+    while not is_so():
+        assert time.monotonic() < deadline_s
+        os.sched_yield()

@@ -202,9 +202,17 @@ def _over_pn532(held: Held, options: EmulateOptions) -> None:
     from emulator.radio.clock import Unpaced, WallClock
     from emulator.radio.station import Station
 
+    is_unread = Event()
+
+    def show(command: bytes, response: bytes) -> None:
+        try:
+            _print_exchange(command, response)
+        except BrokenPipeError:  # in the chip's thread, which goes on to answer
+            is_unread.set()
+
     clock = Unpaced() if held.service is None else WallClock()
     air = Air(clock=clock, observer=held.observer(clock.now_ns))
-    card = Watched(held.picc, _print_exchange)
+    card = Watched(held.picc, show)
     air.bring(Station(card, held.service, held.contactless_of))
     with VirtualPn532(air) as chip:
         _announce(
@@ -213,7 +221,8 @@ def _over_pn532(held: Held, options: EmulateOptions) -> None:
             f"  nfcpy   {chip.nfcpy_path}{chip.nfcpy_remark}",
             f"  libnfc  LIBNFC_DEVICE={chip.libnfc_device}",
         )
-        Event().wait()
+        is_unread.wait()
+        raise BrokenPipeError
 
 
 def _over_nfc(held: Held, options: EmulateOptions) -> None:

@@ -8,8 +8,9 @@ the kernel make of a pseudo terminal, as seen on Linux 6 with nfcpy 1.0.4 and li
   terminal of our choice: /dev/stdin, for a program whose standard input is the terminal.
 - A host changes its bit rate by closing and opening the port, and may throw away what it has
   just written; see `emulator.radio.pn532.link`.
-- A killed driver leaves the chip at its own bit rate. When the next user of a port that everybody
-  has closed cannot be understood, the chip is started afresh, as if its plug had been pulled.
+- A killed driver leaves the chip at its own bit rate, without preambles, or asleep. When the next
+  user of a port that everybody has closed could not get on with it, the chip is started afresh, as
+  if its plug had been pulled.
 - The line is read when bytes come, in the chunks that the host wrote: nothing is polled.
 """
 
@@ -125,6 +126,11 @@ class VirtualPn532:
         """The bit rate of the chip's end of the line, in baud."""
         return self._chip.link.rate
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody has the terminal open, as far as the chip has noticed."""
+        return self._was_let_go
+
     @contextmanager
     def as_nfcpy_device(self) -> Iterator[str]:
         """The device path, for an nfcpy of this process that opens it inside the block."""
@@ -160,16 +166,17 @@ class VirtualPn532:
 
     def _take(self, events: list[tuple[int, int]]) -> None:
         goes_on = not events
-        for descriptor, _ in events:
+        for descriptor, what in events:
             if descriptor == self._news:
                 os.eventfd_read(self._news)
                 goes_on = True
             else:
-                self._listen()
+                self._listen(bool(what & select.EPOLLHUP))
         if goes_on and self._chip.is_busy:
             self._say(self._chip.resume())
 
-    def _listen(self) -> None:
+    def _listen(self, is_let_go: bool) -> None:
+        """Take what the host has said. is_let_go: and has closed, which is told only once."""
         while True:
             try:
                 chunk = os.read(self._master, _CHUNK)
@@ -179,13 +186,14 @@ class VirtualPn532:
                 if error.errno != EIO:
                     raise
                 self._was_let_go = True  # everybody has closed the terminal
+                self._chip.link.forget()
                 return
             link = self._chip.link
             if self._was_let_go or link.is_unsettled or link.rate != self._rate:
                 self._look_at_rate()
             for piece in self._chip.receive(chunk, self._rate, monotonic_ns()):
                 self._say(piece)
-            if len(chunk) < _CHUNK:
+            if len(chunk) < _CHUNK and not is_let_go:
                 return
 
     def _say(self, piece: bytes) -> None:
@@ -198,7 +206,8 @@ class VirtualPn532:
         speed = termios.tcgetattr(self._master)[_SPEED_OUT]
         # A rate that has no name here was set by its number: the chip's highest.
         self._rate = _RATE_OF.get(speed, RATES[-1])
-        if self._was_let_go and not self._chip.link.can_hear(self._rate):
+        link = self._chip.link
+        if self._was_let_go and (link.is_bare or not link.can_hear(self._rate)):
             self._chip.reset()
         self._was_let_go = False
 
@@ -211,8 +220,9 @@ class VirtualPn532:
         """A name in /dev for nfcpy; None if we may not make one."""
         link = self._devices / f"tapbench{self.path.rsplit('/', 1)[-1]}"
         try:
-            if link.is_symlink():  # of a program that was killed
-                link.unlink()
+            for name in self._devices.glob("tapbench*"):
+                if name.is_symlink() and (name == link or not name.exists()):
+                    name.unlink(missing_ok=True)  # of a program that was killed
             link.symlink_to(self.path)
         except OSError:
             return None

@@ -303,8 +303,8 @@ def _why_not(device: str, error: Exception) -> str:
         )
     if code in (EACCES, EPERM):
         return (
-            f"Your user may not open the reader {device}: install a udev rule for it, "
-            "or for a serial reader join the group dialout."
+            f"Your user may not open the reader {device}: install a udev rule for it, for a serial "
+            "reader join the group dialout, or for a virtual one be the user who started it."
         )
     if code == EBUSY:
         return (

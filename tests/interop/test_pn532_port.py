@@ -19,16 +19,13 @@ from bench.rig.pn532 import VirtualPn532
 from bench.scenario import fresh_card
 from emulator.radio.air import Air
 from emulator.radio.clock import Unpaced
+from emulator.radio.pn532.link import ACK
 from emulator.radio.station import Station
 from reader.transport.base import ReaderFault
 from reader.transport.nfc import NfcCoupler
 from tests.interop.test_cli import read_until, running, tapbench
-from tests.pn532_rig import (
-    WAIT_S,
-    coupled,
-    in_field,
-    libnfc,
-)
+from tests.pn532_host import WAKE_UP, frame
+from tests.pn532_rig import WAIT_S, coupled, in_field, libnfc, wait
 from tests.unit.pcd import EchoCard
 
 NOBODY = 65534
@@ -55,9 +52,20 @@ def test_without_a_name_in_dev_nfcpy_finds_the_chip_on_standard_input(tmp_path: 
             assert coupler.wait_card(WAIT_S).transmit(COMMAND) == COMMAND + b"\x90\x00"
 
 
-def test_a_name_of_a_killed_program_is_taken_over(tmp_path: Path) -> None:
+def test_names_of_killed_programs_are_taken_away(tmp_path: Path) -> None:
     for number in range(100):
         (tmp_path / f"tapbench{number}").symlink_to("/nowhere")
+    with (
+        VirtualPn532(Air(Unpaced()), devices=tmp_path) as one,
+        VirtualPn532(Air(Unpaced()), devices=tmp_path) as other,
+    ):
+        assert {str(name.readlink()) for name in tmp_path.iterdir()} == {one.path, other.path}
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_leads_to_a_terminal_of_another_is_taken_over(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"tapbench{number}").symlink_to("/dev/null")
     with VirtualPn532(Air(Unpaced()), devices=tmp_path) as chip:
         name = tmp_path / f"tapbench{chip.path.rsplit('/', 1)[1]}"
         assert str(name.readlink()) == chip.path
@@ -74,6 +82,27 @@ def test_a_host_that_never_reads_does_not_stop_the_chip() -> None:
             termios.tcflush(line, termios.TCIOFLUSH)
         finally:
             os.close(line)
+        assert "1 ISO14443A" in libnfc(chip, "nfc-list")
+
+
+@pytest.mark.needs_tool
+@pytest.mark.parametrize(
+    "last_words",
+    [
+        frame(bytes.fromhex("16 00")),  # sleeps, and nothing wakes it
+        frame(bytes.fromhex("10 00")) + ACK,  # 9600 baud
+        frame(bytes.fromhex("12 40")),  # no preamble and postamble
+        frame(bytes(40))[:20],  # half a command
+    ],
+)
+def test_the_next_user_is_understood_whatever_the_last_one_left(last_words: bytes) -> None:
+    with in_field(Station(fresh_card(1))) as chip:
+        line = os.open(chip.path, os.O_RDWR | os.O_NOCTTY)
+        os.write(line, WAKE_UP)
+        wait(lambda: not chip.is_free)
+        os.write(line, last_words)
+        os.close(line)  # at once: the chip may see both as one event
+        wait(lambda: chip.is_free)
         assert "1 ISO14443A" in libnfc(chip, "nfc-list")
 
 
@@ -106,7 +135,7 @@ def test_a_port_that_may_not_be_opened_is_told_in_one_sentence() -> None:
         with chip.as_nfcpy_device() as device, unprivileged():
             if chip.nfcpy_remark:
                 pytest.skip("nfcpy reaches the chip through a descriptor that is open already.")
-            with pytest.raises(ReaderFault, match="Your user may not open"):
+            with pytest.raises(ReaderFault, match="be the user who started it"):
                 NfcCoupler(device)
 
 
@@ -150,6 +179,28 @@ def test_the_card_is_held_for_nfcpy_and_libnfc_until_ctrl_c() -> None:
         assert "UPDATE CAPP DATA CACHE" in read_until(card, "DEBIT FOR PURCHASE")
         card.send_signal(signal.SIGINT)
         assert "card removed, balance 50.00 yuan" in read_until(card, "removed")
+
+
+def test_the_card_goes_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    with ExitStack() as stack:
+        card = subprocess.Popen(
+            [sys.executable, "-m", "bench", "emulate", "--via", "pn532"],
+            stdout=subprocess.PIPE,
+            stderr=stack.enter_context(errors.open("w")),
+            text=True,
+        )
+        stack.callback(card.kill)
+        path = re.search(r"virtual PN532 on (\S+);", read_until(card, "Ctrl-C"))
+        assert path
+        assert card.stdout is not None
+        card.stdout.close()
+        line = os.open(path[1], os.O_RDWR | os.O_NOCTTY)
+        stack.callback(os.close, line)
+        find, select = frame(bytes.fromhex("4A 01 00")), frame(bytes.fromhex("40 01 00A40000"))
+        os.write(line, WAKE_UP + find + select)
+        assert card.wait(WAIT_S) == 1
+    assert errors.read_text() == ""
 
 
 @pytest.mark.parametrize(

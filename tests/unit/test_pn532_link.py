@@ -80,6 +80,13 @@ def test_a_frame_inside_an_unfinished_one_is_found_when_the_line_was_idle() -> N
     assert list(link.receive(b"", FIRST_RATE, GAP_NS + 1)) == [HEARD]
 
 
+def test_what_a_host_began_before_it_went_is_forgotten() -> None:
+    link = HostLink()
+    assert list(link.receive(bytes.fromhex("0000FF20E0D400"), FIRST_RATE, 0)) == []
+    link.forget()
+    assert list(link.receive(VERSION, FIRST_RATE, 0)) == [HEARD]
+
+
 @pytest.mark.parametrize("size", [0, 253, 254, 262])
 def test_an_answer_is_a_normal_frame_as_long_as_it_fits(size: int) -> None:
     said = HostLink().answer(0x00, bytes(size))

@@ -1,4 +1,4 @@
-"""The PN532 as a reader: cards listed, selected, spoken to, put to sleep; and nothing imagined."""
+"""The PN532 as a reader: cards spoken to, put to sleep, woken, lost."""
 
 from dataclasses import replace
 
@@ -6,7 +6,6 @@ import pytest
 
 from apdu.crc import append_crc
 from apdu.frame import Frame
-from emulator.picc import Contactless
 from emulator.radio.air import Air
 from emulator.radio.clock import Unpaced, VirtualClock
 from emulator.radio.faults import Fault, FaultKind, Script
@@ -14,188 +13,26 @@ from emulator.radio.medium import Reply
 from emulator.radio.pn532.bits import with_parity, without_parity
 from emulator.radio.pn532.link import ACK
 from emulator.radio.station import Station
+from tests.pn532_cards import (
+    COMMAND,
+    ECHO,
+    FIRST_TRY,
+    LISTED,
+    NO_RATS,
+    OTHER,
+    Asleep,
+    a_card,
+    a_host,
+)
 from tests.pn532_host import Host
-from tests.unit.pcd import PHONE, EchoCard, SizedCard, with_ats
-
-COMMAND = "00B0950000"
-ECHO = COMMAND.lower() + "9000"
-LISTED = "01 01 0004 20 04 0411a2b3 0578807002".replace(" ", "")
-FIRST_TRY = "32 05 FF 01 00"  # MxRtyPassiveActivation 0
-NO_RATS = "12 00"
-
-OTHER = replace(PHONE, uid=bytes.fromhex("0411A2B4"))
-LONG = replace(PHONE, uid=bytes.fromhex("04112233445566"), atqa=b"\x44\x00")
+from tests.unit.pcd import PHONE, SizedCard, with_ats
 
 
-def a_card(contactless: Contactless = PHONE) -> EchoCard:
-    return EchoCard(contactless)
+class AnHour:
+    """How long a card takes for each command."""
 
-
-def a_host(*cards: EchoCard, air: Air | None = None) -> Host:
-    host = Host(*(Station(card) for card in cards), air=air)
-    host.ask(FIRST_TRY)
-    return host
-
-
-class Asleep:
-    """A guest that answers REQA and nothing else."""
-
-    def field_on(self) -> None: ...
-    def field_off(self) -> None: ...
-
-    def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
-        return Reply(Frame(b"\x04\x00")) if frame.data == b"\x26" else None
-
-
-# Finding
-
-
-def test_a_card_is_listed_with_its_answers_and_its_ats() -> None:
-    card = a_card()
-    assert a_host(card).ask("4A 01 00") == LISTED
-    assert card.power == ["on"]
-
-
-def test_without_automatic_rats_the_card_is_only_selected() -> None:
-    host = a_host(a_card())
-    host.ask(NO_RATS)
-    assert host.ask("4A 01 00") == "0101000420040411a2b3"
-
-
-def test_a_card_without_iso_dep_gets_no_rats() -> None:
-    host = a_host(a_card(replace(PHONE, sak=0x08)))
-    assert host.ask("4A 01 00") == "0101000408040411a2b3"
-
-
-def test_a_uid_of_seven_bytes_is_told_without_its_cascade_tag() -> None:
-    host = a_host(a_card(LONG))
-    assert host.ask("4A 01 00") == "0101004420070411223344556605 78807002".replace(" ", "")
-
-
-@pytest.mark.parametrize(
-    ("card", "uid"), [(PHONE, "0411A2B3"), (LONG, "8804112233445566"), (OTHER, "0411A2B4")]
-)
-def test_a_card_is_listed_by_its_uid_among_others(card: Contactless, uid: str) -> None:
-    host = a_host(*(a_card(one) for one in (PHONE, LONG, OTHER)))
-    assert host.ask(f"4A 01 00 {uid}")[12:].startswith(card.uid.hex())
-    assert host.ask("4A 01 00 01020304") == "00"
-
-
-def test_a_ten_byte_uid_has_two_cascade_tags() -> None:
-    card = replace(PHONE, uid=bytes.fromhex("04112233445566778899"), atqa=b"\x84\x00")
-    host = a_host(a_card(card))
-    assert host.ask("4A 01 00 88041122883344556677 8899")[10:32] == "0a" + card.uid.hex()
-
-
-def test_two_cards_are_listed_and_the_last_one_is_awake() -> None:
-    cards = {one.uid: a_card(one) for one in (PHONE, OTHER)}
-    host = a_host(*cards.values())
-    said = host.ask("4A 02 00")
-    assert said[:2] == "02"
-    assert said.count("0578807002") == 2
-    first, second = bytes.fromhex(said[12:20]), bytes.fromhex(said[40:48])
-    assert {first, second} == set(cards)
-    assert (cards[first].power, cards[second].power) == (["on", "off"], ["on"])
-
-
-def test_one_card_is_listed_once_where_two_are_wanted_and_can_be_spoken_to() -> None:
-    host = a_host(a_card())
-    assert host.ask("4A 02 00") == LISTED
-    assert host.ask("40 01" + COMMAND) == "00" + ECHO
-
-
-@pytest.mark.parametrize(
-    "command", ["4A0101 00FFFF0000", "4A0102 00FFFF0000", "4A010300", "4A0104"]
-)
-def test_no_card_of_another_kind_is_ever_found(command: str) -> None:
-    host = a_host(a_card())
-    assert host.ask(command) == "00"
-    assert host.poll("60 02 01 01 02 03 04 11 12 23 40 41 42 80 81 82") == "00"
-    for test in ("42 05 00 00", "42 06 00 FF FF 00 00"):
-        assert host.ask(test) == "01"
-
-
-def test_an_empty_field_is_polled_as_often_as_the_retries_say() -> None:
-    polls = []
-    host = Host(air=Air(Unpaced(), observer=polls.append))
-    host.ask("32 05 FF 01 03")
-    assert host.poll("4A 01 00") == "00"
-    assert [event.data for event in polls] == [b"\x01"] + [b"\x26"] * 4
-    assert host.ask("06 6339") == "26"  # nfcpy looks for the question nobody answered
-
-
-def test_a_card_that_comes_while_the_chip_polls_without_end_is_found() -> None:
-    host = Host()
-    assert host.start("4A 01 00") is None
-    assert host.resume(0x4A) is None
-    host.air.bring(Station(a_card()))
-    found = host.resume(0x4A)
-    assert found is not None
-    assert found.hex() == LISTED
-
-
-def test_a_card_that_answers_reqa_alone_is_not_listed() -> None:
-    host = Host(Asleep())
-    host.ask(FIRST_TRY)
-    assert host.ask("4A 01 00") == "00"
-    assert host.ask("06 6339") != "26"
-
-
-def test_a_card_that_does_not_answer_rats_is_not_listed() -> None:
-    faults = Script([Fault(FaultKind.LOST, frame=6)])
-    host = a_host(a_card(), air=Air(VirtualClock(), faults))
-    assert host.ask("4A 01 00") == "00"
-
-
-@pytest.mark.parametrize(
-    ("kinds", "found"),
-    [
-        ("20 10", "01 20 0e 01 0004 20 04 0411a2b3 0578807002"),
-        ("00", "01 20 0e 01 0004 20 04 0411a2b3 0578807002"),
-        ("10", "01 10 09 01 0004 20 04 0411a2b3"),
-        ("11 12 23 04 20", "01 20 0e 01 0004 20 04 0411a2b3 0578807002"),
-    ],
-)
-def test_auto_poll_tells_what_kind_it_found(kinds: str, found: str) -> None:
-    assert a_host(a_card()).poll(f"60 01 01 {kinds}") == found.replace(" ", "")
-
-
-def test_auto_poll_tells_a_card_without_iso_dep_by_its_kind() -> None:
-    host = a_host(a_card(replace(PHONE, sak=0x08)))
-    assert host.poll("60 01 01 20") == "00"
-    assert host.poll("60 01 01 00") == "01100901" + "0004" + "08" + "040411a2b3"
-
-
-@pytest.mark.parametrize("plain", [PHONE, OTHER])
-def test_auto_poll_finds_the_card_with_iso_dep_beside_one_without(plain: Contactless) -> None:
-    smart = OTHER if plain is PHONE else PHONE
-    host = a_host(a_card(smart), a_card(replace(plain, sak=0x08)))
-    assert host.poll("60 01 01 20") == f"01200e0100042004{smart.uid.hex()}0578807002"
-    assert host.ask("40 01" + COMMAND) == "00" + ECHO
-
-
-def test_auto_poll_finds_two_cards() -> None:
-    host = a_host(a_card(), a_card(OTHER))
-    assert host.poll("60 01 01 20")[:4] == "0220"
-
-
-def test_endless_auto_poll_is_aborted() -> None:
-    host = Host()
-    assert host.start("60 FF 01 20") is None
-    for _ in range(50):
-        assert host.resume(0x60) is None
-    assert host.say(ACK) == b""
-    assert not host.chip.is_busy
-
-
-@pytest.mark.parametrize(
-    ("command", "status"),
-    [("56 00 00 00", "01"), ("56 01 02 00", "0a"), ("46 01 00 00", "0a"), ("46 00 00 00", "01")],
-)
-def test_no_peer_of_nfc_dep_is_found(command: str, status: str) -> None:
-    host = Host()
-    host.ask("32 05 02 01 02")
-    assert host.poll(command) == status
+    def time_ns(self, command: bytes) -> int:
+        return 3_600_000_000_000
 
 
 # Speaking
@@ -206,7 +43,7 @@ def test_commands_of_any_size_pass_in_chained_blocks() -> None:
     host = a_host(card)
     host.ask("4A 01 00")
     command = bytes(240) + b"\x01\x00"
-    assert host.ask("40 01" + command.hex()) == "00" + (bytes(range(256)) + b"\x90\x00").hex()
+    assert host.poll("40 01" + command.hex()) == "00" + (bytes(range(256)) + b"\x90\x00").hex()
     assert card.seen == [command]
 
 
@@ -214,7 +51,7 @@ def test_a_long_answer_is_fetched_in_parts_with_mi() -> None:
     host = a_host(SizedCard())
     host.ask("4A 01 00")
     whole = bytes(n & 0xFF for n in range(600)) + b"\x90\x00"
-    parts = [host.ask("40 01" + "00B00000000258"), host.ask("40 01"), host.ask("40 01")]
+    parts = [host.poll("40 01" + "00B00000000258"), host.ask("40 01"), host.ask("40 01")]
     assert [part[:2] for part in parts] == ["40", "40", "00"]
     assert "".join(part[2:] for part in parts) == whole.hex()
     assert [len(part) // 2 - 1 for part in parts] == [262, 262, 78]
@@ -226,7 +63,7 @@ def test_a_long_command_is_given_in_parts_with_mi() -> None:
     host = a_host(card)
     host.ask("4A 01 00")
     assert host.ask("40 41" + "AA" * 200) == "00"
-    assert host.ask("40 01" + "BB" * 200)[:2] == "40"
+    assert host.poll("40 01" + "BB" * 200)[:2] == "40"
     assert card.seen == [b"\xaa" * 200 + b"\xbb" * 200]
 
 
@@ -242,9 +79,19 @@ def test_a_card_that_leaves_is_a_timeout() -> None:
     host.ask(FIRST_TRY)
     host.ask("4A 01 00")
     host.air.take_away(station)
-    assert host.ask("40 01" + COMMAND) == "01"
-    assert host.ask("00 06") == "01"
+    assert host.poll("40 01" + COMMAND) == "01"
+    assert host.poll("00 06") == "01"
     assert host.ask("04")[:2] == "01"
+
+
+def test_a_card_that_asks_for_time_again_and_again_does_not_keep_the_host_out() -> None:
+    host = Host(Station(a_card(), AnHour()))
+    host.ask(FIRST_TRY)
+    host.ask("4A 01 00")
+    for command in ("40 01" + COMMAND, "00 06"):
+        assert host.start(command) is None
+        assert host.resume(int(command[:2], 16)) is None
+        assert host.ask("02") == "32010607"
 
 
 @pytest.mark.parametrize(
@@ -265,6 +112,22 @@ def test_a_wrong_checksum_and_a_collision_have_their_codes() -> None:
     assert host.ask("42 26") == "02"  # ATQA has no checksum
     host.ask("08 6303 00 633D 00")
     assert host.ask("42 93 20") == "06"
+
+
+def test_a_card_that_was_given_up_is_a_timeout_until_it_is_found_anew() -> None:
+    station = Station(a_card())
+    host = Host(station)
+    host.ask(FIRST_TRY)
+    host.ask("4A 01 00")
+    host.air.take_away(station)
+    assert host.poll("40 01" + COMMAND) == "01"
+    host.air.bring(station)
+    host.ask("08 6302 00 6303 00 633D 07")
+    assert host.ask("42 26") == "000400"  # the last frame was answered
+    assert host.poll("40 01" + COMMAND) == "01"
+    host.ask("32 01 00")
+    assert host.ask("4A 01 00") == LISTED
+    assert host.ask("40 01" + COMMAND) == "00" + ECHO
 
 
 def test_a_present_card_is_told_from_none() -> None:
@@ -343,8 +206,13 @@ def test_a_raw_frame_is_repeated_as_the_configuration_says() -> None:
     host = Host(air=Air(Unpaced(), observer=frames.append))
     host.ask("32 01 01")
     host.ask("32 04 02")
-    assert host.ask("42 B2") == "01"
+    assert host.poll("42 B2") == "01"
     assert len(frames) == 1 + 3
+    host.ask("32 04 FF")  # without end
+    assert host.start("42 B2") is None
+    for _ in range(1000):
+        assert host.resume(0x42) is None
+    assert host.ask("02") == "32010607"
 
 
 def test_a_card_without_iso_dep_is_spoken_to_in_raw_frames() -> None:
@@ -422,6 +290,30 @@ def test_rats_and_pps_can_be_asked_for() -> None:
     assert host.ask("04")[6:14] == "01030300"
 
 
+def test_raw_frames_are_at_the_rates_of_a_pps_until_the_card_is_selected_anew() -> None:
+    host = a_host(a_card(with_ats(ta=0x77)))
+    host.ask("4A 01 00")
+    assert host.ask("4E 01 02 01") == "00"
+    assert host.ask("06 6302 6303") == "a090"
+    assert host.ask("42 B2") == "00a3"
+    host.ask("44 01")
+    host.ask("54 01")
+    assert host.ask("06 6302 6303") == "8080"
+    assert host.ask("42 B2") == "00a3"
+
+
+def test_parts_of_commands_and_answers_are_forgotten_when_the_card_sleeps() -> None:
+    card = SizedCard()
+    host = a_host(card)
+    host.ask("4A 01 00")
+    assert host.poll("40 01" + "00B00000000258")[:2] == "40"
+    assert host.ask("40 41 FF") == "00"
+    host.ask("44 01")
+    assert host.ask("40 01") == "10"
+    host.ask("40 01 00B0000000")
+    assert card.seen[1:] == [bytes.fromhex("00B0000000")]
+
+
 def test_rates_that_the_card_does_not_offer_are_not_asked_for() -> None:
     host = a_host(a_card())
     host.ask("4A 01 00")
@@ -453,6 +345,17 @@ def test_a_second_reader_keeps_its_field_off() -> None:
     assert second.ask("4A 01 00") == "00"
     second.ask("32 01 02")
     assert first.ask("40 01" + COMMAND) == "00" + ECHO
+
+
+def test_a_chip_without_a_field_of_its_own_speaks_to_nobody() -> None:
+    air = Air(Unpaced())
+    first, second = a_host(a_card(), air=air), a_host(air=air)
+    first.ask("32 01 01")
+    second.ask("08 6302 00 6303 00 633D 07")
+    assert second.ask("42 26") == "01"
+    second.ask("08 6331 0C 633A 80 6339 26 633D 87")
+    assert second.ask("06 633A") == "00"
+    assert first.ask("4A 01 00") == LISTED
 
 
 class Talker(Asleep):

@@ -49,6 +49,7 @@ def _each_of(size: int) -> Check:
 
 _DIAGNOSES = {0x01: 1, 0x02: 1, 0x04: 2, 0x05: 4, 0x06: 1, 0x07: 2}
 _RF_ITEMS = {0x01: 1, 0x02: 3, 0x04: 1, 0x05: 3, 0x0A: 11, 0x0B: 8, 0x0C: 3, 0x0D: 9}
+_TIMINGS, _LONGEST_TIMING = 0x02, 0x10  # 3.28 s
 _POLL_KINDS = frozenset(
     {0x00, 0x01, 0x02, 0x03, 0x04, 0x10, 0x11, 0x12, 0x20, 0x23, 0x40, 0x41, 0x42, 0x80, 0x81, 0x82}
 )
@@ -78,7 +79,9 @@ def _sam(p: bytes) -> bool:
 
 
 def _rf_configuration(p: bytes) -> bool:
-    return len(p) > 0 and _RF_ITEMS.get(p[0]) == len(p) - 1
+    if len(p) == 0 or _RF_ITEMS.get(p[0]) != len(p) - 1:
+        return False
+    return p[0] != _TIMINGS or max(p[2:]) <= _LONGEST_TIMING
 
 
 def _list_passive(p: bytes) -> bool:

@@ -49,14 +49,15 @@ def diagnose(chip: State, parameters: bytes) -> bytes | Work:
         case 0x05:
             return _echo_back()
         case _:
-            return bytes([_presence(chip)])
+            return _presence(chip)
 
 
-def _presence(chip: State) -> Status:
+def _presence(chip: State) -> Work:
     for target in chip.targets:
         if target.is_selected and target.isodep is not None:
-            return Status.OK if chip.drive(target.isodep.is_present()) else Status.TIMEOUT
-    return Status.CONTEXT
+            is_present = yield from chip.converse(target.isodep.is_present())
+            return bytes([Status.OK if is_present else Status.TIMEOUT])
+    return bytes([Status.CONTEXT])
 
 
 def _echo_back() -> Work:

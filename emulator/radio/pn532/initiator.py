@@ -6,6 +6,7 @@ block protocol in the chip, with frames of 64 bytes to it. Only cards of type A 
 chip polls for all others too, and hears nothing.
 """
 
+from collections.abc import Generator
 from typing import Final
 
 from apdu.ats import FRAME_SIZES
@@ -18,6 +19,7 @@ from emulator.radio.pn532.state import (
     AUTOMATIC_RATS,
     FOR_EVER,
     MAX_FETCH,
+    NO_PAUSE,
     RETRY_NS,
     Pause,
     State,
@@ -34,7 +36,14 @@ LONGEST_TIMEOUT_NS: Final = 100_000 << 15
 ISO_DEP: Final = 0x20  # in SEL_RES
 
 _TARGET_MASK = 0x07
-_MODULATION = {0: (TYPE_A, 0), 1: (FELICA, 1), 2: (FELICA, 2), 3: (TYPE_B, 0), 4: (TYPE_A, 0)}
+_SLOW, _212, _424 = (0, 0), (1, 1), (2, 2)
+_MODULATION = {
+    0: (TYPE_A, _SLOW),
+    1: (FELICA, _212),
+    2: (FELICA, _424),
+    3: (TYPE_B, _SLOW),
+    4: (TYPE_A, _SLOW),
+}
 _FASTEST = 3
 _MIFARE_AUTHENTICATION = frozenset({0x60, 0x61})
 
@@ -42,7 +51,7 @@ _MIFARE_AUTHENTICATION = frozenset({0x60, 0x61})
 _ANY_A, _MIFARE, _ISO_DEP_A = 0x00, 0x10, 0x20
 _POLL_UNIT_NS = 150_000_000
 _TYPE_B_POLLS = frozenset({0x03, 0x23})
-_FELICA_RATES = {0x01: 1, 0x11: 1, 0x41: 1, 0x02: 2, 0x12: 2, 0x42: 2}
+_FELICA_RATES = {0x01: _212, 0x11: _212, 0x41: _212, 0x02: _424, 0x12: _424, 0x42: _424}
 
 
 def in_list_passive_target(chip: State, parameters: bytes) -> Work:
@@ -160,7 +169,7 @@ def _target_data(target: Target) -> bytes:
     )
 
 
-def in_data_exchange(chip: State, parameters: bytes) -> bytes:
+def in_data_exchange(chip: State, parameters: bytes) -> bytes | Work:
     """InDataExchange: a command to a card by its protocol, and the answer."""
     number, data = parameters[0], parameters[1:]
     target = chip.target(number & _TARGET_MASK)
@@ -178,16 +187,20 @@ def in_data_exchange(chip: State, parameters: bytes) -> bytes:
         return _over_isodep(chip, target, command)
     if command[:1] and command[0] in _MIFARE_AUTHENTICATION:
         return chip.failed(Status.AUTHENTICATION)  # the chip's Crypto1 is not here
-    heard = _try(chip, Ask(command, _timeout_ns(chip)))
-    return _told(chip, heard)
+    return _raw(chip, Ask(command, _timeout_ns(chip)))
 
 
-def _over_isodep(chip: State, target: Target, command: bytes) -> bytes:
+def _raw(chip: State, ask: Ask) -> Work:
+    return _told(chip, (yield from _try(chip, ask)))
+
+
+def _over_isodep(chip: State, target: Target, command: bytes) -> Work:
     assert target.isodep is not None
     if not command:
         return chip.failed(Status.INVALID_PARAMETER)
+    chip.last_trouble = Status.TIMEOUT  # of a card that was given up before: nothing is sent
     try:
-        target.incoming = chip.drive(target.isodep.transmit(command))
+        target.incoming = yield from chip.converse(target.isodep.transmit(command))
     except LinkDead:
         return chip.failed(chip.last_trouble or Status.FORMAT)
     return _fetch(target)
@@ -199,16 +212,16 @@ def _fetch(target: Target) -> bytes:
     return bytes([MORE if target.incoming else Status.OK]) + part
 
 
-def in_communicate_thru(chip: State, parameters: bytes) -> bytes | Work:
+def in_communicate_thru(chip: State, parameters: bytes) -> Work:
     """InCommunicateThru: one frame as the registers say, and what comes back."""
     registers = chip.registers
     to_card, from_card = registers.rates
     if not parameters or not registers.is_type_a or max(to_card, from_card) > _FASTEST:
-        heard: Heard | None = None  # no card hears that
+        heard = None  # no card hears that
     elif registers.is_parity_by_host:
-        return _with_host_parity(chip, parameters)
+        return (yield from _with_host_parity(chip, parameters))
     else:
-        heard = _try(
+        heard = yield from _try(
             chip,
             Ask(
                 parameters,
@@ -220,24 +233,21 @@ def in_communicate_thru(chip: State, parameters: bytes) -> bytes | Work:
             ),
         )
     registers.set_rx_last_bits(8)
-    if heard is None or heard.trouble is Trouble.TIMEOUT:
-        return chip.failed(Status.TIMEOUT) if chip.timeout else _hear_nothing()
-    return _told(chip, heard)
+    if heard is not None and heard.trouble is not Trouble.TIMEOUT:
+        return _told(chip, heard)
+    while not chip.timeout:
+        yield Pause()  # without a timeout the chip listens on
+    return chip.failed(Status.TIMEOUT)
 
 
-def _hear_nothing() -> Work:
-    """Listen without a timeout."""
-    while True:
-        yield Pause()
-
-
-def _with_host_parity(chip: State, bits: bytes) -> bytes:
+def _with_host_parity(chip: State, bits: bytes) -> Work:
     """A frame whose parity bits are among the host's data, and an answer with its own."""
     registers = chip.registers
     frame = without_parity(bits, registers.tx_last_bits)
     if not frame.has_right_parity:
         return chip.failed(Status.TIMEOUT)  # a card does not answer wrong parity
-    heard = _try(chip, Ask(frame.data, _timeout_ns(chip), frame.tail, False, False))
+    ask = Ask(frame.data, _timeout_ns(chip), frame.tail, False, False)
+    heard = yield from _try(chip, ask)
     if heard.trouble:
         return chip.failed(OF_TROUBLE[heard.trouble])
     answer, last_bits = with_parity(heard.data)
@@ -245,12 +255,13 @@ def _with_host_parity(chip: State, bits: bytes) -> bytes:
     return chip.told(answer)
 
 
-def _try(chip: State, ask: Ask) -> Heard:
+def _try(chip: State, ask: Ask) -> Generator[Pause, None, Heard]:
     """Send a frame, again and again if nothing comes back, as MaxRtyCOM says."""
     heard = chip.exchange(ask)
-    tries = min(chip.com_retries, FOR_EVER - 1)
+    tries = chip.com_retries
     while heard.trouble is Trouble.TIMEOUT and tries:
-        tries -= 1
+        tries -= tries != FOR_EVER
+        yield NO_PAUSE
         heard = chip.exchange(ask)
     return heard
 
@@ -311,6 +322,7 @@ def _put_to_sleep(chip: State, target: Target) -> None:
     if not target.is_selected:
         return
     target.is_selected = False
+    target.outgoing = target.incoming = b""
     if target.isodep is None:
         chip.drive(halt())
     else:
@@ -321,6 +333,7 @@ def _selected(chip: State, target: Target) -> bool:
     """Wake one card, with the others asleep. Returns whether it is there."""
     for other in chip.targets:
         _put_to_sleep(chip, other)
+    chip.registers.modulate(TYPE_A)
     found = chip.drive(select(target.found.uid))
     if found is None:
         return False
@@ -353,6 +366,7 @@ def in_psl(chip: State, parameters: bytes) -> bytes:
         return chip.failed(Status.NOT_ALLOWED)
     if not chip.drive(target.isodep.pps(from_card, to_card)):
         return chip.failed(Status.TIMEOUT)
+    chip.registers.modulate(TYPE_A, target.isodep.rates)
     return bytes([Status.OK])
 
 

@@ -131,6 +131,10 @@ class HostLink:
         is_deaf = self.is_asleep and not self._wakes_by_line
         return not is_deaf and rate in (self.rate, self._next_rate)
 
+    def forget(self) -> None:
+        """The host has gone: what it began to say will not be completed."""
+        self._buffer = b""
+
     def receive(self, chunk: bytes, rate: int, now_ns: int) -> Iterator[HostFrame]:
         """Take bytes that came at a bit rate; yields the frames they complete."""
         if not self._hears(rate):

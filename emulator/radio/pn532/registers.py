@@ -18,14 +18,13 @@ as a FeliCa card is never spoken to.
 Source: PN532/C1 data sheet, 8.6.23 (grade K).
 """
 
-from enum import IntEnum
 from typing import Final
 
 FIFO_SIZE: Final = 64
 
 
-class Reg(IntEnum):
-    """Addresses of the registers that mean something here."""
+class Reg:
+    """Addresses of the registers that mean something here. Plain numbers: they are quick keys."""
 
     MODE = 0x6301
     TX_MODE = 0x6302
@@ -158,9 +157,13 @@ class Registers:
         """Bits of the last byte that are sent, 1 to 8."""
         return self[Reg.BIT_FRAMING] & LAST_BITS or 8
 
-    def modulate(self, kind: int, rate: int = 0) -> None:
-        """Set frames up as the firmware does before it polls: whole, with parity and checksum."""
-        self[Reg.TX_MODE] = self[Reg.RX_MODE] = CRC | rate << 4 | kind
+    def modulate(self, kind: int, rates: tuple[int, int] = (0, 0)) -> None:
+        """Set frames up as the firmware does before it polls: whole, with parity and checksum.
+
+        rates: to the other side and back.
+        """
+        self[Reg.TX_MODE] = CRC | rates[0] << 4 | kind
+        self[Reg.RX_MODE] = CRC | rates[1] << 4 | kind
         self[Reg.MANUAL_RCV] &= ~PARITY_DISABLE
         self[Reg.BIT_FRAMING] = 0
 

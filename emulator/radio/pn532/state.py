@@ -31,12 +31,17 @@ RUNS_PICC: Final = 0x20
 REMOVE_PRE_POSTAMBLE: Final = 0x40
 
 
+_SILENCE: Final = Heard(b"", Trouble.TIMEOUT)
+
+
 @value
 class Pause:
     """Wait for so long, or until the host says something. None: until the antenna has news."""
 
     ns: int | None = None
 
+
+NO_PAUSE: Final = Pause(0)
 
 Work = Generator[Pause, None, bytes]
 """A command that takes its time."""
@@ -102,7 +107,7 @@ class State:
 
     def exchange(self, ask: Ask) -> Heard:
         """Send a frame and listen. What is not answered stays in the FIFO: hosts look there."""
-        heard = self.air.exchange(ask)
+        heard = self.air.exchange(ask) if self.is_field_ours else _SILENCE
         self.last_trouble = OF_TROUBLE[heard.trouble]
         self.registers.fifo.clear()
         if heard.trouble is Trouble.TIMEOUT:
@@ -110,11 +115,25 @@ class State:
         return heard
 
     def drive(self, conversation: Radio[T]) -> T:
-        """Carry a reader's conversation to its end."""
+        """Carry a reader's conversation to its end at once."""
+        steps = self.converse(conversation)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+
+    def converse(self, conversation: Radio[T]) -> Generator[Pause, None, T]:
+        """Carry a reader's conversation to its end; the host may break in after each frame.
+
+        It has to be able to: a card that asks for more time can go on for minutes.
+        """
         try:
             ask = next(conversation)
             while True:
                 ask = conversation.send(self.exchange(ask))
+                yield NO_PAUSE
         except StopIteration as end:
             result: T = end.value
             return result

@@ -7,7 +7,7 @@ from emulator.picc import Contactless
 from emulator.radio.pn532.antenna import Inbound, Invitation, Phase, is_atr_request
 from emulator.radio.pn532.bits import without_parity
 from emulator.radio.pn532.initiator import ISO_DEP
-from emulator.radio.pn532.registers import CRC, TYPE_A, Reg
+from emulator.radio.pn532.registers import CRC, TYPE_A, Reg, Registers
 from emulator.radio.pn532.state import MAX_FETCH, RUNS_PICC, Pause, State, Work
 from emulator.radio.pn532.status import MORE, Status
 
@@ -82,23 +82,26 @@ def _came(chip: State, came: Inbound) -> bytes:
 
 
 def tg_response_to_initiator(chip: State, parameters: bytes) -> bytes:
-    """TgResponseToInitiator: a frame to the reader, as it is."""
-    registers = chip.registers
+    """TgResponseToInitiator: a frame to the reader, as it is. Nothing is no frame."""
     match chip.antenna.phase:
         case Phase.RELEASED:
             return chip.failed(Status.RELEASED)
         case Phase.RAW:
-            tail = registers.tx_last_bits
-            if registers.is_parity_by_host:
-                frame = without_parity(parameters, tail)
-            elif tail != 8:
-                frame = Frame(parameters, tail)
-            else:
-                frame = Frame.whole(parameters, bool(registers[Reg.TX_MODE] & CRC))
-            chip.antenna.send(frame)
+            if parameters:
+                chip.antenna.send(_raw_frame(chip.registers, parameters))
             return bytes([Status.OK])
         case _:
             return chip.failed(Status.CONTEXT)
+
+
+def _raw_frame(registers: Registers, data: bytes) -> Frame:
+    """A frame to the reader as the registers say."""
+    tail = registers.tx_last_bits
+    if registers.is_parity_by_host:
+        return without_parity(data, tail)
+    if tail != 8:
+        return Frame(data, tail)
+    return Frame.whole(data, bool(registers[Reg.TX_MODE] & CRC))
 
 
 def tg_get_data(chip: State, parameters: bytes) -> bytes | Work:
