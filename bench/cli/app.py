@@ -293,6 +293,19 @@ def bench_clearing(
     raise typer.Exit(command(cards, db, as_json))
 
 
+@bench_app.command("journal")
+def bench_journal(
+    where: Annotated[str, typer.Option("--in", help="Directory on the disk to measure.")] = ".",
+    count: Annotated[int, typer.Option(min=10, help="Taps a run; two records each.")] = 150,
+    runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Time a record in a gate's journal against a bare write and fsync of as many bytes."""
+    from bench.cli.bench_journal import bench_journal as command
+
+    raise typer.Exit(command(where, count, runs, as_json))
+
+
 @bench_app.command("store")
 def bench_store(
     where: Annotated[str, typer.Option("--in", help="Directory on the disk to measure.")] = ".",
