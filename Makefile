@@ -34,8 +34,9 @@ system: ## Debian packages the tests need; says in one sentence what it cannot i
 docs: $(VENV)/.core ## write the generated pages of docs/; a test fails when one is stale
 	$(BIN)/python -m bench.docs
 
-bench: $(VENV)/.core ## time one APDU and one tap on each road
+bench: $(VENV)/.core ## time one APDU and one tap on each road, and clearing
 	$(BIN)/tapbench bench tap
+	$(BIN)/tapbench bench clearing
 
 fuzz: $(VENV)/.dev ## a million commands into the card
 	$(BIN)/python -m tests.property.campaign --count 1000000 --seed 1
@@ -51,6 +52,7 @@ books: $(VENV)/.dev ## kill a gate and clearing 300 times each, clear 100,000 ho
 	$(BIN)/python -m tests.interop.gate_kills --count 300 --seed 1
 	$(BIN)/python -m tests.interop.clearing_kills --count 300 --seed 1
 	$(BIN)/python -m tests.interop.planted --count 100000 --seed 1
+	$(BIN)/python -m tests.interop.postgres_speed --count 22000
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

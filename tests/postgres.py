@@ -28,6 +28,7 @@ class Cluster:
     folder: Path
     programs: Path
     as_user: dict[str, Any]
+    settings: list[str]
 
     @property
     def url(self) -> str:
@@ -39,7 +40,7 @@ class Cluster:
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
     def start(self) -> None:
-        options = ["listen_addresses=", f"unix_socket_directories={self.folder}", *_FAST]
+        options = ["listen_addresses=", f"unix_socket_directories={self.folder}", *self.settings]
         told = " ".join(f"-c {option}" for option in options)
         self._run(
             "pg_ctl", "-D", self._data, "-l", str(self.folder / "log"), "-o", told, "-w", "start"
@@ -69,8 +70,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A running server, gone afterwards. Skips if PostgreSQL or its driver is not installed."""
+def cluster(is_durable: bool = False) -> Iterator[Cluster]:
+    """A running server, gone afterwards. Skips if PostgreSQL or its driver is not installed.
+
+    is_durable: with PostgreSQL's own settings, for measurements.
+    """
     require_module("psycopg", "psycopg[binary]")
     programs = _programs()
     as_user: dict[str, Any] = {}
@@ -79,7 +83,7 @@ def cluster() -> Iterator[Cluster]:
         owner = pwd.getpwnam("postgres")
         os.chown(folder, owner.pw_uid, owner.pw_gid)
         as_user = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-    made = Cluster(folder, programs, as_user)
+    made = Cluster(folder, programs, as_user, [] if is_durable else _FAST)
     try:
         made.make()
         made.start()
