@@ -14,6 +14,7 @@ from apdu.file_commands import GET_CHALLENGE, READ_BINARY_MAC, READ_RECORD_MAC
 from apdu.files import FILES, BusTrip
 from apdu.key_commands import INTERNAL_AUTHENTICATE
 from apdu.records import Protected
+from apdu.secret import has_secret
 from apdu.show import Line, hexed
 from apdu.trace import explain_command, explain_response, find_call
 
@@ -94,17 +95,6 @@ def is_same_command(one: bytes, other: bytes) -> bool:
     if find_call(one) is None or has_secret(one):
         return False
     return command_lines(one) == command_lines(other)
-
-
-def has_secret(command: bytes) -> bool:
-    """Whether a command holds a PIN or a key, which is never shown and tells no two apart.
-
-    >>> has_secret(bytes.fromhex("0020000003123456"))
-    True
-    """
-    found = find_call(command)
-    data = None if found is None else found[1].data
-    return isinstance(data, Record) and any(f.show is Show.SECRET for f in data.FIELDS)
 
 
 def _leaves(lines: list[Line]) -> list[Line]:

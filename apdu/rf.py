@@ -30,6 +30,8 @@ from apdu.frame import (
 from apdu.show import Line, hexed
 from apdu.trace import explain_ats
 
+UNKNOWN: Final = "?"
+"""Title of a frame that means nothing at its place."""
 _POLLS: Final = {REQA: "REQA", WUPA: "WUPA"}
 _NVB_KNOWS_NOTHING: Final = 0x20
 _UID_PART: Final = 5  # four bytes of a cascade level and BCC
@@ -93,7 +95,7 @@ class FrameReader:
         self._answer: Callable[[bytes], FrameWords | None] | None = None
         self._uid = b""
         self._part = b""
-        self._numbers: dict[Source, int] = {}
+        self._latest: tuple[Source, int | None, int] | None = None  # I-block: CID and number
 
     def read(self, event: Event) -> FrameWords:
         """What a frame, or the coming and going of the field, means at this point."""
@@ -102,7 +104,7 @@ class FrameReader:
             return FrameWords("field on" if event.data[:1] != b"\0" else "field off")
         body = body_of(event)
         found = self._asked(event, body) if event.source is Source.PCD else self._answered(body)
-        words = found or FrameWords("?", [Line("bytes", hexed(body))])
+        words = found or FrameWords(UNKNOWN, [Line("bytes", hexed(body))])
         words = replace(words, faults=(*words.faults, *_faults(event)))
         return replace(words, is_repeat=self._repeats(event.source, words))
 
@@ -157,7 +159,7 @@ class FrameReader:
     def _answered(self, body: bytes) -> FrameWords | None:
         """What a card's frame says. One that no question came before is read as a block."""
         if not body:
-            return FrameWords("?", faults=("no bits",))
+            return FrameWords(UNKNOWN, faults=("no bits",))
         answer, self._answer = self._answer, None
         return self._block(body) if answer is None else answer(body)
 
@@ -176,18 +178,20 @@ class FrameReader:
     def _ats(self, body: bytes) -> FrameWords | None:
         if body[0] != len(body):
             return self._block(body)
-        self._numbers.clear()
+        self._latest = None
         # Without TL, which every frame's length says.
         return FrameWords("ATS", [n for n in explain_ats(body).lines if n.label != "TL"])
 
     def _repeats(self, source: Source, words: FrameWords) -> bool:
-        """Whether an I-block has the number of the one before from the same side (7.5.3)."""
+        """Whether an I-block is the latest one again, nothing but R- and S-blocks between (7.5.3).
+
+        A number alone says less: chains of the other side use numbers up.
+        """
         block = words.block
         if block is None or block.kind is not Kind.I_BLOCK or words.faults:
             return False
-        before = self._numbers.get(source)
-        self._numbers[source] = block.number
-        return before == block.number
+        before, self._latest = self._latest, (source, block.cid, block.number)
+        return before == self._latest
 
 
 def _atqa(body: bytes) -> FrameWords | None:

@@ -12,6 +12,7 @@ from apdu.codec import Record, WireError
 from apdu.command import Command, Response
 from apdu.commands import READ_BINARY, READ_RECORD, SAM_TABLE, SELECT, TABLE, UPDATE_CACHE
 from apdu.files import FILES, PublicInfo, Structure, layout_of
+from apdu.secret import has_secret
 from apdu.show import Line, hexed, record_lines
 from apdu.spec import BinaryRef, Call, CommandSpec, CommandTable, Refuse
 from apdu.sw import SW, describe
@@ -139,7 +140,8 @@ def _foreign(command: bytes) -> Explanation:
     try:
         c = Command.parse(command)
     except WireError as error:
-        return Explanation("unknown", str(error), [Line("bytes", hexed(command))])
+        shown = f"{len(command)}, not shown" if has_secret(command) else hexed(command)
+        return Explanation("unknown", str(error), [Line("bytes", shown)])
     lines = [Line("CLA", f"{c.cla:02X}"), Line("INS", f"{c.ins:02X}")]
     lines += [Line("P1 P2", f"{c.p1:02X} {c.p2:02X}")]
     if c.data:

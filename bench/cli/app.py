@@ -11,6 +11,7 @@ import typer
 
 from bench.cli.card_app import card_app
 from bench.cli.clearing_app import clearing_app
+from bench.cli.road_options import Faults, Noise, Seed, Timing, Via
 from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
@@ -27,7 +28,6 @@ app.add_typer(clearing_app, name="clearing")
 app.add_typer(trace_app, name="trace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Random numbers repeat with the seed.")]
 Trace = Annotated[
     Path | None, typer.Option("--trace", help="Keep a recording in a file; see tapbench trace.")
 ]
@@ -100,20 +100,12 @@ def _known_problems() -> tuple[type[Exception], ...]:
 
 @app.command()
 def tap(
-    via: Annotated[
-        str, typer.Option(help="inproc, air, udp, pn532, pcsc, several with commas, or all.")
-    ] = "inproc",
+    via: Via = "inproc",
     seed: Seed = 1,
     as_json: Json = False,
-    timing: Annotated[
-        str, typer.Option(help="With air: how long card and PSAM compute, measured or budget.")
-    ] = "none",
-    noise: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="With air: the share of frames that suffer.")
-    ] = 0.0,
-    faults: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With air: what goes wrong, JSON Lines.")
-    ] = None,
+    timing: Timing = "none",
+    noise: Noise = 0.0,
+    faults: Faults = None,
     trace: Trace = None,
 ) -> None:
     """Top up a fresh student card, let it in and out, and check every cryptogram."""
@@ -236,9 +228,7 @@ def doctor(as_json: Json = False) -> None:
 
 @bench_app.command("tap")
 def bench_tap(
-    via: Annotated[
-        str, typer.Option(help="inproc, air, udp, pn532, pcsc, several with commas, or all.")
-    ] = "all",
+    via: Via = "all",
     count: Annotated[int, typer.Option(min=10, help="Taps a run on each road.")] = 300,
     runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,
     pin: Annotated[bool, typer.Option(help="Keep everything on one processor.")] = True,

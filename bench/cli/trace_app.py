@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.road_options import Faults, Noise, Seed, Timing, Via
+
 trace_app = typer.Typer(
     help="Recordings: make them, look at them, compare them, play them again.",
     no_args_is_help=True,
@@ -21,22 +23,14 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")
 @trace_app.command("record")
 def record(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where it goes.")],
-    via: Annotated[
-        str, typer.Option(help="inproc, air, udp, pn532, pcsc, several with commas, or all.")
-    ] = "inproc",
-    seed: Annotated[int, typer.Option(min=0, help="Random numbers repeat with the seed.")] = 1,
+    via: Via = "inproc",
+    seed: Seed = 1,
     format: Annotated[
         str | None, typer.Option("--format", help="The suffix tells it if left out.")
     ] = None,
-    timing: Annotated[
-        str, typer.Option(help="With air: how long card and PSAM compute, measured or budget.")
-    ] = "none",
-    noise: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="With air: the share of frames that suffer.")
-    ] = 0.0,
-    faults: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With air: what goes wrong, JSON Lines.")
-    ] = None,
+    timing: Timing = "none",
+    noise: Noise = 0.0,
+    faults: Faults = None,
     force: Force = False,
 ) -> None:
     """Top up a fresh card, let it in and out, and keep all that was said. See `tapbench tap`."""
@@ -72,11 +66,12 @@ def diff(
         bool, typer.Option("--all", help="Compare what differs in every run too.")
     ] = False,
     as_json: Json = False,
+    read_as: From = None,
 ) -> None:
     """Say in words what differs between two recordings; random numbers and MACs aside."""
     from bench.cli.trace_diff import diff as command
 
-    raise typer.Exit(command(a, b, fresh, as_json))
+    raise typer.Exit(command(a, b, fresh, as_json, read_as))
 
 
 @trace_app.command("convert")
@@ -131,12 +126,13 @@ def replay(
         str, typer.Option(help="As card, with nfc: nfcpy path of a reader that listens.")
     ] = "usb",
     as_json: Json = False,
+    read_as: From = None,
 ) -> None:
     """Play a recorded reader against our card, or a recorded card to a reader."""
     from bench.cli.trace_replay import ReplayOptions
     from bench.cli.trace_replay import replay as command
 
     options = ReplayOptions(
-        role, via, profile, card, seed, as_json, reader_name, port, system, device
+        role, via, profile, card, seed, as_json, reader_name, port, system, device, read_as
     )
     raise typer.Exit(command(file, options))

@@ -15,9 +15,12 @@ from bench.tracing.words import counted
 _STYLES = {"only_a": "cyan", "only_b": "magenta", "status": "bold red", "decision": "bold red"}
 
 
-def diff(a: Path, b: Path, fresh: bool, as_json: bool) -> int:
-    """Compare and print. Returns 0 if nothing differs, else 1. Raises Problem, TraceError."""
-    found = compare(load(a), load(b), fresh)
+def diff(a: Path, b: Path, fresh: bool, as_json: bool, read_as: str | None = None) -> int:
+    """Compare and print. Returns 0 if nothing differs, else 1. Raises Problem, TraceError.
+
+    read_as: the format of both, told by their content if left out.
+    """
+    found = compare(load(a, read_as), load(b, read_as), fresh)
     for path, steps in zip((a, b), found.steps, strict=True):
         if not steps:
             raise Problem(f"{path} has no exchanges to compare")

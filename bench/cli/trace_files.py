@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, SIGTERM, signal
 
 from apdu.event import Layer, Source, Trace
+from bench.files import demand_place
 from bench.problem import Problem
 from bench.recording import Recorder
 from bench.trace_formats import FORMATS, save
@@ -33,13 +35,7 @@ def demand_free(path: Path, named: str | None = None, force: bool | None = None)
     force: whether the user gave --force; None if the command has no such option.
     """
     target_format(path, named)
-    if not path.parent.is_dir():
-        raise Problem(f"{path} cannot be written: there is no folder {path.parent}")
-    if path.is_dir():
-        raise Problem(f"{path} is a folder; name a file")
-    if path.exists() and not force:
-        way_out = "name another file" if force is None else "name another file or give --force"
-        raise Problem(f"{path} exists; {way_out}")
+    demand_place(path, force)
 
 
 def beside(path: Path, road: str) -> Path:
@@ -116,8 +112,8 @@ def keep(trace: Trace, path: Path, named: str | None = None, force: bool = False
     Raises Problem, TraceError.
     """
     target = target_format(path, named)
-    kept = target.keeps(trace)
     save(trace, path, target.name, force)
+    kept = target.keeps(trace)
     lines = [f"{path}: {listed(contents(kept))}", losses(trace, kept, target)]
     return "\n".join(line for line in lines if line)
 
@@ -126,6 +122,7 @@ def keep(trace: Trace, path: Path, named: str | None = None, force: bool = False
 def recorded_to(path: Path, title: str) -> Iterator[Recorder]:
     """A recorder for the length of a block, and its file when the block ends, however it does.
 
+    In the main thread alone, as signals are held off while the file is written.
     Raises Problem, TraceError.
     """
     demand_free(path)
@@ -133,5 +130,24 @@ def recorded_to(path: Path, title: str) -> Iterator[Recorder]:
     try:
         yield recorder
     finally:
-        # Not to standard output: that may be JSON.
-        print(keep(recorder.trace(), path), file=sys.stderr)
+        with _undisturbed():
+            # Not to standard output: that may be JSON.
+            print(keep_rest(recorder.trace(), path), file=sys.stderr)
+
+
+def keep_rest(trace: Trace, path: Path, named: str | None = None, force: bool = False) -> str:
+    """Write what was recorded until the work ended, if anything was. See `keep`."""
+    if not trace.events:
+        return f"{path}: not written, nothing was recorded"
+    return keep(trace, path, named, force)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No Ctrl-C and no SIGTERM for the length of a block: the first has been obeyed already."""
+    before = {number: signal(number, SIG_IGN) for number in (SIGINT, SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal(number, handler)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from bench.cli.air_options import AirOptions
-from bench.cli.trace_files import keep, road_files
+from bench.cli.trace_files import keep, keep_rest, road_files
 from bench.recording import Recorder
 from bench.rig.pcscd import RigError
 from bench.roads import Road, choose
@@ -36,6 +36,9 @@ def record(via: str, file: Path, seed: int, named: str | None, force: bool, air:
         except (ProtocolError, StatusError, CardLost) as error:  # kept: it shows what went wrong
             print(f"{road}: FAILED, {error}", file=sys.stderr)
             code = 1
+        except KeyboardInterrupt:
+            print(keep_rest(recorder.trace(), target, named, force), file=sys.stderr)
+            raise
         print(keep(recorder.trace(), target, named, force))
     return code
 

@@ -27,7 +27,7 @@ from reader.transport.base import Transport
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What the command line says. role: reader or card."""
+    """What the command line says. role: reader or card. read_as: the format of the file."""
 
     role: str
     via: str
@@ -39,13 +39,14 @@ class ReplayOptions:
     port: int | None = None
     system: bool = False
     device: str = "usb"
+    read_as: str | None = None
 
 
 def replay(path: Path, options: ReplayOptions) -> int:
     """Play. Returns 0 if our card answered as the recorded one. Raises Problem, TraceError."""
     if options.role not in ("reader", "card"):
         raise Problem(f"there is no role '{options.role}'; choose reader or card")
-    trace = load(path)
+    trace = load(path, options.read_as)
     if options.role == "card":
         return _as_card(trace, path, options)
     return _as_reader(trace, path, options)

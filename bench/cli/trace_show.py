@@ -24,6 +24,7 @@ from bench.cli.trace_json import row_json
 from bench.files import write_whole
 from bench.problem import Problem
 from bench.trace_formats import load
+from bench.trace_formats.format import printable
 from bench.tracing.rows import Apdu, Row, View, rows_of, taps_of
 from bench.tracing.words import exchange_name, status_text
 
@@ -32,10 +33,14 @@ WIDTH: Final = 120
 PICTURE_WIDTH: Final = 150
 
 _FRAME_WIDTH: Final = 26
+_NARROW_FRAME: Final = 14  # of that what fits, the length and the checksum
 _BLOCK_WIDTH: Final = 11  # S(DESELECT)
 _FRAME_WIDTH_ALONE: Final = 56
+_ROOM_FOR_DELTAS: Final = 112  # columns of a terminal
+_ROOM_FOR_FRAMES: Final = 96
 _MONEY_WIDTH: Final = 13  # 46.00 > 50.00
 _LONG: Final = 5  # fields
+_FONTS: Final = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
 Known = dict[tuple[bytes, bytes], int]
 _PCD, _PICC, _BAD, _GOOD, _MARK = "cyan", "green", "bold red", "bold green", "yellow"
@@ -92,7 +97,9 @@ def _screen() -> Console:
 
 
 def _svg(picture: Console, title: str) -> str:
-    return picture.export_svg(title=title)
+    """As rich draws it, but without fonts from the network, and with spaces that some drop."""
+    drawn = _FONTS.sub("", picture.export_svg(title=title))
+    return drawn.replace("<svg ", '<svg xml:space="preserve" ', 1)
 
 
 def _html(picture: Console, title: str) -> str:
@@ -100,44 +107,65 @@ def _html(picture: Console, title: str) -> str:
 
 
 def _print(console: Console, path: Path, trace: Trace, rows: list[Row], view: View) -> None:
-    started = "" if trace.started is None else f", from {trace.started:%Y-%m-%d %H:%M:%S %Z}"
-    title = f"{trace.title or path.name}: {listed(contents(trace))}{started}"
+    started = "" if trace.started is None else f", from {trace.started.isoformat(' ', 'seconds')}"
+    title = f"{printable(trace.title) or path.name}: {listed(contents(trace))}{started}"
     console.print(Text(title, style="bold"))
+    columns = _columns(rows, view, console.width)
     known: Known = {}
     for tap, found in groupby(rows, key=lambda row: row.tap):
         if tap:
             console.print()
             console.print(Text(f" tap {tap} ", style="bold reverse"))
-        console.print(_table(list(found), view, known))
+        console.print(_table(list(found), columns, known))
 
 
-def _table(rows: list[Row], view: View, known: Known) -> Table:
-    """known: answers shown already and when, so that a long one is not told twice."""
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Which columns a recording has. frame: how wide, 0 for none. what: title of the widest."""
+
+    has_times: bool
+    has_deltas: bool
+    frame: int
+    what: str
+
+
+def _columns(rows: list[Row], view: View, width: int) -> _Columns:
+    """What has room beside the APDUs on a screen of so many columns."""
     has_times = any(row.t_ns for row in rows)
     has_apdus = view in (View.ALL, View.APDU)
-    width = _FRAME_WIDTH if has_apdus else _FRAME_WIDTH_ALONE
+    frame = _FRAME_WIDTH_ALONE
     if not any(_is_frame(row.event) for row in rows):
-        width = 0
-    table = _columns(has_times, width, "APDU" if has_apdus else "fields")
+        frame = 0
+    elif has_apdus or width < _ROOM_FOR_DELTAS:
+        frame = _FRAME_WIDTH if width >= _ROOM_FOR_FRAMES else _NARROW_FRAME
+    has_deltas = has_times and (width >= _ROOM_FOR_DELTAS or not frame)
+    return _Columns(has_times, has_deltas, frame, "APDU" if has_apdus else "fields")
+
+
+def _table(rows: list[Row], columns: _Columns, known: Known) -> Table:
+    """known: answers shown already and when, so that a long one is not told twice."""
+    table = _empty_table(columns)
     for row in rows:
-        cells = [_ms(row.t_ns), _ms(row.delta_ns)] if has_times else []
+        cells = [_ms(row.t_ns)] if columns.has_times else []
+        cells += [_ms(row.delta_ns)] if columns.has_deltas else []
         cells.append(_who(row))
-        if width:
-            cells += [_frame(row, width), _block(row)]
+        if columns.frame:
+            cells += [_frame(row, columns.frame), _block(row)]
         table.add_row(*cells, _said(row, known), _money(row))
     return table
 
 
-def _columns(has_times: bool, frame_width: int, what: str) -> Table:
+def _empty_table(columns: _Columns) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, header_style="dim", expand=True)
-    if has_times:
+    if columns.has_times:
         table.add_column("ms", justify="right", no_wrap=True, min_width=8)
+    if columns.has_deltas:
         table.add_column("+", justify="right", no_wrap=True, min_width=7)
-    table.add_column("", no_wrap=True)
-    if frame_width:
-        table.add_column("frame", no_wrap=True, min_width=frame_width)
+    table.add_column("", no_wrap=True, min_width=2)  # P>
+    if columns.frame:
+        table.add_column("frame", no_wrap=True, min_width=columns.frame)
         table.add_column("block", no_wrap=True, min_width=_BLOCK_WIDTH)
-    table.add_column(what, ratio=1)
+    table.add_column(columns.what, ratio=1, overflow="fold")
     table.add_column("yuan", justify="right", no_wrap=True, min_width=_MONEY_WIDTH)
     return table
 

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from apdu.event import Trace
+from bench.files import write_whole
+from bench.problem import Problem
 from bench.trace_formats import jsonl, pcap, pcapng, pm3, spy, text
-from bench.trace_formats.format import Format, TraceError, write_whole
+from bench.trace_formats.format import Format, TraceError
 
 _SUREST_FIRST = (
     pcapng.FORMAT,
@@ -25,7 +27,7 @@ def load(path: str | Path, format: str | None = None) -> Trace:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise TraceError(f"{path} cannot be read: {_reason(error)}") from None
+        raise TraceError(f"{path} cannot be read: {error.strerror or error}") from None
     known = _named(format) if format else _recognised(path, data)
     try:
         return known.load(data)
@@ -49,14 +51,8 @@ def save(trace: Trace, path: str | Path, format: str | None = None, force: bool 
         raise TraceError(f"{path} cannot be written as {known.title}: {error}") from None
     try:
         write_whole(target, data, force)
-    except FileExistsError:
-        raise TraceError(f"{path} exists; name another file, or force it") from None
-    except OSError as error:
-        raise TraceError(f"{path} cannot be written: {_reason(error)}") from None
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+    except Problem as problem:
+        raise TraceError(str(problem)) from None
 
 
 def _named(name: str) -> Format:

@@ -1,10 +1,7 @@
 """What a trace format is, and the error all of them raise."""
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from apdu.event import Layer, Trace
 
@@ -38,39 +35,15 @@ class Format:
 
 def shortened(text: str, most: int = 40) -> str:
     """A piece of a file as an error quotes it: one line, not long, nothing a terminal obeys."""
-    shown = "".join(c if c.isprintable() else "." for c in text)
+    shown = printable(text)
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def printable(text: str) -> str:
+    """A text out of a file on one line, without what a terminal obeys or cannot encode."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "." for c in text)
 
 
 def utf8(text: str) -> str:
     """A text as a format of UTF-8 keeps it: half a surrogate pair becomes a question mark."""
     return text.encode(errors="replace").decode()
-
-
-def write_whole(target: Path, data: bytes, force: bool, mode: int = 0o600) -> None:
-    """Write a file all or not at all: another beside it, with its mode, that gets its name.
-
-    force: whether to replace one that is there. Raises FileExistsError and other OSErrors.
-    """
-    handle, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, mode)
-            file.write(data)
-            file.flush()
-            os.fsync(handle)
-        if not force:
-            _take_name(Path(draft), target)
-        os.replace(draft, target)
-    finally:
-        Path(draft).unlink(missing_ok=True)
-
-
-def _take_name(draft: Path, target: Path) -> None:
-    """Give a file a second name. Raises FileExistsError if that is taken, unlike a rename."""
-    try:
-        os.link(draft, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links, such as a memory card's
-        target.touch(exist_ok=False)

@@ -7,7 +7,7 @@ from typing import Final
 from apdu.blocks import I_BLOCK, NUMBER
 from apdu.crc import append_crc
 from apdu.event import Event, Layer, Source, Trace
-from bench.trace_formats.assembly import ApduExchange, assembled
+from bench.trace_formats.assembly import ApduExchange, Placed, assembled
 
 __all__ = ["MADE_UP", "ApduExchange", "apdu_events", "exchanges", "frames"]
 
@@ -42,13 +42,18 @@ def on_air(trace: Trace) -> list[Event]:
 
     APDUs of the card and blocks are left out where there are frames of them.
     """
-    events = [replace(e, layer=Layer.RF) if e.source is Source.FIELD else e for e in trace.events]
-    layers = {e.layer for e in events if e.source in ENDS}
-    if Layer.RF not in layers and Layer.ISODEP in layers:
-        events = [_unchecked(e) if _is_block(e) else e for e in events]
-    elif Layer.RF not in layers:
+    events = as_frames(trace)
+    if not any(e.layer is Layer.RF and e.source in ENDS for e in events):
         events = bracketed(_wrapped(events), MADE_UP)
     return [e for e in events if not _is_block(e) and not _is_for_card(e)]
+
+
+def as_frames(trace: Trace) -> list[Event]:
+    """The events of a recording one for one, its blocks as frames if it has no frames."""
+    events = [replace(e, layer=Layer.RF) if e.source is Source.FIELD else e for e in trace.events]
+    if any(e.layer is Layer.RF and e.source in ENDS for e in events):
+        return events
+    return [_unchecked(e) if _is_block(e) else e for e in events]
 
 
 def _unchecked(block: Event) -> Event:
@@ -125,25 +130,30 @@ def exchanges(trace: Trace) -> list[ApduExchange]:
     Frames with a wrong checksum or parity are not used, repeated blocks are used once, and a
     command whose answer is missing has none. What goes to the PSAM is only there if recorded.
     """
-    apdus = [e for e in trace.events if e.layer is Layer.APDU and e.source in ENDS]
-    found = _paired(apdus)
-    if not any(e.to == "card" for e in apdus):
-        found += assembled(frames(trace))
-    return sorted(found, key=lambda x: x.start_ns)
+    events = as_frames(trace)
+    found = recorded(events)
+    if not any(placed.exchange.to == "card" for placed in found):
+        found += assembled(events)
+    return [placed.exchange for placed in sorted(found, key=lambda placed: placed.begin)]
 
 
-def _paired(apdus: Iterable[Event]) -> list[ApduExchange]:
-    out: list[ApduExchange] = []
+def recorded(events: Iterable[Event]) -> list[Placed]:
+    """The exchanges that were recorded as APDUs, in the order they began."""
+    out: list[Placed] = []
     open_at: dict[str, int] = {}
-    for event in apdus:
+    for at, event in enumerate(events):
+        if event.layer is not Layer.APDU or event.source not in ENDS:
+            continue
         if event.source is Source.PCD:
             open_at[event.to] = len(out)
             end_ns = event.t_ns + event.duration_ns
-            out.append(ApduExchange(event.to, event.data, None, event.t_ns, end_ns, event.tap))
+            said = ApduExchange(event.to, event.data, None, event.t_ns, end_ns, event.tap)
+            out.append(Placed(said, at, None))
             continue
-        at = open_at.pop(event.to, None)
-        if at is not None and out[at].tap == event.tap:
-            out[at] = replace(out[at], response=event.data, end_ns=event.t_ns)
+        asked = open_at.pop(event.to, None)
+        if asked is not None and out[asked].exchange.tap == event.tap:
+            said = replace(out[asked].exchange, response=event.data, end_ns=event.t_ns)
+            out[asked] = Placed(said, out[asked].begin, at)
     return out
 
 

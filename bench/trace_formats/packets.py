@@ -54,7 +54,9 @@ _CODES: Final = {said: code for code, said in _SENDERS.items()}
 _MARK: Final = "tapbench "
 _OURS: Final = re.compile(r"tapbench (before |after )?(\{.*\})", re.DOTALL)
 _HEADER: Final = 4
-_MOST: Final = 0xFFFF
+LONGEST_PACKET: Final = 65535
+"""Both formats say so in their headers."""
+_MOST: Final = LONGEST_PACKET - _HEADER
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from apdu.event import Layer, Trace
 from bench.trace_formats.format import Format, TraceError
 from bench.trace_formats.packets import (
     LINK_TYPE,
+    LONGEST_PACKET,
     Packet,
     demand_link_type,
     packets_of,
@@ -29,14 +30,13 @@ _HEADER: Final = "IHHiIII"  # magic, version 2.4, zone, accuracy, longest packet
 _HEADER_SIZE: Final = 24
 _RECORD: Final = "IIII"  # seconds, fraction, bytes in the file, bytes there were
 _RECORD_SIZE: Final = 16
-_LONGEST: Final = 0x40000
 _LINK_MASK: Final = 0xFFFF  # above it: the length of a checksum, which this link type has not
 _SECOND: Final = 10**9
 
 
 def dump(trace: Trace) -> bytes:
     """A recording as pcap. Raises TraceError."""
-    out = bytearray(struct.pack("<" + _HEADER, 0xA1B23C4D, 2, 4, 0, 0, _LONGEST, LINK_TYPE))
+    out = bytearray(struct.pack("<" + _HEADER, 0xA1B23C4D, 2, 4, 0, 0, LONGEST_PACKET, LINK_TYPE))
     for packet in packets_of(trace):
         seconds, rest_ns = divmod(packet.at_ns, _SECOND)
         if seconds > 0xFFFFFFFF:

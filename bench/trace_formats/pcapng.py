@@ -14,6 +14,7 @@ from apdu.event import Layer, Trace
 from bench.trace_formats.format import Format, TraceError, utf8
 from bench.trace_formats.packets import (
     LINK_TYPE,
+    LONGEST_PACKET,
     Packet,
     demand_link_type,
     packets_of,
@@ -27,7 +28,6 @@ _BYTE_ORDER: Final = 0x1A2B3C4D
 _FRAME: Final = 12  # type and length before a block's body, the length again behind it
 _END_OF_OPTIONS, _COMMENT = 0, 1
 _USER_APPLICATION, _NAME, _RESOLUTION, _OFFSET = 4, 2, 9, 14
-_LONGEST: Final = 0x40000
 _SECOND: Final = 10**9
 
 Options = list[tuple[int, bytes]]
@@ -177,7 +177,7 @@ def dump(trace: Trace) -> bytes:
     blocks = [_block(_SECTION, section, [*titles, (_USER_APPLICATION, b"tapbench")])]
     for gate in gates:
         named = [(_NAME, gate.encode(errors="replace"))] if gate else []
-        interface = struct.pack("<HHI", LINK_TYPE, 0, _LONGEST)
+        interface = struct.pack("<HHI", LINK_TYPE, 0, LONGEST_PACKET)
         blocks.append(_block(_INTERFACE, interface, [*named, (_RESOLUTION, b"\x09")]))
     blocks += [_packet_block(gates.index(packet.gate), packet) for packet in packets]
     return b"".join(blocks)

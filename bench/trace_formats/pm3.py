@@ -9,6 +9,7 @@ frames of fewer than eight bits. The field, APDUs and decisions cannot be said.
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from apdu.crc import append_crc
@@ -25,6 +26,8 @@ _LONGEST: Final = 0xFFFF
 """Of a duration: what lasts longer has this, and is read as unknown."""
 _LONGEST_FRAME: Final = 4096
 """FSD and FSC go no further (ISO/IEC 14443-4, 5.2.3)."""
+_EMPTY_AT_MOST: Final = 64
+"""Records at the beginning that may have no byte, as of frames that were cut short."""
 _WRAP: Final = 1 << 32
 _JITTER: Final = 135_600
 """A step back in time of 10 ms at most is one; a greater one means that the time has wrapped."""
@@ -176,11 +179,13 @@ def _wrong_parity(record: _Record, tail: int) -> bytes | None:
 
 
 def _sniff(data: bytes) -> bool:
+    sizes = (len(record.data) for record in _parsed(data))
     try:
-        sizes = [len(record.data) for record in _parsed(data)]
+        # A file of zeros, which may be long, is of records without a byte.
+        first = next((size for size in islice(sizes, _EMPTY_AT_MOST) if size), 0)
+        return 0 < first <= _LONGEST_FRAME and all(size <= _LONGEST_FRAME for size in sizes)
     except TraceError:
         return False
-    return any(sizes) and max(sizes) <= _LONGEST_FRAME
 
 
 def _keeps(trace: Trace) -> Trace:

@@ -9,7 +9,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from bench.trace_formats.format import TraceError, write_whole
+from bench.files import write_whole
+from bench.problem import Problem
+from bench.trace_formats.format import TraceError
 from bench.trace_formats.lua import SIGN, script
 
 PROFILE: Final = "tapbench"
@@ -69,8 +71,9 @@ def install(config_dir: Path | None = None, force: bool = False) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text.encode(), force=True, mode=0o644)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise TraceError(f"{path} cannot be written: {reason}") from None
+            raise TraceError(f"{path} cannot be written: {error.strerror or error}") from None
+        except Problem as problem:
+            raise TraceError(str(problem)) from None
     return list(wanted)
 
 
@@ -105,7 +108,7 @@ def _is_foreign(path: Path) -> bool:
     """Whether something is there that we did not write."""
     try:
         return not path.read_text("utf-8").startswith((SIGN, _SIGN))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError):
         return True

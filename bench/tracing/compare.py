@@ -12,10 +12,12 @@ from typing import Final
 
 from apdu.event import Event, Source, Trace
 from apdu.fresh import command_lines, response_lines
+from apdu.secret import has_secret
 from apdu.show import Line
 from apdu.trace import find_call
 from apdu.value import value
 from bench.trace_formats.assembly import ApduExchange
+from bench.trace_formats.layers import FIELD_OFF
 from bench.tracing.rows import View, rows_of
 from bench.tracing.words import counted, exchange_name, status_text
 
@@ -51,9 +53,13 @@ class Difference:
 
 @value
 class Step:
-    """An exchange or a decision of a recording, with the stage it belongs to."""
+    """An exchange or a decision of a recording, with the stage it belongs to.
+
+    session: how often the field has gone off before.
+    """
 
     stage: str
+    session: int = 0
     exchange: ApduExchange | None = None
     decision: Event | None = None
 
@@ -94,16 +100,18 @@ def compare(a: Trace, b: Trace, fresh: bool = False) -> Comparison:
 def steps_of(trace: Trace) -> list[Step]:
     """Exchanges and decisions in their order, each with the stage or tap it is in."""
     steps = []
-    stage = ""
+    stage, session = "", 0
     for row in rows_of(trace, View.APDU):
         event, apdu = row.event, row.apdu
         if event is not None and event.source is Source.STAGE:
             stage = event.name
+        elif event is not None and event.source is Source.FIELD:
+            session += event.data == FIELD_OFF
         where = stage or (f"tap {row.tap}" if row.tap else "")
         if apdu is not None and not apdu.is_response:
-            steps.append(Step(where, apdu.exchange))
+            steps.append(Step(where, session, apdu.exchange))
         elif event is not None and event.source is Source.DECISION:
-            steps.append(Step(where, decision=event))
+            steps.append(Step(where, session, decision=event))
     return steps
 
 
@@ -131,7 +139,8 @@ def _only(side: str, steps: Sequence[Step], begin: int, end: int) -> Iterator[Di
         return
     names = [step.name for step in steps[begin:end]]
     where = f"after {steps[begin - 1].name}" if begin else "at the beginning"
-    what = f"{side} has {counted(len(names), 'more exchange')} {where}: {', '.join(names)}"
+    kind = "step" if any(step.decision for step in steps[begin:end]) else "exchange"
+    what = f"{side} has {counted(len(names), f'more {kind}')} {where}: {', '.join(names)}"
     a, b = (what, "") if side == "A" else ("", what)
     yield Difference(f"only_{side.lower()}", steps[begin].stage, "", "", a, b)
 
@@ -159,7 +168,8 @@ def exchange_differences(a: ApduExchange, b: ApduExchange, fresh: bool) -> Itera
     """What differs between two exchanges of the same command, field by field."""
     asked = [command_lines(x.command, fresh) for x in (a, b)]
     yield from _fields(asked[0], asked[1])
-    if find_call(a.command) is None and a.command != b.command and asked[0] == asked[1]:
+    is_hidden = find_call(a.command) is None or has_secret(a.command)
+    if is_hidden and a.command != b.command and asked[0] == asked[1]:
         yield "field", "data", "some bytes", "others"  # not shown: they may be a PIN or a key
     words = [status_text(x.response) for x in (a, b)]
     if words[0] != words[1]:

@@ -10,12 +10,14 @@ from apdu.commands import (
     DEBIT_UNLOAD,
     ED,
     GET_BALANCE,
+    GET_PROVE,
     INIT_CAPP,
     INIT_CASH,
     INIT_LOAD,
     INIT_PURCHASE,
     INIT_UNLOAD,
 )
+from apdu.records import InitLoadReply, InitPurchaseReply
 from apdu.show import money
 from apdu.spec import Call, CommandSpec
 from apdu.trace import find_call
@@ -58,9 +60,12 @@ def _signed(fen: int) -> str:
 
 @dataclass(slots=True)
 class _Pending:
+    """A transaction that was begun. balance, seq: before it, once the card has offered it."""
+
     amount: int
     purse: str
     balance: int | None = None
+    seq: int = 0
 
 
 class Ledger:
@@ -97,13 +102,22 @@ class Ledger:
             purse = "ED" if call.p2 == ED else "EP"
             return Movement(after=spec.parse_reply(data).amount, purse=purse)
         if spec in _SIGNS and self._pending is not None:
-            offer = spec.parse_reply(data)
-            # A purchase's offer includes the overdraft limit (4.14).
-            self._pending.balance = offer.balance - getattr(offer, "overdraft_limit", 0)
-            return Movement(after=self._pending.balance, purse=self._pending.purse)
-        if spec in _ENDS:
+            return self._offered(self._pending, spec.parse_reply(data))
+        if spec in _ENDS or (spec is GET_PROVE and self._is_proof(call)):
             return self._moved()
         return None
+
+    def _offered(self, pending: _Pending, offer: InitPurchaseReply | InitLoadReply) -> Movement:
+        if isinstance(offer, InitPurchaseReply):
+            # Its balance includes the overdraft limit (4.14).
+            pending.balance, pending.seq = offer.balance - offer.overdraft_limit, offer.offline_seq
+        else:
+            pending.balance, pending.seq = offer.balance, offer.online_seq
+        return Movement(after=pending.balance, purse=pending.purse)
+
+    def _is_proof(self, call: Call[Any]) -> bool:
+        """Whether it is asked for the transaction whose answer was lost (4.20)."""
+        return self._pending is not None and call.data.seq == self._pending.seq + 1
 
     def _moved(self) -> Movement | None:
         pending, self._pending = self._pending, None

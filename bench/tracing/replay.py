@@ -1,16 +1,17 @@
 """A recording played again: its reader against a card, or its card to a reader."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import groupby
 from time import perf_counter_ns
 from typing import Final
 
-from apdu.event import Event, Source, Trace
+from apdu.event import Trace
 from apdu.sw import SW
 from bench.problem import Problem
 from bench.trace_formats.assembly import ApduExchange
-from bench.trace_formats.layers import FIELD_OFF, exchanges, frames
+from bench.trace_formats.layers import exchanges, frames
 from bench.tracing.compare import Comparison, Difference, Step, compare_steps, steps_of
 from emulator.replay import TYPICAL, ReplayPicc, shown_in
 from reader.transport.base import CardLost, Transport
@@ -81,18 +82,5 @@ def _ask(link: Transport, recorded: ApduExchange) -> ApduExchange:
 
 def _sessions(trace: Trace) -> list[list[Step]]:
     """The card's exchanges between one field and the next."""
-    offs = [e.t_ns for e in trace.events if _is_off(e)]
-    sessions: dict[int, list[Step]] = {}
-    for step in _of_card(trace):
-        assert step.exchange is not None
-        before = sum(off <= step.exchange.start_ns for off in offs)
-        sessions.setdefault(before, []).append(step)
-    return [steps for _, steps in sorted(sessions.items())]
-
-
-def _of_card(trace: Trace) -> Iterator[Step]:
-    return (s for s in steps_of(trace) if s.exchange is not None and s.exchange.to == "card")
-
-
-def _is_off(event: Event) -> bool:
-    return event.source is Source.FIELD and event.data == FIELD_OFF
+    of_card = (s for s in steps_of(trace) if s.exchange is not None and s.exchange.to == "card")
+    return [list(steps) for _, steps in groupby(of_card, key=lambda step: step.session)]

@@ -5,21 +5,19 @@ their first frame, answers on that of their last. Otherwise the APDUs recorded h
 own, as those to the PSAM always do.
 """
 
-from bisect import bisect_right
-from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
-from heapq import merge
-from typing import Final, NamedTuple
+from typing import Final
 
 from apdu.blocks import Kind
 from apdu.event import Event, Layer, Source, Trace
-from apdu.fresh import has_secret
-from apdu.rf import FrameReader, FrameWords
+from apdu.rf import UNKNOWN, FrameReader, FrameWords
+from apdu.secret import has_secret
 from apdu.value import value
-from bench.trace_formats.assembly import ApduExchange, assembled
-from bench.trace_formats.layers import ENDS, exchanges, frames
+from bench.trace_formats.assembly import ApduExchange, Placed, assembled
+from bench.trace_formats.format import printable
+from bench.trace_formats.layers import ENDS, as_frames, is_frame, recorded
 from bench.tracing.ledger import Ledger, Movement
 
 NO_ANSWER: Final = "no answer"
@@ -79,16 +77,10 @@ class Row:
     hidden: bool = False
 
 
-class _Sent(NamedTuple):
-    """An exchange of some frames. is_lost: whether the reader got no answer."""
-
-    exchange: ApduExchange
-    is_lost: bool
-
-
 def rows_of(trace: Trace, view: View = View.ALL, tap: int | None = None) -> list[Row]:
     """The rows of a recording. tap: of one tap alone."""
-    rows = list(_with_money(_with_secrets(_rows(trace, view))))
+    in_time = sorted(_rows(trace, view), key=lambda row: row.t_ns)
+    rows = list(_with_money(_with_secrets(in_time)))
     if view in (View.RF, View.ISODEP):  # the APDUs have told what to hide
         rows = [replace(row, apdu=None, money=None) for row in rows]
     if view is View.ISODEP:
@@ -99,45 +91,48 @@ def rows_of(trace: Trace, view: View = View.ALL, tap: int | None = None) -> list
 
 
 def _rows(trace: Trace, view: View) -> Iterator[Row]:
-    """The rows in the order of the recording, which is that of time."""
-    on_air = frames(trace) if _has_frames(trace) else []
-    found = exchanges(trace)
+    """The rows in the order of the recording, whose times need not tell them apart."""
+    events = as_frames(trace)
+    told = recorded(events)
+    inside = _inside(events, told, view)
+    begin = {placed.begin: placed.exchange for placed in inside}
+    end = {placed.end: placed.exchange for placed in inside}
+    asked = {placed.begin: placed.exchange for placed in told if placed.exchange.to == "card"}
+    last: ApduExchange | None = None  # as the reader saw it
+    reader = FrameReader()
+    for at, event in enumerate(events):
+        last = asked.get(at, last)
+        row = _row(event, reader, view)
+        if at in begin:
+            row = _with_command(row or Row(event.t_ns, event.tap), begin[at], last)
+        elif at in end:
+            row = row or Row(end[at].end_ns, event.tap)
+            row = replace(row, apdu=Apdu(end[at], True))
+        if row is not None:
+            yield row
+
+
+def _inside(events: list[Event], told: list[Placed], view: View) -> list[Placed]:
+    """The exchanges whose halves have rows: the card's out of frames, where frames are shown."""
+    of_card = [placed for placed in told if placed.exchange.to == "card"]
+    of_psam = [placed for placed in told if placed.exchange.to == "psam"]
+    on_air = any(is_frame(event) and event.source in ENDS for event in events)
     if view in (View.RF, View.ISODEP):
-        inside = _as_received(assembled(on_air), found)
-        return _merged(_gate_rows(trace.events), _frame_rows(on_air or _field(trace), inside))
-    has_card = any(e.layer is Layer.APDU and e.to == "card" for e in trace.events)
-    if view is View.ALL and on_air:
-        said = _event_rows(trace.events, [x for x in found if x.to == "psam"])
-        return _merged(said, _frame_rows(on_air, _as_received(assembled(on_air), found)))
-    if not has_card:  # put together from frames
-        of_card = [x for x in found if x.to == "card"]
-        of_psam = [x for x in found if x.to == "psam"]
-        return _merged(_event_rows(trace.events, of_psam), _halves(of_card))
-    field = [] if view is View.APDU else _field(trace)
-    return _merged(_event_rows(trace.events, found), _frame_rows(field, []))
+        return assembled(events)
+    if not of_card or (view is View.ALL and on_air):
+        return [*of_psam, *assembled(events)]
+    return [*of_psam, *of_card]
 
 
-def _as_received(
-    on_air: Iterable[ApduExchange], recorded: Iterable[ApduExchange]
-) -> Iterator[_Sent]:
-    """Exchanges of the frames, and of each whether the reader got the answer.
-
-    Frames are recorded as they were sent. Where APDUs were recorded too, they say what arrived.
-    """
-    told = [x for x in recorded if x.to == "card"]
-    begins = [x.start_ns for x in told]
-    for x in on_air:
-        at = bisect_right(begins, x.start_ns)
-        is_lost = bool(at) and told[at - 1].command == x.command and not told[at - 1].response
-        yield _Sent(x, x.response is None or is_lost)
-
-
-def _merged(one: Iterable[Row], other: Iterable[Row]) -> Iterator[Row]:
-    """Two lists of rows, each in its order, by time; at the same instant the second is first.
-
-    What a frame carries has happened when the frame is over, and stages begin behind it.
-    """
-    return merge(other, one, key=lambda row: row.t_ns)
+def _row(event: Event, reader: FrameReader, view: View) -> Row | None:
+    """The row of an event that has one whatever is said in it."""
+    if event.layer is Layer.GATE:
+        gate, name, note = map(printable, (event.gate, event.name, event.note))
+        return Row(event.t_ns, event.tap, replace(event, gate=gate, name=name, note=note))
+    if not is_frame(event) or (view is View.APDU and event.source is not Source.FIELD):
+        return None
+    words = reader.read(event)
+    return Row(event.t_ns, event.tap, event, words, marks=_marks(event, words))
 
 
 def taps_of(trace: Trace) -> list[int]:
@@ -145,67 +140,14 @@ def taps_of(trace: Trace) -> list[int]:
     return sorted({event.tap for event in trace.events})
 
 
-def _has_frames(trace: Trace) -> bool:
-    return any(e.layer in (Layer.RF, Layer.ISODEP) and e.source in ENDS for e in trace.events)
+def _with_command(row: Row, x: ApduExchange, last: ApduExchange | None) -> Row:
+    """With a command, and whether the reader got no answer.
 
-
-def _field(trace: Trace) -> list[Event]:
-    """The field, where nothing else of the air was recorded (PC/SC)."""
-    return [e for e in trace.events if e.source is Source.FIELD]
-
-
-def _gate_rows(events: Iterable[Event]) -> Iterator[Row]:
-    return (Row(e.t_ns, e.tap, e) for e in events if e.layer is Layer.GATE)
-
-
-def _event_rows(events: Iterable[Event], found: Iterable[ApduExchange]) -> Iterator[Row]:
-    """Stages, decisions and recorded APDUs of some peers, in the order of the recording."""
-    waiting: dict[str, deque[ApduExchange]] = defaultdict(deque)
-    current: dict[str, ApduExchange] = {}
-    for exchange in found:
-        waiting[exchange.to].append(exchange)
-    for event in events:
-        if event.layer is Layer.GATE:
-            yield Row(event.t_ns, event.tap, event)
-        elif event.layer is Layer.APDU and event.source is Source.PCD and waiting[event.to]:
-            current[event.to] = asked = waiting[event.to].popleft()
-            yield _with_command(Row(event.t_ns, event.tap), asked, asked.response is None)
-        elif event.layer is Layer.APDU and event.source is Source.PICC and event.to in current:
-            exchange = current.pop(event.to)
-            if exchange.response is not None:
-                yield Row(event.t_ns, event.tap, apdu=Apdu(exchange, True))
-
-
-def _frame_rows(on_air: Iterable[Event], inside: Iterable[_Sent]) -> Iterator[Row]:
-    """Frames, with the APDUs that begin or end with them."""
-    reader = FrameReader()
-    begin: dict[int, list[_Sent]] = defaultdict(list)
-    end: dict[int, list[ApduExchange]] = defaultdict(list)
-    for sent in inside:
-        begin[sent.exchange.start_ns].append(sent)
-        if sent.exchange.response is not None:
-            end[sent.exchange.end_ns].append(sent.exchange)
-    for event in on_air:
-        words = reader.read(event)
-        row = Row(event.t_ns, event.tap, event, words, marks=_marks(event, words))
-        if event.source is Source.PCD and begin[event.t_ns]:
-            row = _with_command(row, *begin[event.t_ns].pop(0))
-        elif event.source is Source.PICC and end[event.t_ns + event.duration_ns]:
-            answered = end[event.t_ns + event.duration_ns].pop(0)
-            row = replace(row, apdu=Apdu(answered, True))
-        yield row
-
-
-def _with_command(row: Row, x: ApduExchange, is_lost: bool) -> Row:
-    lost = (NO_ANSWER,) if is_lost else ()
+    Frames are recorded as they were sent. Where APDUs were recorded too, they say what arrived.
+    """
+    is_lost = last is not None and last.command == x.command and not last.response
+    lost = (NO_ANSWER,) if x.response is None or is_lost else ()
     return replace(row, apdu=Apdu(x, False), marks=(*row.marks, *lost))
-
-
-def _halves(found: Iterable[ApduExchange]) -> Iterator[Row]:
-    for x in found:
-        yield _with_command(Row(x.start_ns, x.tap), x, x.response is None)
-        if x.response is not None:
-            yield Row(x.end_ns, x.tap, apdu=Apdu(x, True))
 
 
 def _marks(event: Event, words: FrameWords) -> tuple[str, ...]:
@@ -218,23 +160,48 @@ def _marks(event: Event, words: FrameWords) -> tuple[str, ...]:
     if block is not None and block.is_nak:
         marks.append("asks again")
     if event.note:
-        marks.append(event.note)
+        marks.append(printable(event.note))
     return tuple(marks)
 
 
-def _with_secrets(rows: Iterable[Row]) -> Iterator[Row]:
+def _with_secrets(rows: Iterable[Row]) -> list[Row]:
     """Marks what must not be shown: a command with a PIN or key, and every frame that carries it.
 
-    The frames of a chain and those sent again come before the next command.
+    The frames of a chain and those sent again come before the next command, those that did not
+    get through before this one; a chain that was never finished has no command.
     """
+    out = list(rows)
     hides = False
-    for row in rows:
-        apdu, event = row.apdu, row.event
-        is_command = apdu is not None and apdu.to == "card" and not apdu.is_response
-        if apdu is not None and is_command:
-            hides = has_secret(apdu.command)
-        is_sent = is_command or (event is not None and event.source is Source.PCD)
-        yield replace(row, hidden=hides and is_sent)
+    failed: list[int] = []
+    for at, row in enumerate(out):
+        apdu, words = row.apdu, row.words
+        if apdu is not None and not apdu.is_response:
+            is_secret = has_secret(apdu.command)
+            is_for_card = apdu.to == "card"
+            for carries in (*(failed if is_for_card else ()), at) if is_secret else ():
+                out[carries] = _without_bytes(out[carries])
+            if is_for_card:
+                hides, failed = is_secret, []
+        elif words is not None and _may_carry(row.event, words):
+            hides |= words.block is not None and has_secret(words.block.inf)
+            if hides:
+                out[at] = _without_bytes(row)
+            elif words.faults:
+                failed.append(at)
+    return out
+
+
+def _may_carry(event: Event | None, words: FrameWords) -> bool:
+    """Whether a frame may have something of a command in it."""
+    if event is None or event.source is not Source.PCD:
+        return False
+    is_command = words.block is not None and words.block.kind is Kind.I_BLOCK
+    return is_command or bool(words.faults) or words.title == UNKNOWN
+
+
+def _without_bytes(row: Row) -> Row:
+    words = None if row.words is None else replace(row.words, lines=[])
+    return replace(row, words=words, hidden=True)
 
 
 def _with_money(rows: Iterable[Row]) -> Iterator[Row]:

@@ -16,7 +16,7 @@ from reader.transport.pcsc import PcscCoupler
 from tests.interop.conftest import NOTICED_S
 from tests.kits import BALANCE, READ_EF15, SELECT_PURSE
 from tests.needs import require, require_tool
-from tests.recorded import said_to, tap_on_air
+from tests.recordings import said_to, tap_on_air
 
 pytestmark = pytest.mark.needs_tool
 

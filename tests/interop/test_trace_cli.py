@@ -5,13 +5,13 @@ import re
 import signal
 import stat
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
-from bench.cli.app import run_app
 from bench.trace_formats import FORMATS, load
 from tests.interop.test_cli import gate_on, read_until, refused, running, tapbench
 from tests.needs import missing, require_module, require_tool
@@ -36,17 +36,9 @@ Traced = Callable[..., str]
 
 
 @pytest.fixture
-def tried(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., CompletedProcess[str]]]:
-    """Run `tapbench trace` in this process, which is ten times as fast as in one of its own."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def run(*arguments: object) -> CompletedProcess[str]:
-        capsys.readouterr()
-        code = run_app(["trace", *map(str, arguments)])
-        return CompletedProcess([], code, *capsys.readouterr())
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+def tried(here) -> Callable[..., CompletedProcess[str]]:
+    """`tapbench trace`, in this process."""
+    return partial(here, "trace")
 
 
 @pytest.fixture
@@ -213,7 +205,7 @@ def test_a_recording_cut_short_is_different_in_words(tried, folder: Path, tmp_pa
     short.write_text("\n".join(whole.read_text("utf-8").splitlines()[:60]) + "\n")
     done = tried("diff", short, whole)
     assert done.returncode == 1
-    assert re.search(r"exit: B has .* more exchanges after .*DEBIT FOR PURCHASE", done.stdout)
+    assert re.search(r"exit: B has .* more steps after .*DEBIT FOR PURCHASE", done.stdout)
 
 
 @pytest.mark.parametrize("road", ["inproc", "udp"])
@@ -306,7 +298,7 @@ def test_the_main_job_keeps_a_recording(tmp_path: Path):
     assert json.loads(done.stdout)["ok"] is True
     assert str(seen) in done.stderr
     again = tapbench("tap", "--trace", str(seen))
-    refused(again, f"{seen} exists; name another file")
+    refused(again, f"{seen} is there already; choose another name")
 
 
 def test_the_wireshark_profile_is_installed_in_a_folder(trace: Traced, tmp_path: Path):
@@ -330,9 +322,9 @@ def test_the_wireshark_profile_is_installed_in_a_folder(trace: Traced, tmp_path:
         (("record", "{there}/a.doc"), "does not tell a trace format by its suffix"),
         (("record", "{there}/a.txt", "--format", "x"), "'x' is no trace format; choose one of"),
         (("record", "{there}/no/a.jsonl"), "there is no folder"),
-        (("record", "{air}"), "exists; name another file or give --force"),
-        (("record", "{there}", "--format", "jsonl"), "is a folder"),
-        (("convert", "{air}", "{cut}"), "exists; name another file or give --force"),
+        (("record", "{air}"), "is there already; choose another name or give --force"),
+        (("record", "{there}", "--format", "jsonl"), "is no regular file"),
+        (("convert", "{air}", "{cut}"), "is there already; choose another name or give --force"),
         (("convert", "{air}", "{there}/a.doc"), "does not tell a trace format"),
         (
             ("convert", "{air}", "{there}/a.txt", "--from", "pm3"),

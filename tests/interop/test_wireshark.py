@@ -15,7 +15,7 @@ from bench.trace_formats.assembly import ApduExchange
 from bench.trace_formats.layers import apdu_events, exchanges
 from bench.trace_formats.wireshark import PROFILE, install
 from tests.needs import require, require_tool
-from tests.recorded import Slow, tap_on_air
+from tests.recordings import Slow, tap_on_air
 
 pytestmark = pytest.mark.needs_tool
 

@@ -16,7 +16,7 @@ from emulator.radio.faults import NOISE, FaultKind, Noise
 from emulator.radio.medium import drive
 from emulator.radio.pcd import LinkDead, PcdIsoDep, find
 from emulator.radio.station import Station
-from tests.recorded import tap_on_air
+from tests.recordings import tap_on_air
 from tests.unit.pcd import EchoCard, with_ats
 
 quickly = settings(max_examples=50)

@@ -63,6 +63,11 @@ def test_two_pins_are_two_commands_although_neither_is_shown():
     assert not is_same_command(one, other)
 
 
+@pytest.mark.parametrize("command", ["0020000003123456", "002000000412345678", "0020000009123456"])
+def test_a_pin_is_not_among_the_lines_whatever_its_length(command):
+    assert "1234" not in str(command_lines(bytes.fromhex(command), fresh=True))
+
+
 def test_two_commands_the_table_does_not_know_are_the_same_only_byte_for_byte():
     one, other = bytes.fromhex("80AA000002AABB"), bytes.fromhex("80AA000002AACC")
     assert is_same_command(one, one)

@@ -183,6 +183,24 @@ def test_an_i_block_of_the_same_number_is_a_repeat():
     assert [w.is_repeat for w in words] == [False] * 3 + [True, False, False, True, False, False]
 
 
+def test_numbers_that_a_chain_used_up_are_no_repeat():
+    """A command in two parts, its answer, a command whose answer has two parts, and another."""
+    words = read(
+        pcd("0361", crc=True), picc("039000", crc=True),
+        pcd("1262", crc=True), picc("A2", crc=True),
+        pcd("0363", crc=True), picc("039000", crc=True),
+        pcd("0264", crc=True), picc("1201", crc=True),
+        pcd("A3", crc=True), picc("039000", crc=True),
+        pcd("0265", crc=True), picc("029000", crc=True),
+    )  # fmt: skip
+    assert not any(w.is_repeat for w in words)
+
+
+def test_two_cards_with_a_number_each_are_no_repeat():
+    words = read(pcd("0A0160", crc=True), pcd("0A0261", crc=True), pcd("0A0261", crc=True))
+    assert [w.is_repeat for w in words] == [False, False, True]
+
+
 def test_a_new_card_starts_its_numbers_anew():
     reader = FrameReader()
     for event in (pcd("0260", crc=True), Event(0, Source.FIELD, Layer.RF, b"\0")):

@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from apdu.event import Event, Layer, Source, Trace
+from bench.recording import Recorder
+from bench.roads import air_road
+from bench.scenario import fresh_card, play
+from bench.trace_formats import pcapng
 from bench.tracing.compare import compare, steps_of
+from fixtures.timing import load_timing
 from tests.recordings import scenario
 
 ROADS = ["air", "udp"]
@@ -120,11 +125,38 @@ def test_unknown_commands_are_compared_by_their_bytes_and_not_shown():
     assert "AACC" not in told
 
 
+def test_two_pins_differ_and_neither_is_shown():
+    one = Trace([asked("0020000003123456"), answered("9000")])
+    other = Trace([asked("0020000003654321"), answered("63C2")])
+    told = sentences(one, other)
+    assert told[0] == "VERIFY PIN: data some bytes against others"
+    assert len(told) == 2
+    assert sentences(one, one) == []
+
+
+def test_a_decision_that_one_recording_has_more_is_a_step():
+    less = [e for e in scenario().events if e.source is not Source.DECISION or e.tap == 2]
+    assert sentences(Trace(less), scenario()) == [
+        "exit: B has one more step after PSAM CREDIT_SAM_FOR_PURCHASE: decision"
+    ]
+
+
 def test_a_field_that_only_one_side_has_is_against_none():
     select = "00A4040008A00000063201010500"
     one = Trace([asked(select), answered("6F0A8408A0000006320101059000")])
     other = Trace([asked(select), answered("6F0F8408A000000632010105A5035001419000")])
     assert sentences(one, other) == ['SELECT purse: label none against 41 "A"']
+
+
+def test_a_capture_of_a_slow_card_and_psam_is_the_same_conversation():
+    """In simulated time the next frame is sent at the instant of the decision before it."""
+    timing = load_timing("measured")
+    recorder = Recorder()
+    with air_road(timing)(fresh_card(1), recorder) as link:
+        play(link, 1, recorder=recorder)
+    trace = recorder.trace()
+    assert sentences(trace, pcapng.load(pcapng.dump(trace)), fresh=True) == []
+    assert sentences(scenario(), trace) == []
 
 
 def test_steps_are_exchanges_and_decisions_in_order():

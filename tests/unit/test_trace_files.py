@@ -1,7 +1,10 @@
 """Recordings on disk: which format a file has, and writing one whole or not at all."""
 
+import io
 import os
+import signal
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 
 from apdu.event import Event, Layer, Source, Trace
 from bench.cli.app import _known_problems
+from bench.cli.trace_files import recorded_to
 from bench.trace_formats import FORMATS, TraceError, load, save
 from bench.trace_formats.layers import exchanges
 
@@ -65,7 +69,7 @@ def test_a_recording_is_its_owners_alone(tmp_path):
 def test_a_file_that_is_there_stays_unless_forced(tmp_path):
     path = tmp_path / "tap.txt"
     path.write_text("mine")
-    with pytest.raises(TraceError, match=r"tap\.txt exists"):
+    with pytest.raises(TraceError, match=r"tap\.txt is there already"):
         save(TRACE, path)
     assert path.read_text() == "mine"
     save(TRACE, path, force=True)
@@ -81,9 +85,19 @@ def test_a_file_is_written_where_there_are_no_hard_links(tmp_path, monkeypatch):
     path = tmp_path / "tap.txt"
     save(TRACE, path)
     assert said(load(path)) == [FIFTY_YUAN]
-    with pytest.raises(TraceError, match="exists"):
+    with pytest.raises(TraceError, match="is there already"):
         save(TRACE, path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_no_file_is_never_replaced(tmp_path, force):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, tmp_path, Path("/dev/null")):
+        with pytest.raises(TraceError, match="no regular file"):
+            save(TRACE, place, format="text", force=force)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_what_cannot_be_said_in_a_format_leaves_no_file(tmp_path):
@@ -123,7 +137,7 @@ def test_a_bad_file_is_told_in_one_sentence(tmp_path, path, data, format, senten
 def test_a_name_without_a_known_suffix_asks_for_a_format(tmp_path):
     with pytest.raises(TraceError, match="does not tell a format by its suffix; name one of"):
         save(TRACE, tmp_path / "tap")
-    with pytest.raises(TraceError, match="cannot be written: No such file or directory"):
+    with pytest.raises(TraceError, match="there is no folder"):
         save(TRACE, tmp_path / "nowhere" / "tap.txt")
     save(TRACE, tmp_path / "tap", format="text")
 
@@ -172,3 +186,21 @@ def test_a_wrong_parity_bit_in_a_proxmark_trace_is_seen():
     [asked] = exchanges(load(TRACES / "proxmark.trace"))
     assert asked.command == BALANCE
     assert asked.response is None, "a frame with wrong parity is not used"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_that_is_being_kept_is_not_broken_off(tmp_path, monkeypatch, number):
+    class Impatient(io.StringIO):
+        """Where the file is told of: a second Ctrl-C comes."""
+
+        def write(self, text: str) -> int:
+            signal.raise_signal(number)
+            return super().write(text)
+
+    told = Impatient()
+    monkeypatch.setattr(sys, "stderr", told)
+    handler = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt, match="the first"), recorded_to(tmp_path / "a.txt", "a"):
+        raise KeyboardInterrupt("the first")
+    assert "a.txt: nothing" in told.getvalue()
+    assert signal.getsignal(number) is handler

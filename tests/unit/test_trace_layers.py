@@ -10,7 +10,7 @@ from apdu.event import Event, Layer, Source, Trace
 from apdu.frame import odd_parity
 from bench.trace_formats.layers import MADE_UP, ApduExchange, apdu_events, exchanges, frames
 from emulator.radio.faults import Fault, FaultKind, Script
-from tests.recorded import Slow, said_to, tap_on_air
+from tests.recordings import Slow, said_to, tap_on_air
 
 PCD, PICC, FIELD = Source.PCD, Source.PICC, Source.FIELD
 COMMAND, ANSWER = bytes.fromhex("805C000204"), bytes.fromhex("000013889000")
@@ -108,11 +108,12 @@ def test_a_presence_check_is_no_exchange():
         lambda tape: tape.pcd(S_DESELECT),
         lambda tape: tape.put(FIELD, b"\0", has_crc=False),
         lambda tape: tape.put(PCD, b"\x26", tail=7, has_crc=False),
+        lambda tape: tape.put(PCD, b"\x26", has_crc=None),
         lambda tape: tape.put(PCD, append_crc(b"\x50\0")),
         lambda tape: tape.put(PCD, append_crc(b"\xe0\x80")).put(PICC, append_crc(b"\x02\x78")),
         lambda tape: tape.pcd(0x03, b"\0\1", tap=2).events and tape,
     ],
-    ids=["the end", "DESELECT", "field off", "REQA", "HLTA", "RATS", "the next tap"],
+    ids=["the end", "DESELECT", "field off", "REQA", "bare REQA", "HLTA", "RATS", "the next tap"],
 )
 def test_a_command_whose_answer_is_missing_has_none(end):
     tape = end(Tape().pcd(0x02, COMMAND))

@@ -116,4 +116,6 @@ def test_a_frame_longer_than_15_bits_say_is_refused():
 
 def test_zeros_are_not_taken_for_a_trace():
     assert not PM3.sniff(bytes(64))
+    assert not PM3.sniff(bytes(80_000_000)), "at once"
     assert PM3.sniff(REQA + ATQA)
+    assert PM3.sniff(bytes(8) + REQA), "a frame of no bit"

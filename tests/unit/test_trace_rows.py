@@ -7,11 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apdu.commands import CREDIT_LOAD, DEBIT
+from apdu.crc import append_crc
 from apdu.event import Event, Layer, Source, Trace
+from apdu.show import money
+from bench.recording import Recorder
 from bench.tracing.ledger import Ledger, Movement
 from bench.tracing.rows import Row, View, rows_of, taps_of
 from bench.tracing.words import counted, exchange_name, status_text
 from emulator.radio.faults import Fault, FaultKind
+from reader.gate import Direction, Verdict
+from reader.transport.decorators import CutPoint, Cutting
+from reader.transport.inprocess import InProcess
+from tests.gates import FARE, INSIDE, Case
 from tests.recordings import commands_of, frame_number, on_bad_air, scenario
 
 ROADS = ["inproc", "air", "udp"]
@@ -86,6 +93,34 @@ def test_a_command_stands_on_its_first_frame_and_the_answer_on_its_last(road):
             assert row.event.data[1:].startswith(row.apdu.data[:8])
 
 
+def test_frames_without_times_have_their_own_apdus():
+    """As text2pcap writes them if it is told of no time."""
+    frames = [replace(e, t_ns=0, duration_ns=0) for e in scenario("air").events
+              if e.layer is Layer.RF]  # fmt: skip
+    rows = rows_of(Trace(frames))
+    assert apdus(rows) == recorded(scenario("air"))
+    for row in rows:
+        if row.apdu is not None:
+            assert row.event is not None
+            assert row.event.data[1:].startswith(row.apdu.data[:8])
+
+
+def test_what_happens_at_one_instant_stays_in_its_order():
+    """The PSAM's MAC1 is there before the command it goes into, which is sent at once."""
+    said = {"to": "psam", "tap": 1}
+    events = [
+        Event(0, Source.PCD, Layer.APDU, bytes.fromhex("8070000004"), **said),
+        Event(5, Source.PICC, Layer.APDU, b"\x90\x00", **said),
+        Event(5, Source.STAGE, Layer.GATE, name="debit", tap=1),
+        Event(5, Source.PCD, Layer.RF, bytes.fromhex("02805C000204"), has_crc=None, tap=1),
+    ]
+    for view in (View.ALL, View.APDU):
+        rows = rows_of(Trace(events), view)
+        assert [row.apdu.data[:2].hex() if row.apdu else row.event.name for row in rows] == [
+            "8070", "9000", "debit", "805c",
+        ]  # fmt: skip
+
+
 def test_the_block_view_has_blocks_alone():
     words = [row.words for row in rows_of(scenario("air"), View.ISODEP) if row.words is not None]
     assert words
@@ -109,6 +144,38 @@ def test_the_money_is_followed_through_top_up_and_fare(road):
     asked = [row.money.text for row in rows_of(scenario(road)) if row.money and "asks" in
              row.money.text]  # fmt: skip
     assert asked == ["asks +50.00", "asks 0.00", "asks -4.00"]
+
+
+def movements(trace: Trace) -> list[str]:
+    return [row.money.text for row in rows_of(trace) if row.money and row.money.before is not None]
+
+
+def test_money_whose_answer_was_lost_moves_when_it_is_proved():
+    """The card leaves an exit after its DEBIT, the last command, and comes back."""
+    exits = Case(Direction.EXIT, INSIDE)
+    whole, recorder = Recorder(), Recorder()
+    whole.pass_(exits.gate(), InProcess(exits.card()))
+    gate, card = exits.gate(), exits.card()
+    before = card.purse.actual
+    debit = len(commands_of(whole.trace()))
+    recorder.pass_(gate, Cutting(InProcess(card), debit, CutPoint.AFTER))
+    assert movements(recorder.trace()) == []
+    card.power_off()
+    card.power_on()
+    assert recorder.pass_(gate, InProcess(card)).verdict is Verdict.PASS
+    assert movements(recorder.trace()) == [f"{money(before)} > {money(before - FARE)}"]
+
+
+def test_a_proof_of_another_transaction_moves_nothing():
+    ledger = Ledger()
+    init = bytes.fromhex("805003020B01000001903000890003400F")
+    ledger.command(init)
+    ledger.response(init, bytes.fromhex("000013880007 000000 01005A6B7C8D9000"))
+    proof = bytes(8) + b"\x90\x00"
+    assert ledger.response(bytes.fromhex("805A000902000708"), proof) is None
+    moved = ledger.response(bytes.fromhex("805A000902000808"), proof)
+    assert moved == Movement(-400, 5000, 4600)
+    assert ledger.response(bytes.fromhex("805A000902000808"), proof) is None, "once"
 
 
 def test_a_refused_debit_moves_nothing():
@@ -181,19 +248,64 @@ def test_pcsc_shows_the_field_that_it_saw_and_no_frames():
     assert apdus(rows) == recorded(trace)
 
 
+BALANCE_ASKED = ("02805C000204", "02000013889000")
+DRAWN = ("03805C000204", "03000013889000")
+
+
+def hidden(*pairs: tuple[str, str], crc: bool | None = None) -> list[bool]:
+    """Which frames of a reader and a card in turn are not shown; an empty one was not sent."""
+    frames = [
+        (s, bytes.fromhex(text)) for pair in pairs for s, text in zip(ENDS, pair, strict=True)
+    ]
+    rows = rows_of(Trace([
+        Event(n, source, Layer.RF, data, has_crc=crc)
+        for n, (source, data) in enumerate(frames) if data
+    ]))  # fmt: skip
+    assert not any(row.words.lines for row in rows if row.hidden)
+    return [row.hidden for row in rows]
+
+
 def test_a_pin_is_hidden_in_every_frame_that_carries_it_and_in_no_other():
     """VERIFY PIN in a chain of two blocks, the second sent twice."""
-    said = [
-        ("02805C000204", "02000013889000"),
-        ("1300200000", "A3"), ("0203987654", "B2"), ("0203987654", "029000"),
-        ("03805C000204", "03000013889000"),
+    chain = [("1300200000", "A3"), ("0203987654", "B2"), ("0203987654", "029000")]
+    assert hidden(BALANCE_ASKED, *chain, DRAWN) == [
+        False, False, True, False, True, False, True, False, False, False,
     ]  # fmt: skip
-    frames = [(s, bytes.fromhex(text)) for pair in said for s, text in zip(ENDS, pair, strict=True)]
-    events = [
-        Event(n, source, Layer.RF, data, has_crc=None) for n, (source, data) in enumerate(frames)
-    ]
-    hidden = [row.hidden for row in rows_of(Trace(events))]
-    assert hidden == [False, False, True, False, True, False, True, False, False, False]
+
+
+def test_a_key_in_a_chain_that_was_never_finished_is_hidden():
+    """WRITE KEY: the card leaves after the first part; the next field asks for the balance."""
+    part = ("12 80D40100 15 3900F0F0AAFF", "A2")
+    again = [("26", "0400"), BALANCE_ASKED]
+    assert hidden(BALANCE_ASKED, part, ("13112233", ""), *again) == [
+        False, False, True, False, True, False, False, False, False,
+    ]  # fmt: skip
+
+
+def test_a_pin_in_a_frame_that_did_not_get_through_is_hidden():
+    """A bit of the instruction is wrong the first time."""
+    good = append_crc(bytes.fromhex("02 0020000003123456")).hex()
+    bad = good.replace("020020", "020060")
+    answer = append_crc(bytes.fromhex("029000")).hex()
+    assert hidden((bad, ""), (good, answer), crc=True) == [True, True, False]
+    other = append_crc(bytes.fromhex("02 805C000204")).hex()
+    assert hidden((bad, ""), (other, answer), crc=True) == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "0020008108 3132333400000000",
+        "0024000008 1111222233334444",
+        "80D4010002AABB",
+        "00200000 FF12",
+    ],
+    ids=["eight bytes", "not ours", "of a wrong length", "cut"],
+)
+def test_a_secret_in_a_form_that_is_not_ours_is_hidden(command):
+    assert hidden(("02" + command, "026700")) == [True, False]
+    told = rows_of(Trace([Event(0, Source.PCD, Layer.APDU, bytes.fromhex(command), to="psam")]))
+    assert [row.hidden for row in told] == [True]
 
 
 def test_an_empty_recording_has_no_rows():

@@ -55,12 +55,20 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path, name: st
     assert names(tmp_path) == ["file"]
 
 
-def test_a_link_without_an_end_becomes_the_file(tmp_path: Path):
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path / "nowhere")
-    write_whole(link, b"new")
-    assert link.read_bytes() == b"new"
-    assert not (tmp_path / "nowhere").exists()
+@pytest.mark.parametrize("content", [None, b"old"])
+def test_a_link_is_there_and_stays_one_with_the_file_at_its_end_if_forced(
+    tmp_path: Path, content: bytes | None
+):
+    end, link = tmp_path / "end", tmp_path / "link"
+    link.symlink_to(end)
+    if content is not None:
+        end.write_bytes(content)
+    with pytest.raises(Problem, match="is there already"):
+        write_whole(link, b"new")
+    write_whole(link, b"new", force=True)
+    assert link.is_symlink()
+    assert end.read_bytes() == b"new"
+    assert names(tmp_path) == ["end", "link"]
 
 
 def test_nothing_is_left_behind_when_the_data_is_no_data(tmp_path: Path):
