@@ -21,6 +21,9 @@ MOST_RECORDS = 10_000
 _HEAD = Struct(">2sBBBHHBBB16s8sLL")
 _SUM, _ANSWER = 32, Struct(">2sB16sB")
 HEAD, TAIL = _HEAD.size, _SUM + len(END)
+LONGEST = HEAD + MOST_RECORDS * BODY + TAIL
+"""Bytes of the longest batch."""
+
 ANSWER = _ANSWER.size
 _ANSWERED = b"TA"
 

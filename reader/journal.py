@@ -90,7 +90,16 @@ class OpenDebits:
         return replace(record, mark=mark, sequence=self.sequence + 1, tac=tac, flags=flags)
 
     def stamped(self, record: TapRecord) -> TapRecord:
-        """The record, marked if its time is before one that is kept already."""
+        """The record, marked if its time is before one that is kept already.
+
+        Raises JournalError if the terminal's number is promised already: another PSAM's end of a
+        debit would close it.
+        """
+        if record.terminal_seq in self._open:
+            raise JournalError(
+                f"the terminal's number {record.terminal_seq} is promised already; "
+                "the PSAM counts anew: start a journal of its own"
+            )
         if record.when < self.latest:
             return replace(record, flags=record.flags | CLOCK_BACK)
         return record
@@ -252,18 +261,9 @@ class Journal:
                 raise JournalError(_foreign(self.path, first, head))
             # New, or cut off while it was made: no record was ever in it.
             _make(self._handle, self.path, head)
-        end, check, bad = FRAME, _sum_of(head), None
-        for at, frame in _frames(self._handle):
-            if bad is not None:
-                raise JournalError(
-                    f"the journal {self.path} is damaged at byte {bad}, with records behind it; "
-                    "keep the file for clearing and start with another one"
-                )
-            found = crc32(frame[:BODY], check)
-            if len(frame) < FRAME or found != int.from_bytes(frame[BODY:], "big"):
-                bad = at
-                continue
-            end, check = at + FRAME, found
+        end, check = FRAME, _sum_of(head)
+        for frame in _whole_frames(self._handle, head, self.path):
+            end, check = end + FRAME, int.from_bytes(frame[BODY:], "big")
             self._debits.note(_parsed(frame, self.path))
         os.ftruncate(self._handle, end)
         os.fsync(self._handle)
@@ -273,7 +273,8 @@ class Journal:
 def read_records(path: str | os.PathLike[str], after: int = 0) -> Iterator[TapRecord]:
     """The taken and void records with a number above `after`, also while a gate writes.
 
-    Stops at the first frame that is not whole. Raises JournalError.
+    A last frame that is not whole is being written, and left out. Raises JournalError, also for
+    one with others behind it.
     """
     name = os.fspath(path)
     try:
@@ -284,11 +285,7 @@ def read_records(path: str | os.PathLike[str], after: int = 0) -> Iterator[TapRe
         head = os.pread(handle, FRAME, 0)
         if not head.startswith(_HEAD):
             raise JournalError(f"{name} is no journal of a gate")
-        check = _sum_of(head)
-        for _, frame in _frames(handle):
-            check = crc32(frame[:BODY], check)
-            if len(frame) < FRAME or check != int.from_bytes(frame[BODY:], "big"):
-                return
+        for frame in _whole_frames(handle, head, name):
             record = _parsed(frame, name)
             if record.mark != Mark.PROMISED and record.sequence > after:
                 yield record
@@ -302,7 +299,10 @@ def journal_gate(path: str | os.PathLike[str]) -> bytes | None:
         head = file.read(FRAME)
     if not head.startswith(_HEAD) or len(head) < FRAME:
         return None
-    return bytes.fromhex(head[len(_HEAD) : len(_HEAD) + 16].decode("ascii", "replace"))
+    try:
+        return bytes.fromhex(head[len(_HEAD) : len(_HEAD) + 16].decode("ascii", "replace"))
+    except ValueError:
+        return None
 
 
 def _header(gate: bytes, terminal: bytes) -> bytes:
@@ -342,6 +342,22 @@ def _frames(handle: int) -> Iterator[tuple[int, bytes]]:
             if frame != _BLANK[: len(frame)]:
                 yield at + start, frame
         at += len(data)
+
+
+def _whole_frames(handle: int, head: bytes, path: str) -> Iterator[bytes]:
+    """Every frame whose checksum is right. Raises JournalError if one is wrong and not the last."""
+    check, bad = _sum_of(head), 0
+    for at, frame in _frames(handle):
+        if bad:
+            raise JournalError(
+                f"the journal {path} is damaged at byte {bad}, with records behind it; "
+                "keep the file for clearing and start with another one"
+            )
+        check = crc32(frame[:BODY], check)
+        if len(frame) < FRAME or check != int.from_bytes(frame[BODY:], "big"):
+            bad = at
+        else:
+            yield frame
 
 
 def _locked(path: str) -> int:

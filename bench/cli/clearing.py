@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from bench.problem import Problem
 from issuer.balance import DayBalance, balance_of, days
 from issuer.clearing import Clearing, Exceptional
 from issuer.database import open_database
-from reader.batch import Refusal, build_batch
+from reader.batch import LONGEST, Refusal, build_batch
 from reader.journal import JournalError, journal_gate, read_records
 from reader.taprecord import TapRecord
 
@@ -35,12 +36,14 @@ def run(
     """Take batches and examine. lists: the register of gates and the loss reports."""
     at = _moment(received) if received else datetime.now(SHANGHAI)
     gates, lost = (list(_pairs(path)) if path else [] for path in lists)
-    clearing = _opened(db)
-    clearing.register((_hex(gate, 8), _hex(terminal, 6)) for gate, terminal in gates)
-    for serial, since in lost:
-        clearing.blacklist(_hex(serial, 10), _moment(since))
-    counts, refused = _take(clearing, paths, at)
-    found = clearing.examine()
+    register = [(_hex(gate, 8), _hex(terminal, 6)) for gate, terminal in gates]
+    reports = [(_hex(serial, 10), _moment(since)) for serial, since in lost]
+    with _opened(db) as clearing:
+        clearing.register(register)
+        for serial, since in reports:
+            clearing.blacklist(serial, since)
+        counts, refused = _take(clearing, paths, at)
+        found = clearing.examine()
     alarms = sum(number for fault, number in found.items() if not fault.is_note)
     if as_json:
         told = {fault.code: number for fault, number in found.items()}
@@ -75,17 +78,19 @@ def _take(clearing: Clearing, paths: list[Path], at: datetime) -> tuple[dict[str
 def exceptions(db: str, notes: bool, as_json: bool) -> int:
     """Print every exception with its record."""
     alarms = 0
-    for one in _opened(db).exceptions(notes):
-        alarms += not one.fault.is_note
-        print(json.dumps(_told(one), ensure_ascii=False) if as_json else _line(one))
+    with _opened(db) as clearing:
+        for one in clearing.exceptions(notes):
+            alarms += not one.fault.is_note
+            print(json.dumps(_told(one), ensure_ascii=False) if as_json else _line(one))
     return 1 if alarms else 0
 
 
 def report(db: str, day: str, svg: str | None, force: bool, as_json: bool) -> int:
     """Print the balance of a day, or of all."""
-    clearing = _opened(db)
-    wanted = [int(_moment(f"{day}T00:00:00").strftime("%Y%m%d"))] if day else days(clearing.engine)
-    balances = [balance_of(clearing.engine, one) for one in wanted]
+    chosen = [int(_moment(f"{day}T00:00:00").strftime("%Y%m%d"))] if day else []
+    with _opened(db) as clearing:
+        wanted = chosen or days(clearing.engine)
+        balances = [balance_of(clearing.engine, one) for one in wanted]
     if svg:
         write_whole(svg, days_svg(balances).encode(), force)
     if as_json:
@@ -98,8 +103,13 @@ def report(db: str, day: str, svg: str | None, force: bool, as_json: bool) -> in
     return 0 if all(one.is_balanced for one in balances) else 1
 
 
-def _opened(db: str) -> Clearing:
-    return Clearing(open_database(db), fixtures.load_roots()["TMK"])
+@contextmanager
+def _opened(db: str) -> Iterator[Clearing]:
+    clearing = Clearing(open_database(db), fixtures.load_roots()["TMK"])
+    try:
+        yield clearing
+    finally:
+        clearing.engine.dispose()
 
 
 def _messages(clearing: Clearing, path: Path) -> Iterator[bytes]:
@@ -107,7 +117,8 @@ def _messages(clearing: Clearing, path: Path) -> Iterator[bytes]:
     try:
         gate = journal_gate(path)
         if gate is None:
-            yield path.read_bytes()
+            with path.open("rb") as file:
+                yield file.read(LONGEST + 1)
             return
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}") from error

@@ -1,24 +1,29 @@
 """Clearing on PostgreSQL and on SQLite says the same; a database that is away is one sentence."""
 
+import json
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from random import Random
 
 import pytest
 
+import fixtures
+from bench.cli.app import run_app
 from issuer.balance import balance_of
 from issuer.clearing import Clearing
 from issuer.database import DatabaseError, open_database
 from issuer.faults import Fault
 from reader.batch import Refusal
 from tests.books import PLANTS, RECEIVED, TMK, batches_of, clearing_at, honest_day, messages
+from tests.gates import psam
 from tests.postgres import Cluster, cluster
+from tests.taps import open_journal, trip
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +91,21 @@ def test_a_server_that_goes_away_is_one_sentence_and_nothing_is_lost(server: Clu
     clearing.engine.dispose()
 
 
-def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bench", "clearing", *arguments],
-        capture_output=True,
-        text=True,
-        env=os.environ | env,
-    )
+Told = tuple[int, str, str]
+"""Exit code, what was printed, and what was said of problems."""
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
+    """The command line, in this process."""
+
+    def command(*arguments: str) -> Told:
+        capsys.readouterr()
+        code = run_app(["clearing", *arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
 
 
 @pytest.fixture
@@ -105,25 +118,47 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_command_line_clears_a_day(folder: Path):
+def test_the_command_line_clears_a_day(folder: Path, run: Callable[..., Told]):
     db, batches = str(folder / "books.db"), [str(p) for p in sorted(folder.glob("*.batch"))]
     gates = ("--gates", str(folder / "gates.csv"), "--received", "2025-09-08T23:50:00")
-    first = run("run", "--db", db, *gates, *batches)
-    assert (first.returncode, first.stderr) == (0, "")
-    assert f"{len(batches)} batches taken" in first.stdout
+    code, out, err = run("run", "--db", db, *gates, *batches)
+    assert (code, err) == (0, "")
+    assert f"{len(batches)} batches taken" in out
     assert stat.S_IMODE(os.stat(db).st_mode) == 0o600
-    told = run("report", "--db", db, "--day", "2025-09-08", "--svg", str(folder / "day.svg"))
-    assert told.returncode == 0
-    assert "balanced." in told.stdout
-    assert (folder / "day.svg").read_text().startswith("<svg")
+    code, out, _ = run("report", "--db", db, "--day", "2025-09-08", "--svg", str(folder / "a.svg"))
+    assert code == 0
+    assert "balanced." in out
+    assert (folder / "a.svg").read_text().startswith("<svg")
     (folder / "cut").write_bytes((folder / "01.batch").read_bytes()[:-9])
-    again = run("run", "--db", db, "--json", batches[0], str(folder / "cut"))
-    assert again.returncode == 1
-    assert '"C17": 1' in again.stdout
-    listed = run("exceptions", "--db", db)
-    assert listed.returncode == 1
-    assert "批次不完整" in listed.stdout
-    assert "ask the station to send it again" in listed.stdout
+    code, out, _ = run("run", "--db", db, "--json", batches[0], str(folder / "cut"))
+    assert code == 1
+    assert '"C17": 1' in out
+    code, out, _ = run("exceptions", "--db", db)
+    assert code == 1
+    assert "批次不完整" in out
+    assert "ask the station to send it again" in out
+
+
+def test_the_command_line_takes_what_is_new_in_a_journal(tmp_path: Path, run: Callable[..., Told]):
+    db, path = str(tmp_path / "books.db"), tmp_path / "gate.journal"
+    card, sam = fixtures.card("student", balance=5000), psam()
+    for total in (2, 4):
+        with open_journal(path) as journal:
+            trip(card, journal, sam)
+        _, out, err = run("run", "--db", db, "--json", str(path))
+        assert err == ""
+        assert json.loads(out)["batches"] == {"taken": 1, "there already": 0, "refused": 0}
+        assert [day["taps"] for day in json.loads(run("report", "--db", db, "--json")[1])] == [
+            total
+        ]
+    # The second ride has the times of the first one.
+    codes = [
+        json.loads(line)["code"]
+        for line in run("exceptions", "--db", db, "--json")[1].split("\n")
+        if line
+    ]
+    assert set(codes) == {Fault.LATE.code, Fault.BACK_DATED.code}
+    assert json.loads(run("run", "--db", db, "--json", str(path))[1])["batches"]["taken"] == 0
 
 
 @pytest.mark.parametrize(
@@ -142,22 +177,31 @@ def test_the_command_line_clears_a_day(folder: Path):
     ],
 )
 def test_bad_input_is_one_sentence(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Told],
+    arguments: list[str],
+    sentence: str,
 ):
     monkeypatch.chdir(folder)
     (folder / "odd.csv").write_text("no comma\n")
     (folder / "odd2.csv").write_text("one,two\n")
-    said = run(*arguments)
-    assert said.returncode == 2
-    assert said.stderr.startswith("tapbench: ")
-    assert sentence in said.stderr
-    assert len(said.stderr.splitlines()) == 1
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert err.startswith("tapbench: ")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
 
 
 def test_a_driver_that_is_missing_is_one_sentence(folder: Path):
-    """An empty place instead of the driver: Python finds no module in it."""
+    """A place without it is searched first: Python finds no driver there."""
     (folder / "psycopg.py").write_text("raise ModuleNotFoundError('no', name='psycopg')\n")
-    said = run("report", "--db", "postgresql://u@localhost/x", PYTHONPATH=str(folder))
+    said = subprocess.run(
+        [sys.executable, "-m", "bench", "clearing", "report", "--db", "postgresql://u@localhost/x"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+    )
     assert said.returncode == 2
     assert "pip install 'tapbench[postgres]'" in said.stderr
 

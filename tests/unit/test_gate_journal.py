@@ -12,7 +12,7 @@ from apdu.commands import DEBIT
 from emulator.card.card import Card
 from issuer.tac import TacCheck
 from reader.gate import Direction, Reject, Verdict
-from reader.journal import FRAME, Journal, JournalError, read_records
+from reader.journal import FRAME, Journal, JournalError, journal_gate, read_records
 from reader.psam import Psam
 from reader.taprecord import BODY, CLOCK_BACK, RECOVERED, Mark, RecordError, TapRecord
 from reader.transport.base import CardLost
@@ -105,6 +105,8 @@ def test_damage_with_records_behind_it_is_told_and_nothing_is_cut_off(
     path.write_bytes(damaged)
     with pytest.raises(JournalError, match="damaged at byte 128, with records behind it"):
         open_journal(path)
+    with pytest.raises(JournalError, match="damaged at byte 128"):
+        list(read_records(path))
     assert path.read_bytes() == damaged
 
 
@@ -258,3 +260,24 @@ def test_closing_twice_is_harmless_and_unpromised_debits_cannot_end(path: Path):
     journal.close()
     journal.close()
     assert os.path.exists(path)
+
+
+def test_a_number_that_is_promised_cannot_be_promised_again(card: Card, path: Path):
+    with open_journal(path) as journal:
+        lost_at_debit(card, journal, psam(), CutPoint.AFTER)
+        card.power_off()
+        other = fixtures.card("student", balance=5000)
+        gate = gate_with(journal, Direction.ENTRY, psam())  # its PSAM begins at 1 again
+        gate.unresolved.clear()
+        with pytest.raises(JournalError, match="the PSAM counts anew"):
+            gate.pass_(InProcess(other))
+        assert purse_in(other.image).offline_seq == 0
+
+
+def test_a_journal_says_whose_it_is(card: Card, path: Path):
+    filled(path, card)
+    assert journal_gate(path) == GATE
+    head = path.read_bytes()[:FRAME]
+    for odd in (b"", head[:40], b"x" * FRAME, head[:20] + b"z" * 108):
+        path.write_bytes(odd)
+        assert journal_gate(path) is None
