@@ -20,7 +20,7 @@ from apdu.sw import SW
 from apdu.value import value
 from reader.fare import Network, Station, UnknownStation
 from reader.journal import JournalError, TapJournal
-from reader.psam import Psam
+from reader.psam_link import SecureModule
 from reader.session import ProtocolError, StatusError, Txn, run
 from reader.taprecord import promised
 from reader.transactions import (
@@ -138,7 +138,7 @@ class Gate:
     def __init__(
         self,
         config: GateConfig,
-        psam: Psam,
+        psam: SecureModule,
         clock: Callable[[], datetime],
         journal: TapJournal | None = None,
     ) -> None:

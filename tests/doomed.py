@@ -31,7 +31,7 @@ class Remote:
         return self._line.recv_bytes()
 
 
-class RemotePsam(Remote):
+class FarPsam(Remote):
     """A gate reads its PSAM's number from it."""
 
     def __init__(self, line: Connection, which: int) -> None:
@@ -42,8 +42,8 @@ class RemotePsam(Remote):
 def tap_for_ever(folder: str, which: int, line: Connection) -> None:
     """The passenger's gate first, then the other one, in turn."""
     journals = [Journal(Path(folder) / f"{n}.journal", NAMES[n], TERMINALS[n]) for n in (0, 1)]
-    psams = [RemotePsam(line, n) for n in (0, 1)]
-    gates = [gate_with(journals[n], DIRECTIONS[n], psams[n]) for n in (0, 1)]  # type: ignore[arg-type]
+    psams = [FarPsam(line, n) for n in (0, 1)]
+    gates = [gate_with(journals[n], DIRECTIONS[n], psams[n]) for n in (0, 1)]
     card = Remote(line, b"c")
     while True:
         line.send_bytes(b"@%d" % which)

@@ -11,6 +11,7 @@ import typer
 
 from bench.cli.card_app import card_app
 from bench.cli.clearing_app import clearing_app
+from bench.cli.psam_app import psam_app
 from bench.cli.road_options import Faults, Noise, Seed, Timing, Via
 from bench.cli.trace_app import trace_app
 from bench.problem import Problem
@@ -25,6 +26,7 @@ bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=Tru
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
 app.add_typer(clearing_app, name="clearing")
+app.add_typer(psam_app, name="psam")
 app.add_typer(trace_app, name="trace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -78,6 +80,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from issuer.errors import DatabaseError
     from reader.fare import UnknownStation
     from reader.journal import JournalError
+    from reader.psam_store import PsamFileError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
 
@@ -91,6 +94,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
         PhoneError,
         DatabaseError,
         JournalError,
+        PsamFileError,
         UnknownStation,
         ProtocolError,
         StatusError,

@@ -16,8 +16,10 @@ _PARTS = 4
 
 @dataclass(frozen=True, slots=True)
 class ClearingFigures:
-    """Seconds. cpu_s: of this process, for both; a busy machine stretches the others. found: exceptions in what are honest records. memory: MiB resident when each
-    quarter of the records was stored, and after the rules.
+    """Seconds. cpu_s: of this process, for both; a busy machine stretches the others.
+
+    found: exceptions in what are honest records. memory: MiB resident when each quarter of the
+    records was stored, and after the rules.
     """
 
     records: int

@@ -153,6 +153,8 @@ def dump(trace: Trace) -> bytes:
         header["started"] = trace.started.isoformat()
     if trace.title:
         header["title"] = trace.title
+    if any(max(abs(e.t_ns), e.duration_ns) > _FAR for e in trace.events):
+        raise TraceError("something in it is more than 292 years from its beginning")
     lines = [header, *(event_json(event, trace.started) for event in trace.events)]
     return "".join(f"{compact(line)}\n" for line in lines).encode()
 

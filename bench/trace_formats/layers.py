@@ -134,7 +134,8 @@ def exchanges(trace: Trace) -> list[ApduExchange]:
     found = recorded(events)
     if not any(placed.exchange.to == "card" for placed in found):
         found += assembled(events)
-    return [placed.exchange for placed in sorted(found, key=lambda placed: placed.begin)]
+    found.sort(key=lambda placed: (placed.exchange.start_ns, placed.begin))
+    return [placed.exchange for placed in found]
 
 
 def recorded(events: Iterable[Event]) -> list[Placed]:

@@ -200,7 +200,15 @@ def test_a_recording_that_is_being_kept_is_not_broken_off(tmp_path, monkeypatch,
     told = Impatient()
     monkeypatch.setattr(sys, "stderr", told)
     handler = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt, match="the first"), recorded_to(tmp_path / "a.txt", "a"):
-        raise KeyboardInterrupt("the first")
-    assert "a.txt: nothing" in told.getvalue()
+    kept = tmp_path / "a.jsonl"
+
+    def recording() -> None:
+        with recorded_to(kept, "a") as recorder:
+            recorder.stage("entry")
+            raise KeyboardInterrupt("the first")
+
+    with pytest.raises(KeyboardInterrupt, match="the first"):
+        recording()
+    assert "a.jsonl: 1 stage" in told.getvalue()
+    assert kept.exists()
     assert signal.getsignal(number) is handler

@@ -1,6 +1,7 @@
 """Our own format: JSON Lines (docs/traces.md)."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -141,3 +142,9 @@ def test_a_bad_line_is_named(text, sentence):
 def test_a_start_without_a_zone_is_refused():
     with pytest.raises(TraceError, match="has no zone"):
         JSONL.dump(Trace(started=datetime(2026, 10, 1)))
+
+
+@pytest.mark.parametrize("late", [{"t_ns": 2**63}, {"t_ns": -(2**63)}, {"duration_ns": 2**63}])
+def test_a_time_that_could_not_be_read_back_is_refused(late):
+    with pytest.raises(TraceError, match="more than 292 years"):
+        JSONL.dump(Trace([replace(EVERY, **late)]))

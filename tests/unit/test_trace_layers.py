@@ -91,6 +91,15 @@ def test_the_same_command_twice_is_two_exchanges():
     assert tape.said() == ASKED * 2
 
 
+def test_exchanges_are_in_the_order_of_time_and_at_one_instant_in_their_own():
+    said = [
+        Event(at, source, Layer.APDU, data, to=to)
+        for at, to, command in [(9, "card", b"\1"), (5, "psam", b"\2"), (5, "card", b"\3")]
+        for source, data in ((PCD, command), (PICC, b"\x90\0"))
+    ]
+    assert [x.command for x in exchanges(Trace(said))] == [b"\2", b"\3", b"\1"]
+
+
 def test_more_time_changes_nothing():
     tape = Tape().pcd(0x02, COMMAND).picc(S_WTX, b"\5").pcd(S_WTX, b"\5")
     assert tape.picc(0x02, ANSWER).said() == ASKED
