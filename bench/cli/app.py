@@ -77,9 +77,12 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
     from emulator.phone import PhoneError
+    from fixtures.network import NetworkError
     from issuer.errors import DatabaseError
     from reader.fare import UnknownStation
+    from reader.fares.bus import UnknownLine, UnknownStop
     from reader.journal import JournalError
+    from reader.policy import PolicyError
     from reader.psam_store import PsamFileError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
@@ -96,6 +99,10 @@ def _known_problems() -> tuple[type[Exception], ...]:
         JournalError,
         PsamFileError,
         UnknownStation,
+        UnknownLine,
+        UnknownStop,
+        NetworkError,
+        PolicyError,
         ProtocolError,
         StatusError,
         TransportError,
