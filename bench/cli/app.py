@@ -2,8 +2,10 @@
 the command runs, so that `tapbench --help` stays quick.
 """
 
+import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +47,7 @@ def run_app(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        _forget_output()
         return 1
     except Exception as error:
         said = _sentence(error)
@@ -63,6 +65,12 @@ def _sentence(error: Exception) -> str | None:
         said = " ".join(error.format_message().split()).removesuffix(".")
         return said and f"{said[0].lower()}{said[1:]}; --help shows what there is"
     return str(error) if isinstance(error, _known_problems()) else None
+
+
+def _forget_output() -> None:
+    """Nobody reads standard output any more: the flush at the end must not fail as well."""
+    with suppress(OSError, ValueError):  # a stream without a descriptor has nothing to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(signum: int, frame: object) -> None:
