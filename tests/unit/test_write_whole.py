@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.files import write_whole
+from bench.files import demand_place, write_whole
 from bench.problem import Problem
 
 
@@ -53,6 +53,12 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path, name: st
     with pytest.raises(Problem, match="no file can be written at"):
         write_whole(tmp_path / name, b"new")
     assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_that_may_not_be_written_in_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write in every folder
+    with pytest.raises(Problem, match=r"a\.svg: Permission denied"):
+        demand_place(tmp_path / "a.svg")
 
 
 @pytest.mark.parametrize("content", [None, b"old"])
