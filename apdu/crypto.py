@@ -172,14 +172,22 @@ class Key:
         ...                bytes.fromhex("5D72B3FD00000000")).hex()
         '8a9d4adb'
         """
-        padded = pad(data)
+        return self.retail_block(pad(data), iv)[:4]
+
+    def retail_block(self, padded: bytes, iv: bytes = _ZERO) -> bytes:
+        """The last block of `retail_mac`, whole, over data that is padded already.
+
+        Raises ValueError for anything but whole blocks of 8, at least one.
+        """
+        if not padded or len(padded) % 8:
+            raise ValueError(f"expected whole blocks of 8 bytes, got {len(padded)}")
         left = self._value[:8]
         chained = Cipher(TripleDES(left * 3), CBC(iv)).encryptor().update(padded)
         if len(self._value) == 8:
-            return chained[-8:-4]
+            return chained[-8:]
         # Last block: CBC under K1 so far, then decrypt K2, encrypt K1 = one EDE on its input.
         before = chained[-16:-8] if len(chained) > 8 else iv
-        return self.encrypt(xor(before, padded[-8:]))[:4]
+        return self.encrypt(xor(before, padded[-8:]))
 
 
 def _k24(value: bytes) -> bytes:

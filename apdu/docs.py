@@ -11,6 +11,7 @@ from typing import Any
 from apdu.codec import Field, Record, Show
 from apdu.commands import SAM_TABLE, TABLE
 from apdu.files import EF1A, FILES, BusTrip, FileSpec, RailTrip, Structure
+from apdu.sam_commands import ANYTIME, SamSpec, SamState
 from apdu.spec import ANY, BinaryRef, CommandSpec, Fixed, Params, RecordRef, State, Wild
 from apdu.states import bystanders, transitions
 from apdu.sw import SW, describe
@@ -64,6 +65,7 @@ def commands_page() -> str:
         ),
         *(part for spec in TABLE for part in command_section(spec)),
         "## The PSAM's commands",
+        *_sam_states(),
         *(part for spec in SAM_TABLE for part in command_section(spec, has_states=False)),
         "## Status words",
         "Who answers which word beyond the list above.",
@@ -78,6 +80,9 @@ def command_section(spec: CommandSpec[Any, Any], has_states: bool = True) -> lis
     if has_states:
         facts += f" Legal in {_where(spec.when)}; success leads to {spec.then.name}."
         facts += " Legal while the application is blocked." if spec.if_blocked else ""
+    if isinstance(spec, SamSpec):
+        where = "every state" if spec.legal == ANYTIME else _names(spec.legal)
+        facts += f" Legal in {where}; success leads to {spec.leads.name}."
     facts += f" {_le(spec)}"
     parts = [f"### {spec.name}", facts, table(("P1", "P2", "meaning"), parameters(spec.params))]
     parts += _record("Data", spec.data)
@@ -224,6 +229,34 @@ def _states() -> list[str]:
         "Every other command runs in every state and leads to IDLE: "
         + ", ".join(sorted(quiet))
         + ".",
+    ]
+
+
+def _names(states: Iterable[SamState]) -> str:
+    found = set(states)
+    return ", ".join(state.name for state in SamState if state in found)
+
+
+def _sam_states() -> list[str]:
+    specs = [spec for spec in SAM_TABLE if isinstance(spec, SamSpec)]
+    stays = ", ".join(f"{_word(sw)} of {s.name}" for s in specs for sw in sorted(s.stays))
+    return [
+        "Its states are "
+        + "; ".join(f"{state.name}, {state.value}" for state in SamState)
+        + ". Where success leads, by the state the command comes in. Every refusal leads to IDLE"
+        f" but {stays}, which changes nothing. Power and reset lead to IDLE.",
+        table(
+            ("command", "header", "grade", *(state.name for state in SamState)),
+            (
+                (
+                    _link(spec),
+                    _header(spec),
+                    spec.grade,
+                    *(spec.leads.name if one in spec.legal else "6901" for one in SamState),
+                )
+                for spec in specs
+            ),
+        ),
     ]
 
 

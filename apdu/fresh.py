@@ -14,6 +14,7 @@ from apdu.file_commands import GET_CHALLENGE, READ_BINARY_MAC, READ_RECORD_MAC
 from apdu.files import FILES, BusTrip
 from apdu.key_commands import INTERNAL_AUTHENTICATE
 from apdu.records import Protected
+from apdu.sam_commands import SAM_CIPHER
 from apdu.secret import has_secret
 from apdu.show import Line, hexed
 from apdu.trace import explain_command, explain_response, find_call
@@ -28,7 +29,7 @@ _MEANINGS: Final = (
     "trip serial",  # holds the terminal's transaction number (protocol reference 3.8)
 )
 _FRESH_ANSWERS: Final = frozenset(
-    {GET_CHALLENGE, INTERNAL_AUTHENTICATE, READ_BINARY_MAC, READ_RECORD_MAC}
+    {GET_CHALLENGE, INTERNAL_AUTHENTICATE, READ_BINARY_MAC, READ_RECORD_MAC, SAM_CIPHER}
 )
 """Commands whose whole answer is random or made with a key."""
 

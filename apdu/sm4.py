@@ -93,6 +93,10 @@ class Sm4Key(Key):
 
     def retail_mac(self, data: bytes, iv: bytes = bytes(8)) -> bytes:
         """Raises ValueError: no form of secure messaging under SM4 is known or invented."""
+        return self.retail_block(data, iv)
+
+    def retail_block(self, padded: bytes, iv: bytes = bytes(8)) -> bytes:
+        """Raises ValueError, as `retail_mac` does."""
         raise ValueError("SM4 keys have no secure messaging here (protocol reference 5.9)")
 
 

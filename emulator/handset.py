@@ -11,6 +11,7 @@ __all__ = ["Handset"]
 
 _OK = b"\x90\x00"
 _SELECT_BY_NAME = b"\x00\xa4\x04"
+_NAME_AT, _SHORTEST_SELECT = 5, 10
 _ISO_DEP_ONLY = 0x20
 """SAK of every phone (protocol reference 1.1): no MIFARE area beside the card."""
 _RANDOM_UID = b"\x08"
@@ -68,11 +69,12 @@ class Handset:
 def _without_purse(command: bytes, aids: tuple[bytes, ...]) -> bytes:
     """What a phone answers whose default wallet has other applications, or none.
 
-    An unknown name is 6A82, and a command to no application 6F00: AOSP's HostEmulationManager.
+    An unknown name is 6A82; a command to no application is 6F00, and so is SELECT of a name that is
+    cut or has less than 5 bytes: AOSP's HostEmulationManager.
     """
-    if command[:3] != _SELECT_BY_NAME or len(command) < 5:
+    name = command[_NAME_AT : _NAME_AT + command[4]] if len(command) >= _SHORTEST_SELECT else b""
+    if command[:3] != _SELECT_BY_NAME or not name or len(name) < command[4]:
         return SW.NO_DIAGNOSIS.to_bytes(2, "big")
-    name = command[5 : 5 + command[4]]
     if name == AID_PPSE and aids:
         entries = [Tlv.make(0x61, Tlv.make(0x4F, aid), Tlv.make(0x87, b"\x01")) for aid in aids]
         return _fci(name, Tlv.make(0xBF0C, *entries)) + _OK

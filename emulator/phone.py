@@ -175,6 +175,15 @@ class Condition:
     source: str
 
 
+def _is_default_wallet(phone: Phone) -> bool:
+    return phone.default_wallet in ("", phone.wallet)
+
+
+def _is_unlocked(phone: Phone) -> bool:
+    """What secure NFC asks for: a phone without power is locked."""
+    return phone.power is Power.ON and phone.screen is Screen.UNLOCKED
+
+
 def _has_reserve(phone: Phone) -> bool:
     """Power reserve: express cards alone, for some hours, and not after a manual shutdown."""
     if phone.power is not Power.FLAT:
@@ -230,21 +239,30 @@ CONDITIONS: Final = (
     ),
     Condition(
         (Carrier.ESE, Carrier.HCE),
-        "the phone is unlocked, where secure NFC is on",
+        "the phone has power and is unlocked, where secure NFC is on",
         "the phone wants to be unlocked",
-        lambda phone: phone.screen is Screen.UNLOCKED or not phone.secure_nfc,
+        lambda phone: _is_unlocked(phone) or not phone.secure_nfc,
         Sight.SILENCE,
         Grade.PRIMARY,
         "AOSP, secure NFC; switch `secure_nfc`",
     ),
     Condition(
-        (Carrier.ESE, Carrier.HCE),
+        (Carrier.ESE,),
         "the card's wallet is the default wallet",
         "another wallet is the default",
-        lambda phone: phone.default_wallet in ("", phone.wallet),
+        _is_default_wallet,
         Sight.NO_PURSE,
         Grade.SEED,
         "R17 for Xiaomi; for others assumed, after AOSP's off-host payment",
+    ),
+    Condition(
+        (Carrier.HCE,),
+        "the card's app is the default app",
+        "another wallet is the default",
+        _is_default_wallet,
+        Sight.NO_PURSE,
+        Grade.ASSUMED,
+        "so in Android for payment; whether a transit app says that it is one is open",
     ),
     Condition(
         (Carrier.ESE,),

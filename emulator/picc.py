@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,28 @@ class Picc(Protocol):
 
     def power_off(self) -> None:
         """The field is gone, or S(DESELECT) came: challenge and pending transaction are lost."""
+        ...
+
+    def process(self, command: bytes) -> bytes:
+        """Answer a C-APDU with an R-APDU; never raises on input."""
+        ...
+
+
+@runtime_checkable
+class ContactCard(Protocol):
+    """A card with contacts in somebody's slot, such as a PSAM. Total, as a Picc is."""
+
+    @property
+    def atr(self) -> bytes:
+        """The answer to reset."""
+        ...
+
+    def power_on(self) -> bytes:
+        """The slot is powered: volatile state is fresh. Returns the ATR."""
+        ...
+
+    def power_off(self) -> None:
+        """The slot is unpowered."""
         ...
 
     def process(self, command: bytes) -> bytes:

@@ -19,7 +19,7 @@ from apdu.records import InitPurchaseReply
 from apdu.sw import SW
 from apdu.value import value
 from reader.fare import Network, Station, UnknownStation
-from reader.psam import Psam
+from reader.psam_link import SecureModule
 from reader.session import StatusError, Txn, run
 from reader.transactions import (
     Blocked,
@@ -128,7 +128,9 @@ class GateConfig:
 class Gate:
     """A gate with its PSAM. clock: local (Asia/Shanghai) time."""
 
-    def __init__(self, config: GateConfig, psam: Psam, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, config: GateConfig, psam: SecureModule, clock: Callable[[], datetime]
+    ) -> None:
         self.config = config
         self.unresolved: dict[bytes, Unresolved] = {}
         self._last_seq: int | None = None

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.card_app import card_app
+from bench.cli.psam_app import psam_app
 from bench.cli.road_options import Faults, Noise, Seed, Timing, Via
 from bench.cli.trace_app import trace_app
 from bench.problem import Problem
@@ -23,6 +24,7 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
+app.add_typer(psam_app, name="psam")
 app.add_typer(trace_app, name="trace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -74,6 +76,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.frontends.errors import FrontendError
     from emulator.phone import PhoneError
     from reader.fare import UnknownStation
+    from reader.psam_store import PsamFileError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
 
@@ -85,6 +88,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
         CardFileError,
         FrontendError,
         PhoneError,
+        PsamFileError,
         UnknownStation,
         ProtocolError,
         StatusError,

@@ -58,7 +58,7 @@ class Held:
     """What is in the field. picc: the card, or the phone it is in.
 
     watch: makes the observer of the frames, by the clock that stamps them; None for none.
-    service: how long the card computes; None for at once.
+    service: how long the card computes; None for at once. has_random_uid: as phones may.
     """
 
     titles: tuple[str, ...]
@@ -66,6 +66,7 @@ class Held:
     contactless_of: ContactlessOf | None = None
     watch: Callable[[Callable[[], int]], Observer] | None = None
     service: Service | None = None
+    has_random_uid: bool = False
 
     def observer(self, now_ns: Callable[[], int] = perf_counter_ns) -> Observer | None:
         """Who is told of the frames, if anybody is."""
@@ -81,6 +82,10 @@ def emulate(options: EmulateOptions) -> None:
         raise Problem(
             f"there is no road '{options.via}' for a card; choose one of: {', '.join(ROADS)}"
         )
+    if options.port is not None and options.via not in ("udp", "pcsc"):
+        raise Problem(f"--port is for --via udp and pcsc; leave it out with --via {options.via}")
+    if options.system and options.via != "pcsc":
+        raise Problem(f"--system is for --via pcsc; leave it out with --via {options.via}")
     timing = find_timing(options.timing)
     with ExitStack() as stack:
         if options.card is None:
@@ -141,7 +146,7 @@ def _held(card: Card, title: str, options: EmulateOptions) -> Held:
             f" {phone.broken[0].complaint}; use --via udp or nfc, or another phone"
         )
     titles = (first, f"{phone.title}. {phone.sentence}")
-    return Held(titles, handset, handset.contactless_of)
+    return Held(titles, handset, handset.contactless_of, has_random_uid=phone.shows_random_uid)
 
 
 def _money(card: Card) -> str:
@@ -237,8 +242,10 @@ def _over_nfc(held: Held, options: EmulateOptions) -> None:
         service=held.service,
     )
     try:
-        shown = f"in listen mode on {options.device}, UID {front.shown.uid.hex().upper()}"
-        _announce(held, shown, *([front.changes] if front.changes else []))
+        one = f"UID {front.shown.uid.hex().upper()}"
+        shown = "another UID for each reader" if held.has_random_uid else one
+        where = f"in listen mode on {options.device}, {shown}"
+        _announce(held, where, *([front.changes] if front.changes else []))
         front.serve()
     finally:
         front.close()

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, SIGTERM, signal
 
 from apdu.event import Layer, Source, Trace
 from bench.files import demand_place
@@ -121,6 +122,7 @@ def keep(trace: Trace, path: Path, named: str | None = None, force: bool = False
 def recorded_to(path: Path, title: str) -> Iterator[Recorder]:
     """A recorder for the length of a block, and its file when the block ends, however it does.
 
+    In the main thread alone, as signals are held off while the file is written.
     Raises Problem, TraceError.
     """
     demand_free(path)
@@ -128,8 +130,9 @@ def recorded_to(path: Path, title: str) -> Iterator[Recorder]:
     try:
         yield recorder
     finally:
-        # Not to standard output: that may be JSON.
-        print(keep_rest(recorder.trace(), path), file=sys.stderr)
+        with _undisturbed():
+            # Not to standard output: that may be JSON.
+            print(keep_rest(recorder.trace(), path), file=sys.stderr)
 
 
 def keep_rest(trace: Trace, path: Path, named: str | None = None, force: bool = False) -> str:
@@ -137,3 +140,14 @@ def keep_rest(trace: Trace, path: Path, named: str | None = None, force: bool = 
     if not trace.events:
         return f"{path}: not written, nothing was recorded"
     return keep(trace, path, named, force)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No Ctrl-C and no SIGTERM for the length of a block: the first has been obeyed already."""
+    before = {number: signal(number, SIG_IGN) for number in (SIGINT, SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal(number, handler)

@@ -19,7 +19,6 @@ nfcpy is imported when the first chip is opened: that takes 50 ms, which other f
 import logging
 import socket
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from errno import EACCES, EADDRINUSE, EBUSY, EIO, ENODEV, EPERM, ETIMEDOUT
 from typing import Any
@@ -133,9 +132,8 @@ class ListeningChip:
         return bytes(frame) if frame else None
 
     def send(self, answer: bytes) -> None:
-        """Send a last answer. Raises FrontendError if the chip is gone."""
-        with suppress(FieldLost):
-            self.exchange(answer, _LAST_S if self._is_pn53x else 0)
+        """Send a last answer. Raises as `exchange` does; FieldLost if the field goes after it."""
+        self.exchange(answer, _LAST_S if self._is_pn53x else 0)
 
     def close(self) -> None:
         """Give the reader back, if it is still there. A second call does nothing."""
@@ -270,6 +268,7 @@ def _nfcpy() -> Any:  # noqa: ANN401 - nfcpy has no types
 def _open(device: str) -> Any:  # noqa: ANN401 - nfcpy has no types
     if not device:
         raise FrontendError("No reader is named; give a device path such as usb or tty:USB0:pn532.")
+    _demand_port(device)
     try:
         nfc = _nfcpy()
     except (OSError, ImportError) as error:  # libusb is not there
@@ -278,6 +277,16 @@ def _open(device: str) -> Any:  # noqa: ANN401 - nfcpy has no types
         return nfc.ContactlessFrontend(device)
     except Exception as error:  # a path that means nothing raises what it happens to hit
         raise FrontendError(_why_not(device, error)) from error
+
+
+def _demand_port(device: str) -> None:
+    """nfcpy cuts a port to 16 bits, and lets the system choose for 0. Raises FrontendError."""
+    kind, *rest = device.split(":")
+    port = rest[1] if kind == "udp" and len(rest) > 1 else ""
+    if port.isdecimal() and not 1 <= int(port) <= 65535:
+        raise FrontendError(
+            f"There is no UDP port {port} to listen on: choose one from 1 to 65535."
+        )
 
 
 def _demand_free(port: int) -> None:
@@ -296,7 +305,7 @@ def _demand_free(port: int) -> None:
 
 def _why_not(device: str, error: Exception) -> str:
     code = error.errno if isinstance(error, OSError) else None
-    if code == ENODEV:
+    if code in (ENODEV, ETIMEDOUT):
         return (
             f"No NFC reader answers on {device}: plug it in, check the path, and see that your "
             "user may open it (on Linux a udev rule; without one a bare usb path finds nothing)."

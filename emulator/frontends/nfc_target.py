@@ -53,7 +53,8 @@ class NfcTarget:
     once and held until `close`. The object is used once. `on_exchange` sees each command and
     response before the response leaves; it runs in the serving thread and must not raise. An
     exception in the card is logged and answered 6F00.
-    contactless_of: asked before each search, for a card that shows another UID each time, or none.
+    contactless_of: asked before each search, for a card that shows another UID each time, or none;
+    not after S(DESELECT), which leaves the field on.
     observe: gets the field and what comes after SELECT, without checksums, at the time of
     `perf_counter_ns`. service: how long the card computes, waited for in real time.
 
@@ -87,15 +88,15 @@ class NfcTarget:
 
         Raises FrontendError if the reader goes away.
         """
+        is_same_field = False
         while not self._stopped.is_set():
-            if not self._is_shown():
+            if not is_same_field and not self._is_shown():
                 self._stopped.wait(_LISTEN_S)  # a phone that is off
                 continue
             started_s = time.monotonic()
             selected = self._chip.listen(self.shown, _LISTEN_S)
-            if selected is not None:
-                self._session(selected)
-            elif time.monotonic() - started_s < _TOO_SOON_S:
+            is_same_field = selected is not None and self._session(selected)
+            if selected is None and time.monotonic() - started_s < _TOO_SOON_S:
                 self._stopped.wait(_PAUSE_S)  # a UDP port that is taken, for one
 
     def stop(self) -> None:
@@ -140,16 +141,21 @@ class NfcTarget:
             self.shown = self._chip.shows(contactless)
         return contactless is not None
 
-    def _session(self, selected: Selected) -> None:
-        """Serve one reader. Whatever happens to it, the program goes on."""
+    def _session(self, selected: Selected) -> bool:
+        """Serve one reader. Whatever happens to it, the program goes on.
+
+        Returns whether the reader let go of the card in a field that is still on.
+        """
         try:
             self._talk(selected)
+            return True
         except FieldLost as reason:
             _log.debug("the session is over: %s", reason)
         except FrontendError:
             raise
         except Exception:  # noqa: BLE001 - a bug in power_on, power_off or the observer
             _log.exception("the session is over")
+        return False
 
     def _talk(self, selected: Selected) -> None:
         """From RATS until the field goes, or S(DESELECT)."""
@@ -167,18 +173,19 @@ class NfcTarget:
             if answer is not None:
                 self._chip.send(answer)
         finally:
-            self._report(Source.FIELD, b"\x00")
             card.field_off()
+            self._report(Source.FIELD, b"\x00")
 
     def _answer(self, frame: bytes) -> bytes | None:
         """The card's answer, at the time it is due; None for silence."""
         self._report(Source.PCD, frame)
+        started_s = time.monotonic()
         reply = self._card.receive_body(frame)
         if reply is None:
             return None
         answer, after_ns = reply
         if after_ns:
-            self._stopped.wait(after_ns / 1e9)
+            self._stopped.wait(after_ns / 1e9 - (time.monotonic() - started_s))
         self._report(Source.PICC, answer)
         return answer
 

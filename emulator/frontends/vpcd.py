@@ -27,7 +27,7 @@ from typing import Self
 
 from apdu.event import Event, Layer, Observer, Source
 from emulator.frontends.errors import FrontendError
-from emulator.picc import Picc
+from emulator.picc import ContactCard, Picc
 
 __all__ = ["VPCD_PORT", "Control", "FrontendError", "VpcdFrontend", "contactless_atr", "frames"]
 
@@ -95,6 +95,9 @@ def frames(link: socket.socket) -> Iterator[bytes]:
 class VpcdFrontend:
     """One card in one slot of vpcd, from insertion to removal.
 
+    A contactless card is shown with the ATR that PC/SC makes up for it, a card with contacts with
+    its own.
+
     The object is one stay in the slot: after `stop` it is done, and inserting the same card again
     takes a new one. `on_exchange` sees each command and response before the response leaves, so
     whoever has the answer can rely on it being recorded; it runs in the serving thread and must
@@ -104,7 +107,7 @@ class VpcdFrontend:
 
     def __init__(
         self,
-        picc: Picc,
+        picc: Picc | ContactCard,
         port: int = VPCD_PORT,
         host: str = "127.0.0.1",
         on_exchange: OnExchange | None = None,
@@ -216,7 +219,7 @@ class VpcdFrontend:
             # A one-byte command cannot be told from these; no reader sends one.
             match message[0]:
                 case Control.GET_ATR:
-                    return _send(link, contactless_atr(self._picc.contactless.historical))
+                    return _send(link, self._atr())
                 case Control.POWER_OFF:
                     return self._power(is_on=False)
                 case Control.POWER_ON | Control.RESET:
@@ -227,6 +230,12 @@ class VpcdFrontend:
             self._on_exchange(message, response)
         _send(link, response)
         return None
+
+    def _atr(self) -> bytes:
+        picc = self._picc
+        if isinstance(picc, ContactCard):
+            return picc.atr
+        return contactless_atr(picc.contactless.historical)
 
     def _power(self, is_on: bool) -> None:
         if self._observe is not None and is_on != self._is_powered:

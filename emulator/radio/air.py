@@ -158,6 +158,7 @@ class Air:
     def _carry(self, asked: _Sent, ask: Ask) -> None:
         """Bring a reader's frame to the guests; what they answer waits at their seats."""
         faults = self._faults_of(asked)
+        hearers = tuple(self._seats)  # who comes within the frame hears nothing of it
         arrived = self._damaged(asked, faults)
         copies = 1 + sum(fault.kind is FaultKind.DUPLICATED for fault in faults)
         leaves = any(fault.kind is FaultKind.LEAVES for fault in faults)
@@ -166,7 +167,7 @@ class Air:
         self.clock.wait_until(asked.end_ns)
         self._happen()
         self._pass_by(asked.end_ns)
-        for seat in self._seats:
+        for seat in hearers:
             if leaves:
                 self._leave(seat)
             elif arrived is not None and seat.is_here:
@@ -327,6 +328,7 @@ class Air:
             for seat in self._seats:
                 if not seat.is_here:
                     seat.is_here = True
+                    seat.busy_until_ns = 0 if before else self.clock.now_ns()  # deaf until then
                     if self.is_on:
                         seat.guest.field_on()
         elif kind is FaultKind.JOINS and self.stranger is not None:

@@ -8,8 +8,8 @@ begins. A card that needs longer than a share of the frame waiting time asks for
 The card's state machine answers at once; how long a real one would have computed comes from
 `Service`. It goes on computing while it asks for time, so S(WTX) makes a command longer only where
 the exchange outlasts what is left. The card is thought to commit at `COMMIT_SHARE` of its time.
-Where it is known that the card leaves the field before, the command has not happened; a card that
-has asked for more time has committed before it asked.
+Where it is known that the card leaves the field before, the command does not happen: the card
+computes, and asks for time if it must, until it is gone.
 """
 
 from typing import Final, Protocol
@@ -35,10 +35,6 @@ class Service(Protocol):
         ...
 
 
-class _Torn(Exception):
-    """The card left the field before it had written anything."""
-
-
 class _Timed:
     """A card that takes its time: `due_ns` is what the last command needs."""
 
@@ -56,9 +52,9 @@ class _Timed:
     def process(self, command: bytes) -> bytes:
         assert self._service is not None
         took_ns = self._service.time_ns(command)
-        if self.stays_ns is not None and self.stays_ns < took_ns * COMMIT_SHARE:
-            raise _Torn
         self.due_ns += took_ns
+        if self.stays_ns is not None and self.stays_ns < took_ns * COMMIT_SHARE:
+            return b""  # nothing is written, and by when this is due the card is gone
         return self._process(command)
 
 
@@ -134,7 +130,7 @@ class Station:
     def receive_body(self, body: bytes) -> tuple[bytes, int] | None:
         """The same for a medium without checksums. Returns the answer and its delay, or None."""
         was_open = self.link.isodep.is_open
-        answer = self._taken(body)
+        answer = self.link.receive(body)
         if answer is None:
             return None
         return self._extended(answer) if was_open else (answer, 0)
@@ -143,17 +139,11 @@ class Station:
         isodep = self.link.isodep
         expected, rate = isodep.divisors[1], isodep.divisors[0]
         body = frame.body() if frame.rate == expected else None
-        answer = self._taken(b"" if body is None else body)
+        answer = self.link.receive(b"" if body is None else body)
         if answer is None:
             return None
         answer, after_ns = self._extended(answer, (rate, expected))
         return Reply(Frame.whole(answer, rate=rate), after_ns)
-
-    def _taken(self, body: bytes) -> bytes | None:
-        try:
-            return self.link.receive(body)
-        except _Torn:
-            return None  # the field is about to go; nothing has been written
 
     def _extended(self, answer: bytes, rates: tuple[int, int] | None = None) -> tuple[bytes, int]:
         """The answer and its delay, or S(WTX) in its place if it would come late.

@@ -183,6 +183,11 @@ class PcscTransport:
         return bytes(response)
 
     @property
+    def is_t0(self) -> bool:
+        """Whether the link speaks T=0, where data and Le never go together (ISO 7816-3)."""
+        return bool(self._protocol == self._scard.SCARD_PROTOCOL_T0)
+
+    @property
     def atr(self) -> bytes:
         """What the card, or the reader in its name, answered to reset."""
         result, _, _, _, atr = self._scard.SCardStatus(self._handle)

@@ -1,5 +1,6 @@
 """The guard in front of the hardware tests: only test cards are written to."""
 
+from apdu.codec import WireError
 from apdu.commands import (
     AID_PURSE,
     GET_BALANCE,
@@ -9,6 +10,7 @@ from apdu.commands import (
     SELECT,
 )
 from apdu.files import PublicInfo
+from apdu.tlv import value_of
 from apdu.trace import explain_command
 from reader.session import ProtocolError, StatusError, run
 from reader.transactions import Blocked, select_purse
@@ -16,6 +18,8 @@ from reader.transport.base import Transport
 
 TEST_ISSUER = bytes.fromhex("09981001")
 """The laboratory's issuer code, on cards that no gate in service accepts (Q2)."""
+
+_SELECT = bytes((SELECT.cla, SELECT.ins))
 
 READING = frozenset(
     bytes((spec.cla, spec.ins))
@@ -32,6 +36,7 @@ class Guard:
     """A transport to a card with the purse; commands that write pass to test cards alone.
 
     may_write: whether whoever started the tests has said that they may write.
+    What counts is the application that is selected: a card may have a purse of another issuer, too.
     Raises Refused for a card without the purse, before anything but SELECT is sent.
     """
 
@@ -45,16 +50,22 @@ class Guard:
                 f"The card on the reader has no purse {AID_PURSE.hex().upper()} that can be used"
                 f" ({error}); put a T-Union card of the test issuer there."
             ) from error
+        self._selected: PublicInfo | None = self.info
 
     def transmit(self, command: bytes) -> bytes:
         """See Transport. Raises Refused for a command that must not reach this card."""
         if command[:2] not in READING:
             self.demand_writable(explain_command(command).title)
-        return self._link.transmit(command)
+        response = self._link.transmit(command)
+        if command[:2] == _SELECT:
+            self._selected = _purse(response)
+        return response
 
     def demand_writable(self, what: str = "The test") -> None:
         """Raise Refused unless the card is a test card and writing is allowed."""
-        issuer = self.info.issuer[: len(TEST_ISSUER)]
+        if self._selected is None:
+            raise Refused(f"{what} would write to the card, and no purse is selected on it.")
+        issuer = self._selected.issuer[: len(TEST_ISSUER)]
         if issuer != TEST_ISSUER:
             raise Refused(
                 f"{what} would write to a card of issuer {issuer.hex()}: only cards of the test"
@@ -62,3 +73,12 @@ class Guard:
             )
         if not self._may_write:
             raise Refused(f"{what} would write to the card: give --dangerous-write to allow it.")
+
+
+def _purse(selected: bytes) -> PublicInfo | None:
+    """Whose purse an answer to SELECT shows; None if it shows none."""
+    try:
+        data = value_of(selected[:-2], 0x9F0C) if selected[-2:] == b"\x90\x00" else None
+        return None if data is None else PublicInfo.from_wire(data)
+    except WireError:
+        return None

@@ -1,10 +1,12 @@
 """Rigs for tests against unmodified third-party programs: each test has a pcscd of its own."""
 
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from bench.cli.app import run_app
 from bench.rig.pcscd import PrivatePcscd, RigError
 from emulator.frontends.vpcd import VpcdFrontend
 from reader.transport.pcsc import PcscCoupler
@@ -15,6 +17,21 @@ from tests.needs import missing, require_module, require_tool
 NOTICED_S = 10.0
 
 Runner = Callable[..., str]
+Here = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    """Run `tapbench` in this process, which is ten times as fast as in one of its own."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        code = run_app([*map(str, arguments)])
+        return subprocess.CompletedProcess([], code, *capsys.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ import os
 import re
 import signal
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.cli.app import run_app
 from emulator.card.dialect import switches
 from emulator.card.filestore import FileStore, journal_of, read_card
 from tests.cards import purse_in
@@ -20,17 +19,14 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """The command line in this process: code, output, errors."""
-    before = signal.getsignal(signal.SIGTERM)
+def run(here) -> Run:
+    """`tapbench card`, in this process: code, output, errors."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
-        code = run_app(["card", *map(str, arguments)])
-        out, err = capsys.readouterr()
-        return code, out, err
+        done = here("card", *arguments)
+        return done.returncode, done.stdout, done.stderr
 
-    yield call
-    signal.signal(signal.SIGTERM, before)
+    return call
 
 
 @pytest.fixture

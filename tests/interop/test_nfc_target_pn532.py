@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 
 import pytest
 
@@ -40,14 +41,14 @@ Bench = tuple[Air, NfcTarget, VirtualPn532]
 
 
 @contextmanager
-def facing(card: Picc) -> Iterator[Bench]:
+def facing(card: Picc, **options: Any) -> Iterator[Bench]:
     """The card on a listening chip, and another chip in the same air, not in use yet."""
     with ExitStack() as stack:
         air = Air(clock=Unpaced())
         listens = stack.enter_context(VirtualPn532(air))
         other = stack.enter_context(VirtualPn532(air))
         path = stack.enter_context(listens.as_nfcpy_device())
-        front = stack.enter_context(NfcTarget(card, path).running())
+        front = stack.enter_context(NfcTarget(card, path, **options).running())
         yield air, front, other
 
 
@@ -102,6 +103,20 @@ def test_deselect_ends_the_session_and_the_card_can_be_found_again() -> None:
             with closing(AirCoupler(air)) as coupler:  # deselects when it closes
                 assert coupler.wait_card(WAIT_S).transmit(COMMAND) == ANSWER
     assert card.power == ["on", "off"] * 2
+
+
+def test_a_phone_shows_another_uid_when_the_field_goes_right_after_s_deselect() -> None:
+    phone = fixtures.phone("android-hce", card=EchoCard())
+    uids = set()
+    with facing(phone, contactless_of=phone.contactless_of) as (air, _, _):
+        for _ in range(10):  # the chip listens for 50 ms after S(DESELECT): time enough as a rule
+            with closing(AirCoupler(air)) as coupler:  # deselects and switches its field off
+                card = coupler.wait_card(WAIT_S)
+                assert card.is_present()
+                uids.add(card.card.uid)
+            if len(uids) == 2:
+                return
+    pytest.fail("one UID in ten fields")
 
 
 def test_field_loss_while_the_card_works_powers_it_off_and_the_next_reader_is_served() -> None:
@@ -159,14 +174,11 @@ def test_a_board_that_is_pulled_out_is_one_sentence(in_session: bool) -> None:
 
 def test_a_phone_that_is_off_is_not_found() -> None:
     phone = fixtures.phone("nfc-off", card=EchoCard())
-    with ExitStack() as stack:
-        air = Air(clock=Unpaced())
-        listens = stack.enter_context(VirtualPn532(air))
-        path = stack.enter_context(listens.as_nfcpy_device())
-        front = NfcTarget(phone, path, contactless_of=phone.contactless_of)
-        stack.enter_context(front.running())
-        with pytest.raises(NoCard):
-            AirCoupler(air).wait_card(0.2)
+    with (
+        facing(phone, contactless_of=phone.contactless_of) as (air, _, _),
+        pytest.raises(NoCard),
+    ):
+        AirCoupler(air).wait_card(0.2)
 
 
 def test_libnfc_finds_the_card_on_the_other_chip() -> None:

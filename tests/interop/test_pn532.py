@@ -204,8 +204,8 @@ def test_two_taps_in_a_row_are_two_fields() -> None:
 @pytest.mark.needs_tool
 def test_a_driver_that_was_killed_at_its_own_bit_rate_leaves_a_usable_chip() -> None:
     script = (
-        "import sys, nfc; nfc.ContactlessFrontend(sys.argv[1]); "
-        "print('open', flush=True); sys.stdin.read()"
+        "import sys, nfc; nfc.ContactlessFrontend(sys.argv[1]); print('open', flush=True); "
+        "sys.stdin.read()"
     )
     with in_field(Station(fresh_card(1))) as chip:
         if not Path("/dev", chip.nfcpy_path.split(":")[1]).is_symlink():

@@ -5,13 +5,13 @@ import re
 import signal
 import stat
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
-from bench.cli.app import run_app
 from bench.trace_formats import FORMATS, load
 from tests.interop.test_cli import gate_on, read_until, refused, running, tapbench
 from tests.needs import missing, require_module, require_tool
@@ -36,17 +36,9 @@ Traced = Callable[..., str]
 
 
 @pytest.fixture
-def tried(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., CompletedProcess[str]]]:
-    """Run `tapbench trace` in this process, which is ten times as fast as in one of its own."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def run(*arguments: object) -> CompletedProcess[str]:
-        capsys.readouterr()
-        code = run_app(["trace", *map(str, arguments)])
-        return CompletedProcess([], code, *capsys.readouterr())
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+def tried(here) -> Callable[..., CompletedProcess[str]]:
+    """`tapbench trace`, in this process."""
+    return partial(here, "trace")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from apdu.frame import REQA, SHORT_BITS, Frame
 from emulator.radio.air import Air
 from emulator.radio.clock import Unpaced, VirtualClock, WallClock
 from emulator.radio.faults import Fault, FaultKind
-from emulator.radio.medium import Ask, Heard, Trouble, drive
+from emulator.radio.medium import Ask, Heard, Reply, Trouble, drive
 from emulator.radio.pcd import PcdIsoDep, find
 from emulator.radio.station import Station
 from emulator.radio.timing import GUARD_NS, ns
@@ -53,6 +53,18 @@ def test_guests_come_and_go():
     assert guest.powers == ["on", "off"]
     b.air.field_on()
     assert guest.powers == ["on", "off", "on"]
+
+
+def test_a_guest_that_goes_while_it_hears_keeps_nothing_from_the_others():
+    class Shy(Parrot):
+        def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
+            b.air.take_away(self)
+            return super().receive(frame, timeout_ns)
+
+    other = Parrot()
+    b = bench(Shy(), other)
+    assert b.air.exchange(ask()) == Heard(ANSWER)
+    assert len(other.heard) == 1
 
 
 def test_what_is_taken_away_takes_its_late_answer_along():

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from apdu.blocks import S_WTX
 from apdu.event import Event, Source
 from emulator.radio.air import Air
 from emulator.radio.faults import Fault, FaultKind, Noise, Script
@@ -132,6 +133,17 @@ def test_a_card_comes_and_goes_by_the_clock_while_the_reader_pauses():
     assert guest.powers == ["on", "off", "on", "off"]
 
 
+@pytest.mark.parametrize("left_ns", [FIRST_NS - MS, FIRST_NS + 1])
+def test_a_card_that_comes_back_within_a_command_hears_the_next_one_only(left_ns: int):
+    guest = Parrot()
+    faults = [when(FaultKind.LEAVES, left_ns), when(FaultKind.RETURNS, ASK_END_NS - 1)]
+    b = bench(guest, faults=faults)
+    assert b.air.exchange(ask(b"\x01")) == SILENCE
+    assert b.air.exchange(ask(b"\x02")) == Heard(ANSWER)
+    assert [frame.data[:1] for frame in guest.heard] == [b"\x02"]
+    assert guest.powers == ["on", "off", "on"]
+
+
 def test_the_card_is_told_how_long_it_stays():
     guest = Parrot()
     b = bench(guest, faults=[when(FaultKind.LEAVES, 50 * MS)])
@@ -201,6 +213,15 @@ def test_a_second_card_joins(fault: Fault):
     assert stranger.powers == ["on"]
 
 
+def test_a_second_card_that_joins_within_a_command_hears_the_next_one_only():
+    stranger = Parrot(answer=b"\x0a\x0b\x1c")
+    fault = when(FaultKind.JOINS, ASK_END_NS - 1)
+    b = bench(Parrot(), faults=[fault], stranger=stranger)
+    assert b.air.exchange(ask()) == Heard(ANSWER)
+    assert b.air.exchange(ask()).trouble is Trouble.COLLISION
+    assert len(stranger.heard) == 1
+
+
 def test_nobody_joins_where_there_is_no_stranger():
     b = bench(Parrot(), faults=[at(FaultKind.JOINS, 0)])
     assert b.air.exchange(ask()) == Heard(ANSWER)
@@ -251,6 +272,21 @@ def test_a_command_happens_or_not_by_when_the_card_leaves(share: float):
         drive(pcd.transmit(b"\x01"), air)
     assert card.seen == ([b"\x01"] if share > COMMIT_SHARE else [])
     assert card.power[-1] == "off"
+
+
+def test_a_card_that_is_gone_before_it_has_written_asks_for_time_until_then():
+    """It does not fall silent, nor say again what it said before."""
+    card = EchoCard()
+    air, pcd, seen = linked([], card, Takes50())
+    drive(pcd.transmit(b"\x01"), air)
+    before = len(seen)
+    air.faults = Script([when(FaultKind.LEAVES, air.clock.now_ns() + 39 * MS)])
+    with pytest.raises(LinkDead):
+        drive(pcd.transmit(b"\x02"), air)
+    said = [event.data[0] for event in seen[before:] if event.source is Source.PICC]
+    assert said == [S_WTX]
+    assert card.seen == [b"\x01"]
+    assert card.power == ["on", "off"]
 
 
 def test_noise_replays_from_what_happened_event_for_event():

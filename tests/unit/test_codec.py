@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import apdu.files
 import apdu.records
+import apdu.sam_records
 from apdu.codec import (
     Bytes,
     GreedyBytes,
@@ -25,7 +26,7 @@ from apdu.codec import (
 
 RECORDS: list[type[Record]] = [
     cls
-    for module in (apdu.files, apdu.records)
+    for module in (apdu.files, apdu.records, apdu.sam_records)
     for cls in vars(module).values()
     if isinstance(cls, type) and issubclass(cls, Record) and cls.__module__ == module.__name__
 ]

@@ -27,7 +27,7 @@ def test_the_fresh_fields_are_those_of_randomness_cryptograms_and_moments():
     """Pinned: a new record whose meaning says MAC, TAC or random shows up here."""
     assert {
         "random", "mac", "mac1", "mac2", "mac3", "tac", "cryptogram", "terminal_seq", "trip_serial",
-        "date", "time", "entry_time", "exit_time", "board_time", "alight_time",
+        "blocks", "date", "time", "entry_time", "exit_time", "board_time", "alight_time",
     } == FRESH  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from emulator.card.env import SeededEnv
 from emulator.card.personalise import personalise
 from fixtures.network import load_network
 from issuer.loads import SoftLoadHost
-from reader import psam as psam_module
+from reader import psam_store
 from reader.gate import Direction, Gate, GateConfig, Reject, Verdict
 from reader.loading import LoadInterrupted, load, recover_load
 from reader.psam import Psam
@@ -118,7 +118,7 @@ def test_a_card_with_a_key_version_the_psam_lacks_is_rejected():
 
 def test_a_psam_that_is_worn_out_is_an_error_of_the_gate():
     made = gate()
-    made.psam.terminal_seq = 1 << 32
+    made.psam.store.next_seq = 1 << 32
     with pytest.raises(StatusError, match="psam refused"):
         made.pass_(InProcess(inside()))
 
@@ -173,7 +173,7 @@ def test_a_card_that_leaves_again_during_recovery_is_still_remembered():
 
 
 def test_a_debit_the_psam_has_forgotten_goes_to_staff_and_is_not_forgotten(monkeypatch):
-    monkeypatch.setattr(psam_module, "_UNRESOLVED_KEPT", 3)
+    monkeypatch.setattr(psam_store, "UNRESOLVED_KEPT", 3)
     made, card = gate(), inside()
     made.pass_(Altering(card, DEBIT, lost))
     for n in range(3):  # torn between INIT_SAM and DEBIT: the gate remembers none of them

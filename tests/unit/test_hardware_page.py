@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,8 @@ from nfc.clf.device import usb_device_map
 
 from bench.cli.app import app
 from bench.doctor import KERNEL_DRIVERS, polkit_rule, udev_rule
+
+pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/hardware.md").read_text("utf-8")
@@ -37,14 +37,9 @@ def test_the_page_shows_commands_of_both_sides() -> None:
     assert len(commands("pytest")) >= 3
 
 
-def test_the_options_of_the_hardware_tests_are_there() -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/hardware", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+def test_the_options_of_the_hardware_tests_are_there(pytester: pytest.Pytester) -> None:
+    where = ("--rootdir", ROOT, "-c", ROOT / "pyproject.toml", ROOT / "tests/hardware")
+    shown = pytester.runpytest_inprocess(*where, "--help").stdout.str()
     for line in commands("pytest"):
         assert line.startswith("pytest tests/hardware")
         for option in re.findall(r"--[a-z-]+", line):

@@ -59,6 +59,10 @@ CASES = [
     ({"screen": Screen.LOCKED, "secure_nfc": True}, (SILENCE, SILENCE, CARD, CARD)),
     ({"power": Power.FLAT}, (SILENCE, SILENCE, CARD, SILENCE)),
     ({"power": Power.FLAT, "works_without_power": True}, (CARD, SILENCE, CARD, CARD)),
+    (
+        {"power": Power.FLAT, "works_without_power": True, "secure_nfc": True},
+        (SILENCE, SILENCE, CARD, CARD),
+    ),
     ({"power": Power.FLAT, "hours_flat": 4.9}, (SILENCE, SILENCE, CARD, SILENCE)),
     ({"power": Power.FLAT, "hours_flat": RESERVE_HOURS}, (SILENCE, SILENCE, SILENCE, SILENCE)),
     ({"power": Power.FLAT, "has_reserve": False}, (SILENCE, SILENCE, SILENCE, SILENCE)),
@@ -221,9 +225,25 @@ def test_a_wrong_wallet_shows_its_own_applications() -> None:
     assert ppse[-2:] == b"\x90\x00"
     assert held.process(b"\x00\xa4\x04\x00\x08" + BANK)[-2:] == b"\x90\x00"
     assert held.process(SELECT_PURSE) == b"\x6a\x82"
-    for odd in (b"", b"\x00", b"\x00\xa4\x04\x00", b"\x80\x5c\x00\x02\x04"):
-        assert held.process(odd) == b"\x6f\x00"
     held.power_off()
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("", "6F00"),
+        ("00A40400", "6F00"),
+        ("805C000204", "6F00"),
+        ("00A4000002DF01", "6F00"),  # by file id
+        ("00A4040004A0000006", "6F00"),  # a name of 4 bytes is none
+        ("00A4040008A000000632", "6F00"),  # cut
+        ("00A4040005A000000632", "6A82"),
+        ("00A4040205A000000632", "6A82"),  # "next" is taken as it is
+    ],
+)
+def test_a_phone_without_the_card_takes_for_a_name_what_android_does(command: str, answer: str):
+    held = fixtures.phone("xiaomi-wrong-wallet", card=EchoCard())
+    assert held.process(bytes.fromhex(command)).hex().upper() == answer
 
 
 def test_no_wallet_at_all_has_no_directory_either() -> None:

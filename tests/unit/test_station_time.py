@@ -194,7 +194,7 @@ def test_a_command_happens_only_if_the_card_stays_to_its_commit(
     card = EchoCard()
     station = opened(card, took_ns=50 * MS)
     station.leaves_after(stays_ns)
-    assert (timed(station, "0201") is not None) == happens
+    assert timed(station, "0201") == ("F201", AT_LEAST_NS), "it asks for time until it is gone"
     assert card.seen == ([b"\x01"] if happens else [])
     station.field_off()
     station.field_on()

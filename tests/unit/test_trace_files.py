@@ -1,7 +1,10 @@
 """Recordings on disk: which format a file has, and writing one whole or not at all."""
 
+import io
 import os
+import signal
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 
 from apdu.event import Event, Layer, Source, Trace
 from bench.cli.app import _known_problems
+from bench.cli.trace_files import recorded_to
 from bench.trace_formats import FORMATS, TraceError, load, save
 from bench.trace_formats.layers import exchanges
 
@@ -182,3 +186,29 @@ def test_a_wrong_parity_bit_in_a_proxmark_trace_is_seen():
     [asked] = exchanges(load(TRACES / "proxmark.trace"))
     assert asked.command == BALANCE
     assert asked.response is None, "a frame with wrong parity is not used"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_recording_that_is_being_kept_is_not_broken_off(tmp_path, monkeypatch, number):
+    class Impatient(io.StringIO):
+        """Where the file is told of: a second Ctrl-C comes."""
+
+        def write(self, text: str) -> int:
+            signal.raise_signal(number)
+            return super().write(text)
+
+    told = Impatient()
+    monkeypatch.setattr(sys, "stderr", told)
+    handler = signal.getsignal(number)
+    kept = tmp_path / "a.jsonl"
+
+    def recording() -> None:
+        with recorded_to(kept, "a") as recorder:
+            recorder.stage("entry")
+            raise KeyboardInterrupt("the first")
+
+    with pytest.raises(KeyboardInterrupt, match="the first"):
+        recording()
+    assert "a.jsonl: 1 stage" in told.getvalue()
+    assert kept.exists()
+    assert signal.getsignal(number) is handler

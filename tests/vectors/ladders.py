@@ -11,6 +11,7 @@ from emulator.card.env import ScriptedEnv
 from emulator.card.personalise import new_image, personalise, purse_index
 from emulator.card.store import MemoryStore
 from reader.psam import Psam
+from reader.psam_keys import SamKeys
 
 h = bytes.fromhex
 
@@ -49,8 +50,13 @@ class Ladder:
         given = self.raw["psam"]
         if given is None:
             return None
-        roots = {1: fixtures.load_roots()["PMK"]}
-        return Psam(h(given["terminal"]), roots, given["terminal_seq"])
+        return Psam(h(given["terminal"]), sam_keys(), given["terminal_seq"])
+
+
+def sam_keys() -> SamKeys:
+    """What a PSAM of the laboratory holds: purchase, TAC and lock keys."""
+    roots = fixtures.load_roots()
+    return SamKeys({1: roots["PMK"]}, {1: roots["TMK"]}, roots["BMK"])
 
 
 def load_ladders() -> list[Ladder]:

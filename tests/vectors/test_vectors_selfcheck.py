@@ -214,7 +214,8 @@ def test_ladders_start_from_their_card(ladder):
     assert reads[bytes.fromhex("00B0950000")] == ef15
 
 
-SPENDING = [ladder for ladder in LADDERS.values() if ladder["psam"]]
+BLOCKING = [LADDERS["listed-card"]]
+SPENDING = [ladder for ladder in LADDERS.values() if ladder["psam"] and ladder not in BLOCKING]
 LOADING = [ladder for ladder in LADDERS.values() if not ladder["psam"]]
 
 
@@ -256,6 +257,22 @@ def test_purchase_ladders_carry_the_right_cryptograms(ladder):
     assert paid == got["tac"] + got["mac2"]
     credit, _ = one(ladder, "psam", "80720000")
     assert credit == got["mac2"]
+
+
+@pytest.mark.parametrize("ladder", BLOCKING, ids=named)
+def test_blocking_ladders_carry_the_right_cryptograms(ladder):
+    _, challenge = one(ladder, "card", "0084")
+    factors, _ = one(ladder, "psam", "801A4502")
+    assert factors.hex().upper() == ladder["card"]["serial"][4:] + ladder["card"]["issuer"]
+    head = bytes.fromhex("841E000004")
+    blocks, answer = one(ladder, "psam", "80FA0500")
+    assert blocks == challenge + bytes(4) + head + bytes.fromhex("800000")
+    mac, _ = one(ladder, "card", head.hex())
+    assert answer[:4] == mac
+    got = independent.secure_messaging_mac(
+        {"key": card_key("dbk"), "challenge": challenge, "header": head, "data": b""}
+    )
+    assert got["mac"] == mac
 
 
 @pytest.mark.parametrize("ladder", LOADING, ids=named)
