@@ -77,6 +77,26 @@ def test_a_link_is_there_and_stays_one_with_the_file_at_its_end_if_forced(
     assert names(tmp_path) == ["end", "link"]
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        ("link", FileExistsError(17, "File exists"), "is there already"),
+        ("fsync", OSError(28, "No space left on device"), "No space left on device"),
+    ],
+    ids=["somebody was quicker", "the disk is full"],
+)
+def test_what_goes_wrong_while_writing_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: OSError, sentence: str
+):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(Problem, match=sentence):
+        write_whole(tmp_path / "a.svg", b"new")
+    assert names(tmp_path) == []
+
+
 def test_nothing_is_left_behind_when_the_data_is_no_data(tmp_path: Path):
     with pytest.raises(TypeError):
         write_whole(tmp_path / "a.svg", "text")  # type: ignore[arg-type]
