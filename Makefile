@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz kill air clean
+.PHONY: demo test lint types imports check system docs bench fuzz kill air books clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -34,8 +34,9 @@ system: ## Debian packages the tests need; says in one sentence what it cannot i
 docs: $(VENV)/.core ## write the generated pages of docs/; a test fails when one is stale
 	$(BIN)/python -m bench.docs
 
-bench: $(VENV)/.core ## time one APDU and one tap on each road
+bench: $(VENV)/.core ## time one APDU and one tap on each road, and clearing
 	$(BIN)/tapbench bench tap
+	$(BIN)/tapbench bench clearing
 
 fuzz: $(VENV)/.dev ## a million commands into the card
 	$(BIN)/python -m tests.property.campaign --count 1000000 --seed 1
@@ -47,6 +48,12 @@ kill: $(VENV)/.dev ## kill -9 a card in a file 2000 times, and a PSAM 1000 times
 air: $(VENV)/.dev ## noisy conversations and torn taps over the simulated air, 10,000 of each
 	$(BIN)/python -m tests.property.noisy --count 10000 --seed 1
 	$(BIN)/python -m tests.property.torn --count 10000 --seed 1
+
+books: $(VENV)/.dev ## kill a gate and clearing 300 times each, clear 100,000 honest records, plant every fraud
+	$(BIN)/python -m tests.interop.gate_kills --count 300 --seed 1
+	$(BIN)/python -m tests.interop.clearing_kills --count 300 --seed 1
+	$(BIN)/python -m tests.interop.planted --count 100000 --seed 1
+	$(BIN)/python -m tests.interop.postgres_speed --count 22000
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

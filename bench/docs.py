@@ -7,6 +7,7 @@ from pathlib import Path
 from apdu.blocks import Kind
 from apdu.docs import GENERATED, commands_page, files_page, table
 from apdu.statechart import states_svg
+from bench.money_docs import fares_page, policy_page
 from emulator.card.dialect import switches
 from emulator.card.profile import Profile
 from emulator.card.state import Blocked
@@ -15,6 +16,7 @@ from emulator.radio.isodep import LEGAL, Phase
 from emulator.radio.rules import RULES, Rule
 from fixtures import STANDING_DAY, load_profile, profile_names
 from fixtures.phones import load_phone, phone_names
+from issuer.faults import Fault
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
 
@@ -158,6 +160,29 @@ def _phase_row(phase: Phase) -> tuple[str, ...]:
     return (phase.name, *("yes" if kind in LEGAL[phase] else "" for kind in Kind))
 
 
+def faults_page() -> str:
+    """`docs/faults.md`."""
+    rows = (
+        (
+            fault.code,
+            fault.zh,
+            fault.en,
+            "held" if fault.holds else "note" if fault.is_note else "",
+            fault.todo,
+        )
+        for fault in Fault
+    )
+    parts = [
+        GENERATED,
+        "# What clearing finds",
+        "`tapbench clearing exceptions` lists them with the record (domain facts 4.4; the codes are"
+        " tapbench's own). Held: the record's money is not settled until staff has decided. Note:"
+        " nobody has to act.",
+        table(("code", "中文", "what is wrong", "", "what to do"), rows),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "files.md": files_page,
@@ -166,6 +191,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "profiles.md": profiles_page,
     "phones.md": phones_page,
     "isodep.md": isodep_page,
+    "faults.md": faults_page,
+    "fares.md": fares_page,
+    "policy.md": policy_page,
 }
 """Every generated page, by its name in `docs/`."""
 

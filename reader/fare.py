@@ -1,42 +1,34 @@
-"""What a rail ride costs: stations, distances and the distance fare.
+"""A rail network: lines, stations, distances, and the full fare between two stations.
 
 Pure values and arithmetic: no file, no clock, no card. Money is fen, distance is metres, both
-whole numbers. The month's accumulation discount, flat-fare lines and the charge for staying too
-long are not here: they are decisions of the gate and the back office, made on top of this fare.
-Rail has no student discount (domain facts 3.2), so the card kind does not appear either.
+whole numbers. The month's discount and the charge for staying too long come on top of this fare
+(`reader.fares.rail`). Rail has no student discount (domain facts 3.2), so the card kind does not
+appear.
 """
 
 import difflib
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
-BASE_FARE = 300
+from reader.fares.rail import Ride, rail_fare
+from reader.fares.tariff import RAIL, Tariff
+
+__all__ = [
+    "BASE_FARE",
+    "Line",
+    "Network",
+    "Station",
+    "Tariff",
+    "Track",
+    "UnknownStation",
+    "rail_fare",
+]
+
+
+BASE_FARE = RAIL.lowest
 """Fen; up to 6 km, and in and out at the same station."""
-
-_STEPS = ((6_000, 300), (12_000, 400), (22_000, 500), (32_000, 600))
-_LAST_STEP_M, _LAST_FARE = _STEPS[-1]
-_FURTHER_M, _FURTHER_FARE = 20_000, 100
-
-
-def rail_fare(distance_m: int) -> int:
-    """Single fare for a distance.
-
-    distance_m: metres, 0 or more; the upper bound of every step belongs to the step.
-    Returns fen: 300 to 6 km, 400 to 12, 500 to 22, 600 to 32, then 100 for every 20 km begun.
-    Raises ValueError if the distance is negative.
-    Source: domain facts 3.2.
-
-    >>> rail_fare(6_000), rail_fare(6_001), rail_fare(52_000), rail_fare(52_001)
-    (300, 400, 700, 800)
-    """
-    if distance_m < 0:
-        raise ValueError(f"A distance is 0 m or more, not {distance_m} m.")
-    for upper_m, fare in _STEPS:
-        if distance_m <= upper_m:
-            return fare
-    begun = -((_LAST_STEP_M - distance_m) // _FURTHER_M)
-    return _LAST_FARE + _FURTHER_FARE * begun
 
 
 class UnknownStation(ValueError):
@@ -86,13 +78,31 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the network. code: one byte, as in EF1E byte 10 (protocol reference 3.6)."""
+
+    code: int
+    name_zh: str
+    name_en: str
+    tariff: Tariff = RAIL
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.code <= 0xFF:
+            raise ValueError(f"A line is one byte, not {self.code}.")
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """One operator's stations and how far apart they are.
 
     city: 2 bytes, institution: 8 bytes, operator: 2 bytes, as trip records carry them
     (protocol reference 3.6). transfers: pairs of stations a rider walks between, 0 m.
-    Raises ValueError if a key is used twice, a track or transfer leaves the network, a track is
-    not longer than 0 m, or a station cannot be reached: then a fare would not be defined.
+    lines: names and tariffs; a line that is not listed has the common tariff. Lines of another
+    tariff are a paid area of their own: one leaves it and pays, and enters the next (domain facts
+    3.2 has the airport lines outside the distance fare; that no gate lets pass through is ASSUMED).
+    Raises ValueError if a key is used twice, a track or transfer leaves the network or joins two
+    tariffs, a track is not longer than 0 m, or a station cannot be reached from others of its
+    tariff: then a fare would not be defined.
     """
 
     name: str
@@ -102,7 +112,9 @@ class Network:
     stations: tuple[Station, ...]
     tracks: tuple[Track, ...]
     transfers: tuple[tuple[Station, Station], ...] = ()
+    lines: tuple[Line, ...] = ()
     _by_key: dict[str, Station] = field(init=False, repr=False, compare=False)
+    _lines: dict[int, Line] = field(init=False, repr=False, compare=False)
     _neighbours: dict[Station, list[tuple[Station, int]]] = field(
         init=False, repr=False, compare=False
     )
@@ -119,19 +131,30 @@ class Network:
             if len(value) != size:
                 raise ValueError(f"The {what} of a network is {size} bytes, not {len(value)}.")
         object.__setattr__(self, "_by_key", _keyed(self.stations))
+        object.__setattr__(self, "_lines", _coded(self.lines))
         object.__setattr__(self, "_neighbours", _joined(self.stations, self._links()))
-        missing = set(self.stations) - set(self._distances(self.stations[0]))
-        if missing:
-            names = ", ".join(sorted(station.key for station in missing))
-            raise ValueError(f"No way leads from {self.stations[0].key} to {names}.")
+        self._check_ways()
+
+    def _check_ways(self) -> None:
+        first: dict[Tariff, Station] = {}
+        for station in self.stations:
+            origin = first.setdefault(self.tariff_at(station), station)
+            if station not in self._distances(origin):
+                raise ValueError(f"No way leads from {origin.key} to {station.key}.")
 
     def _links(self) -> Iterator[Track]:
         for track in self.tracks:
             if track.distance_m <= 0:
                 raise ValueError(f"{track.a.key} to {track.b.key} is {track.distance_m} m.")
-            yield track
-        for a, b in self.transfers:
-            yield Track(a, b, 0)
+        for link in (*self.tracks, *(Track(a, b, 0) for a, b in self.transfers)):
+            if self.tariff_at(link.a) != self.tariff_at(link.b):
+                raise ValueError(f"{link.a.key} and {link.b.key} have different tariffs.")
+            yield link
+
+    def tariff_at(self, station: Station) -> Tariff:
+        """The tariff of a station's line."""
+        line = self._lines.get(station.line)
+        return RAIL if line is None else line.tariff
 
     def _distances(self, origin: Station) -> dict[Station, int]:
         """Shortest distance to every station, by Dijkstra's algorithm; kept for the next rider."""
@@ -156,25 +179,45 @@ class Network:
     def distance_m(self, entry: Station, exit: Station) -> int:
         """Shortest way along the tracks, metres. Transfers cost nothing.
 
-        Raises UnknownStation if a station is not on the network.
+        Raises UnknownStation if a station is not on the network, or on a line of another tariff.
         """
         distances = self._distances(entry)
-        if exit not in distances:
-            raise UnknownStation(f"Station {exit.key} {exit.name_en} is not on {self.name}.")
-        return distances[exit]
+        if exit in distances:
+            return distances[exit]
+        if exit in self._neighbours:
+            raise UnknownStation(
+                f"No paid way leads from {entry.key} {entry.name_en} to {exit.key} {exit.name_en}:"
+                f" their tariffs are {self.tariff_at(entry).name} and {self.tariff_at(exit).name}."
+            )
+        raise UnknownStation(f"Station {exit.key} {exit.name_en} is not on {self.name}.")
+
+    def is_same_place(self, entry: Station, exit: Station) -> bool:
+        """Whether a ride led nowhere: one station, or two platforms of an interchange."""
+        return self.distance_m(entry, exit) == 0
 
     def fare(self, entry: Station, exit: Station) -> int:
-        """Single fare from entry to exit, fen. The same station costs the base fare."""
-        return rail_fare(self.distance_m(entry, exit))
+        """Full single fare from entry to exit, fen. The same station costs the lowest fare."""
+        return self.tariff_at(entry).fare(self.distance_m(entry, exit))
+
+    def ride(
+        self, entry: Station, exit: Station, entered_at: datetime, exited_at: datetime
+    ) -> Ride:
+        """What `reader.fares.rail.rail_charge` needs to know. Raises UnknownStation."""
+        distance_m = self.distance_m(entry, exit)
+        return Ride(self.tariff_at(entry), distance_m, distance_m == 0, entered_at, exited_at)
 
     @property
     def min_fare(self) -> int:
-        """The cheapest ride, fen: what a card must hold to enter."""
+        """The cheapest ride of the common tariff, fen."""
         return BASE_FARE
+
+    def min_fare_from(self, entry: Station) -> int:
+        """The cheapest ride from here, fen."""
+        return self.tariff_at(entry).lowest
 
     def max_fare_from(self, entry: Station) -> int:
         """The dearest ride from here, fen: the marked amount of a trip record."""
-        return rail_fare(max(self._distances(entry).values()))
+        return self.tariff_at(entry).fare(max(self._distances(entry).values()))
 
     def at(self, line: int, code: int) -> Station:
         """The station with these codes, as a trip record has them. Raises UnknownStation."""
@@ -221,6 +264,15 @@ def _keyed(stations: Iterable[Station]) -> dict[str, Station]:
     if not by_key:
         raise ValueError("A network has at least one station.")
     return by_key
+
+
+def _coded(lines: Iterable[Line]) -> dict[int, Line]:
+    by_code: dict[int, Line] = {}
+    for line in lines:
+        if line.code in by_code:
+            raise ValueError(f"Two lines have the code {line.code:02X}.")
+        by_code[line.code] = line
+    return by_code
 
 
 def _joined(

@@ -19,12 +19,15 @@ from apdu.records import InitPurchaseReply
 from apdu.sw import SW
 from apdu.value import value
 from reader.fare import Network, Station, UnknownStation
+from reader.journal import JournalError, TapJournal
 from reader.psam_link import SecureModule
-from reader.session import StatusError, Txn, run
+from reader.session import ProtocolError, StatusError, Txn, run
+from reader.taprecord import promised
 from reader.transactions import (
     Blocked,
     CardView,
     Interrupted,
+    Promise,
     Receipt,
     Unproven,
     Unresolved,
@@ -126,14 +129,25 @@ class GateConfig:
 
 
 class Gate:
-    """A gate with its PSAM. clock: local (Asia/Shanghai) time."""
+    """A gate with its PSAM. clock: local (Asia/Shanghai) time.
+
+    journal: keeps each debit before it is sent and each record before the barrier opens; what it
+    holds open from before, the gate resolves. If it raises JournalError, the tap ends without PASS.
+    """
 
     def __init__(
-        self, config: GateConfig, psam: SecureModule, clock: Callable[[], datetime]
+        self,
+        config: GateConfig,
+        psam: SecureModule,
+        clock: Callable[[], datetime],
+        journal: TapJournal | None = None,
     ) -> None:
         self.config = config
         self.unresolved: dict[bytes, Unresolved] = {}
+        self._journal = journal
+        self._reload()
         self._last_seq: int | None = None
+        self._sent: int | None = None
         self.psam = psam
         self._clock = clock
         network, station = config.network, config.station
@@ -186,6 +200,7 @@ class Gate:
             return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(unproven))
         except TransportError as again:
             return Outcome(Verdict.TAP_AGAIN, detail=str(again))
+        self._keep(receipt, lost.terminal_seq)
         del self.unresolved[serial]
         return None if receipt is None else Outcome(Verdict.PASS, receipt=receipt)
 
@@ -196,13 +211,57 @@ class Gate:
         if reason is not None:
             return Outcome(Verdict.REJECT, reason, view=view)
         self._last_seq = None  # whatever comes now, the PSAM's latest transaction is another
+        self._sent = None
         passing = self._enter if self.config.direction is Direction.ENTRY else self._leave
         try:
             outcome = yield from passing(view, at)
         except Interrupted as interrupted:
             self._remember(interrupted.unresolved)
             return Outcome(Verdict.TAP_AGAIN, detail=str(interrupted), view=view)
+        except (StatusError, ProtocolError, TransportError):
+            self._void()  # DEBIT was not sent, or the card refused it for certain
+            raise
         return outcome
+
+    def _promise(self, view: CardView) -> Promise | None:
+        """What keeps a debit before it is sent, if there is a journal."""
+        journal, trip = self._journal, view.trip
+        if journal is None:
+            return None
+        origin = None
+        if self.config.direction is Direction.EXIT:
+            line, code = entry_platform(trip)
+            origin = (bytes((line, 0)), bytes((code, 0)), trip.entry_time)
+
+        def keep(lost: Unresolved) -> None:
+            self._sent = lost.terminal_seq
+            journal.promise(promised(lost, self.place, journal.gate, origin))
+
+        return keep
+
+    def _keep(self, receipt: Receipt | None, terminal_seq: int) -> None:
+        """Write how a debit ended, before the barrier opens. Raises JournalError."""
+        if self._journal is None:
+            return
+        try:
+            if receipt is None:
+                self._journal.void(terminal_seq)
+            else:
+                self._journal.taken(receipt)
+        except JournalError:
+            self._reload()  # the card proves it at its next tap
+            raise
+
+    def _void(self) -> None:
+        """Close the promise of a debit that was certainly not taken."""
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            self._keep(None, sent)
+
+    def _reload(self) -> None:
+        """Take over what the journal holds open."""
+        for record in self._journal.pending() if self._journal else []:
+            self.unresolved[record.serial] = record.unresolved()
 
     def _remember(self, lost: Unresolved) -> None:
         if len(self.unresolved) >= MOST_UNRESOLVED:
@@ -270,7 +329,9 @@ class Gate:
             reason = Reject.BALANCE_TOO_LOW
         if reason is not None:
             return Outcome(Verdict.REJECT, reason, view=view)
-        receipt = yield from entry(view, self.place, self.psam.terminal, at)
+        promise = self._promise(view)
+        receipt = yield from entry(view, self.place, self.psam.terminal, at, promise)
+        self._keep(receipt, receipt.terminal_seq)
         return Outcome(Verdict.PASS, view=view, receipt=receipt)
 
     def _leave(self, view: CardView, at: Moment) -> Txn[Outcome]:
@@ -284,13 +345,16 @@ class Gate:
         fare = network.fare(entered_at, self.config.station)
         place, terminal = self.place, self.psam.terminal
         try:
-            receipt = yield from exit(view, place, terminal, fare, at, self._accept)
+            promise = self._promise(view)
+            receipt = yield from exit(view, place, terminal, fare, at, self._accept, promise)
         except _Declined:
             return Outcome(Verdict.REJECT, Reject.BALANCE_IMPLAUSIBLE, view=view)
         except StatusError as refused:
             if (refused.to, refused.sw) == ("card", SW.BALANCE_TOO_LOW):
+                self._void()
                 return Outcome(Verdict.REJECT, Reject.BALANCE_TOO_LOW, view=view)
             raise
+        self._keep(receipt, receipt.terminal_seq)
         return Outcome(Verdict.PASS, view=view, receipt=receipt, fare=fare)
 
     def _accept(self, offer: InitPurchaseReply) -> None:

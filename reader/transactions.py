@@ -210,6 +210,20 @@ Writes = Callable[[InitPurchaseReply, SamPurchaseReply], list[Write]]
 Accept = Callable[[InitPurchaseReply], None]
 """Looks at the card's offer before anything is promised; raises to decline."""
 
+Promise = Callable[[Unresolved], None]
+"""Keeps a debit that is about to be sent where it outlives the terminal; raises to stop it."""
+
+
+@value
+class Watch:
+    """Who looks on at a purchase: before the PSAM is asked, and before DEBIT."""
+
+    accept: Accept | None = None
+    promise: Promise | None = None
+
+
+_NOBODY = Watch()
+
 
 def purchase(
     info: PublicInfo,
@@ -218,7 +232,7 @@ def purchase(
     at: Moment,
     kind: int = PURCHASE,
     writes: Writes | None = None,
-    accept: Accept | None = None,
+    watch: Watch = _NOBODY,
 ) -> Txn[Receipt]:
     """Debit the purse, with trip records if it is a CAPP purchase (6.1 to 6.3).
 
@@ -228,23 +242,23 @@ def purchase(
     """
     init = INIT_CAPP if kind == CAPP else INIT_PURCHASE
     offer = yield from ask("card", init, InitializeData(KEY_INDEX, amount, terminal))
-    if accept is not None:
-        accept(offer)
+    if watch.accept is not None:
+        watch.accept(offer)
     proof = yield from ask("psam", SAM_INIT_PURCHASE, _sam_data(info, offer, amount, kind, at))
+    seq, left = proof.terminal_seq, _left(offer, amount)
+    made = Unresolved(info, offer.offline_seq, amount, left, kind, terminal, seq, at)
+    if watch.promise is not None:
+        watch.promise(made)
     for sfi, p1, content in writes(offer, proof) if writes else []:
         yield from ask("card", UPDATE_CACHE, CacheData(content), p1, sfi << 3)
     debit = DebitData(proof.terminal_seq, at.date, at.time, proof.mac1)
-    left = _left(offer, amount)
     try:
         paid = yield from ask("card", DEBIT, debit)
         yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(paid.mac2))
     except (TransportError, ProtocolError, StatusError) as lost:
         if isinstance(lost, StatusError) and lost.to == "card" and lost.sw in _REFUSALS:
             raise
-        seq = proof.terminal_seq
-        raise Interrupted(
-            Unresolved(info, offer.offline_seq, amount, left, kind, terminal, seq, at)
-        ) from lost
+        raise Interrupted(made) from lost
     return Receipt(
         info.serial,
         info.issuer,
@@ -253,7 +267,7 @@ def purchase(
         left,
         kind,
         terminal,
-        proof.terminal_seq,
+        seq,
         at,
         paid.tac,
     )
@@ -299,7 +313,9 @@ def _sam_data(
     )
 
 
-def entry(view: CardView, place: Place, terminal: bytes, at: Moment) -> Txn[Receipt]:
+def entry(
+    view: CardView, place: Place, terminal: bytes, at: Moment, promise: Promise | None = None
+) -> Txn[Receipt]:
     """Mark the card as inside: a CAPP purchase of zero (6.1)."""
 
     def writes(offer: InitPurchaseReply, proof: SamPurchaseReply) -> list[Write]:
@@ -308,7 +324,7 @@ def entry(view: CardView, place: Place, terminal: bytes, at: Moment) -> Txn[Rece
         log = trip_log(EP_ENTRY, place, terminal, 0, left, at)
         return [(EF1A.sfi, 0x01, trip.build()), (EF1E.sfi, 0x00, log.build())]
 
-    return purchase(view.info, 0, terminal, at, CAPP, writes)
+    return purchase(view.info, 0, terminal, at, CAPP, writes, Watch(promise=promise))
 
 
 def exit(
@@ -318,6 +334,7 @@ def exit(
     fare: int,
     at: Moment,
     accept: Accept | None = None,
+    promise: Promise | None = None,
 ) -> Txn[Receipt]:
     """Close the trip and charge the fare (6.2)."""
 
@@ -327,7 +344,7 @@ def exit(
         log = trip_log(EP_EXIT, place, terminal, fare, left, at)
         return [(EF1A.sfi, 0x01, trip.build()), (EF1E.sfi, 0x00, log.build())]
 
-    return purchase(view.info, fare, terminal, at, CAPP, writes, accept)
+    return purchase(view.info, fare, terminal, at, CAPP, writes, Watch(accept, promise))
 
 
 class Unproven(Exception):

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.card_app import card_app
+from bench.cli.clearing_app import clearing_app
 from bench.cli.psam_app import psam_app
 from bench.cli.road_options import Faults, Noise, Seed, Timing, Via
 from bench.cli.trace_app import trace_app
@@ -24,6 +25,7 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
+app.add_typer(clearing_app, name="clearing")
 app.add_typer(psam_app, name="psam")
 app.add_typer(trace_app, name="trace")
 
@@ -75,7 +77,12 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.card.profile import ProfileError
     from emulator.frontends.errors import FrontendError
     from emulator.phone import PhoneError
+    from fixtures.network import NetworkError
+    from issuer.errors import DatabaseError
     from reader.fare import UnknownStation
+    from reader.fares.bus import UnknownLine, UnknownStop
+    from reader.journal import JournalError
+    from reader.policy import PolicyError
     from reader.psam_store import PsamFileError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
@@ -88,8 +95,14 @@ def _known_problems() -> tuple[type[Exception], ...]:
         CardFileError,
         FrontendError,
         PhoneError,
+        DatabaseError,
+        JournalError,
         PsamFileError,
         UnknownStation,
+        UnknownLine,
+        UnknownStop,
+        NetworkError,
+        PolicyError,
         ProtocolError,
         StatusError,
         TransportError,
@@ -265,6 +278,33 @@ def bench_memory(
     from bench.cli.bench_memory import bench_memory as command
 
     command(count, as_json)
+
+
+@bench_app.command("clearing")
+def bench_clearing(
+    cards: Annotated[int, typer.Option(min=10, help="Cards; each leaves 11 records.")] = 2000,
+    db: Annotated[
+        str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Time clearing on one processor: records of real taps, TAC check and all rules."""
+    from bench.cli.bench_clearing import bench_clearing as command
+
+    raise typer.Exit(command(cards, db, as_json))
+
+
+@bench_app.command("journal")
+def bench_journal(
+    where: Annotated[str, typer.Option("--in", help="Directory on the disk to measure.")] = ".",
+    count: Annotated[int, typer.Option(min=10, help="Taps a run; two records each.")] = 150,
+    runs: Annotated[int, typer.Option(min=1, help="Runs; the table shows their spread.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Time a record in a gate's journal against a bare write and fsync of as many bytes."""
+    from bench.cli.bench_journal import bench_journal as command
+
+    raise typer.Exit(command(where, count, runs, as_json))
 
 
 @bench_app.command("store")

@@ -1,16 +1,22 @@
-import tomllib
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.network import load_network, network_names, parse_network
-from reader.fare import BASE_FARE, Network, Station, Track, UnknownStation, rail_fare
+from fixtures.network import load_network
+from reader.fare import (
+    BASE_FARE,
+    Line,
+    Network,
+    Station,
+    Tariff,
+    Track,
+    UnknownStation,
+    rail_fare,
+)
 
 NETWORK = load_network()
-SAMPLE = Path(__file__).parents[2] / "fixtures" / "network" / "beijing-sample.toml"
-stations = st.sampled_from(NETWORK.stations)
+stations = st.sampled_from([s for s in NETWORK.stations if NETWORK.tariff_at(s).in_month])
+FLAT = Tariff("flat", ((0, 2_500),))
 
 A = Station(1, 1, "甲", "Alpha")
 B = Station(1, 2, "乙", "Beta")
@@ -111,6 +117,22 @@ def test_a_transfer_costs_no_distance():
     assert network().distance_m(A, C) == 5_000
 
 
+def test_a_line_of_another_tariff_is_a_paid_area_of_its_own():
+    airport = (Line(1, "", "City"), Line(2, "", "Airport", FLAT))
+    apart = network(transfers=(), lines=airport)
+    assert apart.fare(A, B) == 300
+    assert apart.fare(C, C) == 2_500
+    assert (apart.min_fare_from(A), apart.min_fare_from(C)) == (300, 2_500)
+    with pytest.raises(UnknownStation, match=r"010001 Alpha to 020001 Gamma.* rail and flat\.$"):
+        apart.fare(A, C)
+
+
+def test_platforms_of_an_interchange_are_one_place():
+    assert network().is_same_place(B, C)
+    assert network().is_same_place(A, A)
+    assert not network().is_same_place(A, B)
+
+
 def test_fare_to_a_station_elsewhere_is_refused():
     elsewhere = Station(9, 9, "他", "Elsewhere")
     with pytest.raises(UnknownStation, match="Elsewhere"):
@@ -170,6 +192,8 @@ def test_keys_and_record_fields_spell_the_codes():
         ({"listed": (A, A, B, C)}, "Two stations"),
         ({"listed": (A, B)}, "not in the list"),
         ({"transfers": ()}, "No way leads from 010001 to 020001"),
+        ({"lines": (Line(2, "", "", FLAT),)}, "010002 and 020001 have different tariffs"),
+        ({"lines": (Line(2, "", ""), Line(2, "", ""))}, "Two lines have the code 02"),
         ({"tracks": (Track(A, B, 0),)}, "is 0 m"),
         ({"city": b"\x10"}, "city of a network is 2 bytes, not 1"),
         ({"institution": bytes(7)}, "institution"),
@@ -181,59 +205,15 @@ def test_network_that_does_not_fit_is_refused(fields, why):
         network(**fields)
 
 
+@pytest.mark.parametrize("code", [0, 0xFF])
+def test_every_byte_is_a_code(code):
+    assert (Line(code, "", "").code, Station(code, code, "", "").code) == (code, code)
+
+
 @pytest.mark.parametrize(("line", "code"), [(256, 0), (-1, 0), (0, 256)])
 def test_station_codes_are_single_bytes(line, code):
     with pytest.raises(ValueError, match="one byte"):
         Station(line, code, "", "")
-
-
-# The sample network
-
-
-def test_the_ladders_stations_cost_four_yuan():
-    entry, leave = NETWORK.at(0x08, 0x13), NETWORK.at(0x08, 0x19)
-    assert (entry.name_en, leave.name_en) == ("Yongtaizhuang", "Olympic Green")
-    assert NETWORK.fare(entry, leave) == 400
-
-
-def test_sample_network_carries_the_operator_of_the_captured_records():
-    assert NETWORK.institution.hex().upper() == "01011000FFFFFFFF"
-    assert (NETWORK.city, NETWORK.operator) == (b"\x10\x00", b"\x30\x00")
-
-
-def test_interchanges_are_the_same_place_on_two_lines():
-    for a, b in NETWORK.transfers:
-        assert a.name_zh == b.name_zh
-        assert a.line != b.line
-
-
-def test_sample_says_of_every_figure_where_it_comes_from():
-    data = tomllib.loads(SAMPLE.read_text(encoding="utf-8"))
-    assert data["is_sample"]
-    for entry in data["stations"]:
-        is_made_up = entry["key"][4] == "F"
-        assert entry["code_from"] == ("made up" if is_made_up else "protocol reference 3.6")
-    assert all(entry["distance_from"].startswith("sample") for entry in data["tracks"])
-
-
-def test_networks_are_listed_and_others_refused():
-    assert network_names() == ("beijing-sample",)
-    with pytest.raises(ValueError, match="there is beijing-sample"):
-        load_network("../secret")
-
-
-@pytest.mark.parametrize(
-    ("printed", "instead", "why"),
-    [
-        ('key = "080019"', 'key = "080119"', "second byte is not 00"),
-        ('key = "080019"', 'key = "080013"', "Two stations|No station has the key 080019"),
-        ('between = ["080013", ', 'between = ["080014", ', "No station has the key 080014"),
-        ("distance_m = 6900", "distance_m = -6900", "is -6900 m"),
-        ("[operator]", "[operator", "TOML|Expected"),
-    ],
-)
-def test_network_text_that_does_not_fit_is_refused(printed, instead, why):
-    text = SAMPLE.read_text(encoding="utf-8")
-    assert printed in text
-    with pytest.raises(ValueError, match=why):
-        parse_network(text.replace(printed, instead, 1))
+    if line > 0xFF or line < 0:
+        with pytest.raises(ValueError, match="one byte"):
+            Line(line, "", "")

@@ -1,0 +1,353 @@
+"""What an operator may decide about gates, readers on buses and money: one typed `Policy`.
+
+Every knob is declared once, as a field with its default, unit, reason and source. `docs/policy.md`
+and the reading of files come from these fields. The seed document is silent on all of it (domain
+facts 1.3); knobs of the issuing back office are not here.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from apdu.files import CARD_KINDS
+from reader.knobs import Flag, Knob, One, Rising, Some, Steps, Whole, knob_maker, shown
+
+MODES = (
+    "closed",
+    "fault",
+    "maintenance",
+    "offline",
+    "train_fault",
+    "order_free",
+    "time_free",
+    "date_free",
+    "fare_free",
+    "emergency",
+)
+"""Modes of a gate beside the normal one (domain facts 4.2)."""
+
+LINE_KINDS = ("city", "suburban", "sightseeing", "express", "customised")
+"""Kinds of bus lines (domain facts 3.1)."""
+
+_MONEY = Whole(0, 10_000_000)
+_SECONDS = Whole(0, 7 * 86_400)
+_PERCENT = Whole(0, 100)
+
+_rail = knob_maker("Rail")
+_bus = knob_maker("Bus")
+_purse = knob_maker("Purse")
+_card = knob_maker("Card")
+_gate = knob_maker("Gate")
+
+
+class PolicyError(ValueError):
+    """A policy is wrong; the message is one sentence that names the knob and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Every decision of an operator that concerns gate and money. Raises PolicyError."""
+
+    month_steps: tuple[tuple[int, int], ...] = _rail(
+        ((10_000, 80), (15_000, 50), (40_000, 100)),
+        Steps(),
+        "fen paid, % to pay",
+        "From the ride after the one that reaches 100 yuan in a month 20 % off, 150 yuan 50 %,"
+        " 400 yuan nothing. An empty list means no accumulation.",
+        "V-B, domain facts 3.2, 9",
+    )
+    accumulate_at: str = _rail(
+        "exit_time",
+        One(("exit_time", "operating_day")),
+        "",
+        "Whether a ride that ends after midnight on the first of a month belongs to that month, or"
+        " with its operating day to the month before.",
+        "ASSUMED, domain facts 3.2",
+    )
+    operating_day_begins_min: int = _rail(
+        240,
+        Whole(0, 1439),
+        "min after midnight",
+        "Where the operating day is cut: 04:00, when no train runs. Matters for"
+        " accumulate_at = operating_day alone.",
+        "D, no source",
+    )
+    overtime_after_s: int = _rail(
+        14_400,
+        _SECONDS,
+        "s",
+        "The longest stay in the paid area, 4 hours; exactly so long is not too long.",
+        "V-B, domain facts 3.2, 9",
+    )
+    overtime_fare: int = _rail(
+        300,
+        _MONEY,
+        "fen",
+        "Added to the fare of a stay that was too long.",
+        "V-B, domain facts 3.2, 9",
+    )
+    overtime_in_month: bool = _rail(
+        False,
+        Flag(),
+        "",
+        "Whether what a too long stay costs counts as paid in the month's accumulation.",
+        "ASSUMED, no source",
+    )
+    same_station: str = _rail(
+        "refund",
+        One(("refund", "charge", "free")),
+        "",
+        "In and out at one station is charged the lowest fare. refund: staff may give it back"
+        " within same_station_within_s; charge: nobody does; free: the gate takes nothing within"
+        " that time, as in Shanghai, Tianjin and Nanchang.",
+        "V-B, domain facts 3.2, 9",
+    )
+    same_station_within_s: int = _rail(
+        600, _SECONDS, "s", "How soon after entry; 10 minutes.", "V-B, domain facts 3.2, 9"
+    )
+    missing_exit_rail: str = _rail(
+        "refuse",
+        One(("refuse", "charge")),
+        "",
+        "An entry tap with an open trip on the card. refuse: staff close the trip; charge: the gate"
+        " charges missing_exit_fare and begins the new trip.",
+        "ASSUMED, domain facts 3.2, 9",
+    )
+    missing_exit_fare: int = _rail(
+        300,
+        _MONEY,
+        "fen",
+        "What closing a trip without exit costs.",
+        "ASSUMED, domain facts 3.2, 9",
+    )
+    min_entry_rail: int = _rail(
+        300,
+        _MONEY,
+        "fen",
+        "What a card must hold to enter: the cheapest single fare. On a line whose cheapest fare is"
+        " higher, that fare.",
+        "V-C, domain facts 3.2, 3.3, 9",
+    )
+    bus_percent_normal: int = _bus(
+        50, _PERCENT, "% to pay", "Half price with any card.", "V-B, domain facts 3.1"
+    )
+    bus_percent_student: int = _bus(
+        25, _PERCENT, "% to pay", "A quarter for student cards.", "V-B, domain facts 3.1"
+    )
+    bus_percent_senior: int = _bus(
+        100, _PERCENT, "% to pay", "No purse concession is known.", "ASSUMED, no source"
+    )
+    bus_percent_test: int = _bus(
+        100, _PERCENT, "% to pay", "A test card pays what the tariff says.", "D, no source"
+    )
+    bus_percent_military: int = _bus(
+        100, _PERCENT, "% to pay", "No purse concession is known.", "ASSUMED, no source"
+    )
+    bus_lines_with_concessions: tuple[str, ...] = _bus(
+        ("city",),
+        Some(LINE_KINDS),
+        "",
+        "Not on sightseeing, express direct and customised services, nor outside the administrative"
+        " area, where local rules continue.",
+        "V-B, domain facts 3.1",
+    )
+    foreign_card_kind: str = _bus(
+        "normal",
+        One(("normal", "as_written")),
+        "",
+        "What a card of another city counts as: a concession is local.",
+        "V-B, protocol reference 3.4",
+    )
+    missing_tapoff_bus: str = _bus(
+        "collect",
+        One(("collect", "refuse")),
+        "",
+        "A boarding tap after a ride without alighting tap. collect: the undiscounted fare to the"
+        " farther end of that line is taken first; refuse: staff settle it.",
+        "V-A, domain facts 3.1, 9",
+    )
+    min_entry_bus: str = _bus(
+        "farthest",
+        One(("farthest", "lowest")),
+        "",
+        "What a card must hold to board: the rider's fare to the farthest stop still ahead, or the"
+        " rider's lowest fare.",
+        "V-B, domain facts 3.3, 9",
+    )
+    overdraft: str = _purse(
+        "none",
+        One(("none", "bus")),
+        "",
+        "A card of the national scheme cannot be overdrawn. bus: as the city's old cards, which may"
+        " go below zero on a bus if they held the lowest fare.",
+        "V-B, domain facts 3.3, 9",
+    )
+    max_balance: int = _purse(
+        100_000,
+        _MONEY,
+        "fen",
+        "The most a purse may hold; more is implausible to a gate.",
+        "V-C, domain facts 3.4, 9",
+    )
+    load_min: int = _purse(
+        1,
+        Whole(1, 10_000_000),
+        "fen",
+        "The seed states no least top-up.",
+        "SEED, domain facts 3.4, 9",
+    )
+    load_step: int = _purse(
+        1,
+        Whole(1, 10_000_000),
+        "fen",
+        "The seed states no step of top-ups.",
+        "SEED, domain facts 3.4, 9",
+    )
+    expired_card_at_gate: str = _card(
+        "refuse",
+        One(("refuse", "adult_fare")),
+        "",
+        "After 30 September: no entry, or on buses the fare of a normal card.",
+        "ASSUMED, domain facts 9",
+    )
+    validity_test_at_exit: str = _card(
+        "entry_time",
+        One(("entry_time", "exit_time")),
+        "",
+        "Which day must be a valid one at exit; that of entry traps nobody at midnight.",
+        "ASSUMED, domain facts 1.4, 9",
+    )
+    blacklist_delay_s: int = _card(
+        900,
+        _SECONDS,
+        "s",
+        "How long a loss report takes to reach the gates.",
+        "ASSUMED, domain facts 9",
+    )
+    blacklist_jitter_s: int = _card(
+        300, _SECONDS, "s", "By how much gates differ in that, at most.", "ASSUMED, domain facts 9"
+    )
+    lock_listed_card: bool = _card(
+        True,
+        Flag(),
+        "",
+        "Whether a gate blocks the application of a card on the blacklist.",
+        "C, protocol reference 6.7",
+    )
+    passback_s: int = _gate(
+        5,
+        _SECONDS,
+        "s",
+        "A second tap at the same gate so soon passes without another transaction; in the other"
+        " direction the rule of the open trip holds.",
+        "ASSUMED, domain facts 9",
+    )
+    two_cards: str = _gate(
+        "refuse",
+        One(("refuse", "one_by_one")),
+        "",
+        "Several cards in the field: none is served, or one after another.",
+        "V-B, domain facts 4.2",
+    )
+    barrier: str = _gate(
+        "normally_closed",
+        One(("normally_closed", "normally_open")),
+        "",
+        "Whether the barrier opens for who may pass, or closes for who may not.",
+        "V-B, domain facts 4.3",
+    )
+    modes: tuple[str, ...] = _gate(
+        (),
+        Some(MODES),
+        "",
+        "Modes in force beside the normal one. In an emergency nothing is written to cards.",
+        "V-B, domain facts 4.2",
+    )
+    emergency_trip_days: int = _gate(
+        7,
+        Whole(0, 365),
+        "days",
+        "How long after an emergency release an open trip from it is accepted at any station.",
+        "V-B, domain facts 4.2",
+    )
+    latency_ok_ms: int = _gate(
+        300, Whole(1, 60_000), "ms", "A tap up to this is in time.", "V-C, domain facts 4.3, 9"
+    )
+    latency_limit_ms: int = _gate(
+        500,
+        Whole(1, 60_000),
+        "ms",
+        "A tap beyond this fails its target, one between is slow; not below latency_ok_ms.",
+        "V-B, domain facts 4.3, 9",
+    )
+    latency_marks_ms: tuple[int, ...] = _gate(
+        (200, 300, 400, 500),
+        Rising(),
+        "ms",
+        "Marks on a display's bar of a tap's stages.",
+        "V-B, domain facts 4.3",
+    )
+
+    def __post_init__(self) -> None:
+        """Bring each value into its one form. Raises PolicyError."""
+        for knob in knobs():
+            found = getattr(self, knob.name)
+            read = knob.values.read(found)
+            if read is None:
+                raise PolicyError(
+                    f"knob '{knob.name}' is {shown(found)}; expected {knob.values.expected}"
+                )
+            object.__setattr__(self, knob.name, read)
+        if self.latency_limit_ms < self.latency_ok_ms:
+            raise PolicyError(
+                f"knob 'latency_limit_ms' is {self.latency_limit_ms};"
+                f" expected at least latency_ok_ms, {self.latency_ok_ms}"
+            )
+
+    @classmethod
+    def from_table(cls, name: str, table: Mapping[str, Any]) -> "Policy":
+        """From a parsed TOML file: a value for each knob it names, defaults for the others.
+
+        name: of the policy or its file, for the message. Raises PolicyError.
+        """
+        known = {knob.name for knob in knobs()}
+        for entry in table:
+            if entry not in known:
+                raise PolicyError(f"policy {name}: there is no knob '{entry}'{_close_to(entry)}")
+        try:
+            return cls(**table)
+        except PolicyError as wrong:
+            raise PolicyError(f"policy {name}: {wrong}") from None
+
+    @classmethod
+    def from_toml(cls, name: str, text: str) -> "Policy":
+        """From the text of a TOML file. Raises PolicyError."""
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as broken:
+            raise PolicyError(f"policy {name}: expected TOML; {broken}") from None
+        return cls.from_table(name, table)
+
+    def bus_percent(self, card_kind: int) -> int:
+        """How much of a fare a card of this kind pays on a bus with concessions, per cent.
+
+        card_kind: EF17[10]. A kind that is not known has no concession (D).
+
+        >>> Policy().bus_percent(0x02), Policy().bus_percent(0xCA)
+        (25, 100)
+        """
+        kind = CARD_KINDS.get(card_kind)
+        return 100 if kind is None else int(getattr(self, f"bus_percent_{kind}"))
+
+
+def knobs() -> tuple[Knob, ...]:
+    """Every knob, in the order of declaration."""
+    return tuple(Knob(f.name, default=f.default, **f.metadata) for f in fields(Policy))
+
+
+def _close_to(entry: str) -> str:
+    names = [knob.name for knob in knobs()]
+    close = difflib.get_close_matches(entry, names)
+    return f"; close: {', '.join(close)}" if close else "; docs/policy.md lists all"

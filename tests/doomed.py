@@ -1,0 +1,107 @@
+"""The processes that are killed: a gate with its journals, and clearing with its database."""
+
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import fixtures
+from apdu.commands import GET_PROVE
+from apdu.records import ProveData
+from issuer.tac import TacCheck
+from reader.gate import Direction, Gate, Outcome, Reject, Verdict
+from reader.journal import Journal, read_records
+from reader.session import Txn, ask, run
+from reader.transactions import Receipt, Unresolved, select_purse
+from reader.transport.base import Transport
+from tests.books import RECEIVED, clearing_at
+from tests.taps import gate_with
+
+DIRECTIONS = (Direction.ENTRY, Direction.EXIT)
+NAMES = (b"KILLED00", b"KILLED01")
+TERMINALS = (bytes.fromhex("300089000195"), bytes.fromhex("300089000340"))
+
+
+class Remote:
+    """A device in the other process. peer: how it is told apart."""
+
+    def __init__(self, line: Connection, peer: bytes) -> None:
+        self._line, self._peer = line, peer
+
+    def transmit(self, command: bytes) -> bytes:
+        self._line.send_bytes(self._peer + command)
+        return self._line.recv_bytes()
+
+
+class FarPsam(Remote):
+    """A gate reads its PSAM's number from it."""
+
+    def __init__(self, line: Connection, which: int) -> None:
+        super().__init__(line, b"%d" % which)
+        self.terminal = TERMINALS[which]
+
+
+def tap_for_ever(folder: str, which: int, line: Connection) -> None:
+    """The passenger's gate first, then the other one, in turn."""
+    journals = [Journal(Path(folder) / f"{n}.journal", NAMES[n], TERMINALS[n]) for n in (0, 1)]
+    psams = [FarPsam(line, n) for n in (0, 1)]
+    gates = [gate_with(journals[n], DIRECTIONS[n], psams[n]) for n in (0, 1)]
+    card = Remote(line, b"c")
+    while True:
+        line.send_bytes(b"@%d" % which)
+        outcome = run(gates[which].tap(), {"card": card, "psam": psams[which]})
+        told = b"=pass"
+        if outcome.reason is Reject.UNPROVEN:
+            proved_at_the_desk(card, gates[which], journals[which])
+            told = b"=desk"
+        elif outcome.reason in (Reject.ALREADY_ENTERED, Reject.NOT_ENTERED):
+            # The gate died between the record and the barrier: the record says that all is paid.
+            assert outcome.view is not None
+            [*_, last] = read_records(journals[which].path)
+            assert last.serial == outcome.view.info.serial
+            told = b"=kept"
+        else:
+            assert outcome.verdict is Verdict.PASS, outcome
+        line.send_bytes(told)
+        which = 1 - which
+
+
+def proved_at_the_desk(card: Transport, gate: Gate, journal: Journal) -> Outcome:
+    """The gate died after its PSAM had closed the debit: staff checks the card's TAC instead."""
+
+    def proving() -> Txn[Receipt]:
+        info = yield from select_purse()
+        lost: Unresolved = gate.unresolved[info.serial]
+        proof = yield from ask("card", GET_PROVE, ProveData(lost.seq + 1), 0x00, lost.kind)
+        return Receipt(
+            info.serial,
+            info.issuer,
+            lost.seq + 1,
+            lost.amount,
+            lost.balance_after,
+            lost.kind,
+            lost.terminal,
+            lost.terminal_seq,
+            lost.when,
+            proof.tac,
+            recovered=True,
+        )
+
+    receipt = run(proving(), {"card": card})
+    journal.taken(receipt)
+    del gate.unresolved[receipt.serial]
+    return Outcome(Verdict.PASS, receipt=receipt)
+
+
+def tacs() -> TacCheck:
+    return TacCheck(fixtures.load_roots()["TMK"])
+
+
+def clear(where: str, parts: list[bytes], told: Connection) -> None:
+    """Take every batch, say so, and examine."""
+    clearing = clearing_at(where)
+    told.send_bytes(b"begin")
+    for number, part in enumerate(parts):
+        assert clearing.receive(part, RECEIVED).is_kept
+        told.send_bytes(b"%d" % number)
+    clearing.examine()
+    told.send_bytes(b"done")
+    told.recv_bytes()
