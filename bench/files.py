@@ -15,15 +15,18 @@ def demand_place(path: str | Path, force: bool | None = False) -> None:
     """
     target = Path(path)
     try:
+        folder = Path(os.path.realpath(path)).parent  # of a link, where the file at its end is
         is_there = os.path.lexists(target)
         is_other = target.exists() and not target.is_file()
-        has_folder = target.parent.is_dir()
+        has_folder = folder.is_dir()
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
     if not has_folder:
         raise Problem(f"no file can be written at {path}: there is no folder {target.parent}")
     if is_other:
         raise Problem(f"{path} is there and is no regular file; choose another name")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Problem(f"no file can be written at {path}: Permission denied")
     if is_there and not force:
         or_force = "" if force is None else " or give --force"
         raise Problem(f"{path} is there already; choose another name{or_force}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.files import write_whole
+from bench.files import demand_place, write_whole
 from bench.problem import Problem
 
 
@@ -55,6 +55,12 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path, name: st
     assert names(tmp_path) == ["file"]
 
 
+def test_a_folder_that_may_not_be_written_in_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write in every folder
+    with pytest.raises(Problem, match=r"a\.svg: Permission denied"):
+        demand_place(tmp_path / "a.svg")
+
+
 @pytest.mark.parametrize("content", [None, b"old"])
 def test_a_link_is_there_and_stays_one_with_the_file_at_its_end_if_forced(
     tmp_path: Path, content: bytes | None
@@ -69,6 +75,26 @@ def test_a_link_is_there_and_stays_one_with_the_file_at_its_end_if_forced(
     assert link.is_symlink()
     assert end.read_bytes() == b"new"
     assert names(tmp_path) == ["end", "link"]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "sentence"),
+    [
+        ("link", FileExistsError(17, "File exists"), "is there already"),
+        ("fsync", OSError(28, "No space left on device"), "No space left on device"),
+    ],
+    ids=["somebody was quicker", "the disk is full"],
+)
+def test_what_goes_wrong_while_writing_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: OSError, sentence: str
+):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(Problem, match=sentence):
+        write_whole(tmp_path / "a.svg", b"new")
+    assert names(tmp_path) == []
 
 
 def test_nothing_is_left_behind_when_the_data_is_no_data(tmp_path: Path):
