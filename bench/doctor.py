@@ -26,6 +26,7 @@ RUNTIME = {
     "construct==2.10.70": "construct",
     "cryptography>=45": "cryptography",
     "nfcpy>=1.0.4,<2": "nfc.clf",
+    "SQLAlchemy>=2.1,<3": "sqlalchemy",
     "typer>=0.15": "typer",
     "rich>=13": "rich",
 }

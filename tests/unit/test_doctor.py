@@ -22,6 +22,7 @@ VERSIONS = {
     "construct": "2.10.70",
     "cryptography": "50.0.2",
     "nfcpy": "1.0.4",
+    "SQLAlchemy": "2.1.0",
     "typer": "0.29",
     "rich": "15.0.0",
     "pyscard": "2.3.1",
