@@ -14,8 +14,8 @@ from bench.recording import Recorder
 from emulator.card.card import Card
 from emulator.card.env import SeededEnv
 from fixtures.network import load_network
-from issuer.clearing import tac_is_right
 from issuer.loads import SoftLoadHost
+from issuer.tac import tac_is_right
 from reader.gate import Direction, Gate, GateConfig, Outcome, Verdict
 from reader.loading import load
 from reader.psam import Psam

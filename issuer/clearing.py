@@ -26,12 +26,12 @@ from issuer.database import told
 from issuer.faults import BY_CODE, Fault
 from issuer.rules import RULES, Policy, mark_copies
 from issuer.schema import BatchRow, Finding, KnownGate, LostCard, RefusedRow, TapRow
-from issuer.tac import TacCheck, tac_is_right
+from issuer.tac import TacCheck
 from reader.batch import HEAD, Answer, Batch, BatchError, Refusal, parse_batch
 from reader.taprecord import BODY, Mark, TapRecord
 from reader.trips import EP_EXIT
 
-__all__ = ["Clearing", "Exceptional", "Policy", "seconds_of", "tac_is_right"]
+__all__ = ["Clearing", "Exceptional", "Policy", "seconds_of"]
 
 _ONLINE = frozenset((LOAD, UNLOAD, LIMIT))
 _EPOCH = date(1970, 1, 1).toordinal()

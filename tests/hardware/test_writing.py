@@ -15,8 +15,8 @@ from bench.scenario import (
     LOAD_TERMINAL,
     make_gate,
 )
-from issuer.clearing import tac_is_right
 from issuer.loads import SoftLoadHost
+from issuer.tac import tac_is_right
 from reader.gate import Direction, Outcome, Reject, Verdict
 from reader.loading import load
 from reader.session import run

@@ -286,3 +286,19 @@ def test_help_names_every_command():
     out = tapbench("--help").stdout
     for command in ("tap", "emulate", "gate", "explain", "doctor", "bench"):
         assert command in out
+
+
+def test_a_tap_does_not_load_the_database():
+    """SQLAlchemy takes longer to import than a tap takes: only clearing pays for it."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, bench.cli.tap, bench.cli.emulate, bench.cli.gate, bench.cli.trace_show; "
+            "print([name for name in sys.modules if name.startswith('sqlalchemy')])",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"

@@ -43,7 +43,7 @@ from emulator.radio.clock import VirtualClock
 from emulator.radio.faults import Fault, FaultKind, Script
 from emulator.radio.station import Station
 from fixtures.timing import load_timing
-from issuer.clearing import tac_is_right
+from issuer.tac import tac_is_right
 from reader.gate import Direction, Gate, Outcome, Reject, Verdict
 from reader.session import run
 from reader.transport.base import CardLost, NoCard

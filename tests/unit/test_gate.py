@@ -11,7 +11,7 @@ import pytest
 import fixtures
 from apdu.files import EF1E, TripLog
 from emulator.card.state import Blocked
-from issuer.clearing import tac_is_right
+from issuer.tac import tac_is_right
 from reader.gate import Direction, Reject, Verdict, parse_white_list
 from reader.transport.decorators import Recording
 from reader.transport.inprocess import InProcess

@@ -11,7 +11,7 @@ import fixtures
 from apdu.commands import DEBIT
 from apdu.files import EF1A, EF1E, RailTrip
 from emulator.card.card import Card
-from issuer.clearing import tac_is_right
+from issuer.tac import tac_is_right
 from reader import gate as gate_module
 from reader.gate import Direction, Gate, Outcome, Reject, Verdict
 from reader.psam import Psam

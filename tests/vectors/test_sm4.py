@@ -15,8 +15,8 @@ from bench.scenario import ENTRY_STATION, ENTRY_TERMINAL, make_gate
 from emulator.card.dialect import Dialect
 from emulator.card.env import ScriptedEnv
 from emulator.card.personalise import personalise
-from issuer.clearing import tac_is_right
 from issuer.loads import SoftLoadHost
+from issuer.tac import tac_is_right
 from reader.gate import Direction, Verdict
 from reader.loading import load
 from reader.psam import Psam
