@@ -13,19 +13,9 @@ from typing import Any
 
 from apdu.files import CARD_KINDS
 from reader.knobs import Flag, Knob, One, Rising, Some, Steps, Whole, knob_maker, shown
+from reader.modes import Mode
 
-MODES = (
-    "closed",
-    "fault",
-    "maintenance",
-    "offline",
-    "train_fault",
-    "order_free",
-    "time_free",
-    "date_free",
-    "fare_free",
-    "emergency",
-)
+MODES = tuple(mode.value for mode in Mode)
 """Modes of a gate beside the normal one (domain facts 4.2)."""
 
 LINE_KINDS = ("city", "suburban", "sightseeing", "express", "customised")

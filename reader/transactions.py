@@ -31,7 +31,7 @@ from apdu.commands import (
     SELECT,
     UPDATE_CACHE,
 )
-from apdu.files import EF1A, EF1E, EF15, EF17, Interop, PublicInfo, RailTrip
+from apdu.files import EF1A, EF1E, EF15, EF17, BusTrip, Interop, PublicInfo, RailTrip, TripLog
 from apdu.purse import CAPP, PURCHASE
 from apdu.records import (
     CacheData,
@@ -83,6 +83,19 @@ class CardView:
     info: PublicInfo
     interop: Interop
     trip: RailTrip
+
+
+@value
+class BusView:
+    """What a validator on a bus reads before it decides. latest: the newest EF1E record."""
+
+    info: PublicInfo
+    interop: Interop
+    trip: BusTrip
+    latest: TripLog | None = None
+
+
+AnyView = CardView | BusView
 
 
 @value
