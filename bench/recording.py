@@ -177,13 +177,19 @@ def outcome_words(outcome: Outcome) -> list[str]:
     """A gate's decision in words, behind the verdict."""
     parts = []
     receipt, reason = outcome.receipt, outcome.reason
+    if outcome.released:
+        parts.append(" / ".join(outcome.text))
+    if outcome.repeated:
+        parts.append("the same card again, nothing asked of it")
+    if outcome.missed:
+        parts.append(f"{money(outcome.missed.amount)} yuan collected for the ride before")
     if receipt:
         parts.append(f"fare {money(outcome.fare)}, balance {money(receipt.balance)} yuan")
         if receipt.recovered:
             parts.append("recovered, no second charge")
     if reason:
-        code = "" if reason.code is None else f" (code {reason.code})"
-        parts.append(f"{reason.zh} / {reason.en}{code}")
+        lab = "" if reason.lab is None else f", laboratory {reason.lab}"
+        parts.append(f"{reason.zh} / {reason.en} (code {reason.code}{lab})")
     if outcome.detail:
         parts.append(outcome.detail)
     return parts

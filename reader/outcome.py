@@ -1,8 +1,8 @@
 """What becomes of a tap: the verdict, the reason of a refusal, and what the passenger is told.
 
-A refusal is a value. Each has a number for the gate's screen; its last digit is Beijing's where that
-is public (domain facts 4.2: 4 over-time, 5 over-distance, 8 faulty), the rest is ours (D). `lab` is
-the laboratory's reject code where one is public (protocol reference 6.10).
+A refusal is a value. Each has a number for the gate's screen; its last digit is Beijing's where
+that is public (domain facts 4.2: 4 over-time, 5 over-distance, 8 faulty), the rest is ours (D).
+`lab` is the laboratory's reject code where one is public (protocol reference 6.10).
 """
 
 from enum import Enum
@@ -68,6 +68,7 @@ class Reject(Enum):
         54,
         None,
     )
+    NOT_OVER_TIME = ("未超时，无需补票", "in time, nothing to pay", 55, None)
     BALANCE_IMPLAUSIBLE = (
         "余额异常，请到服务窗口",
         "balance implausible, please see staff",
