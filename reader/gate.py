@@ -5,7 +5,7 @@ and ends with an `Outcome`. What every terminal does is in `reader.terminal`, th
 their order in `reader.checks`, the money in `reader.fares`.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -13,7 +13,7 @@ from enum import Enum
 from apdu.bcd import Moment, unpack_date, unpack_time
 from apdu.files import RailTrip
 from apdu.records import InitPurchaseReply
-from reader.checks import ENTRY_CHECKS, EXIT_CHECKS, Facts, WhiteList, first_refusal, money_refusal
+from reader.checks import ENTRY_CHECKS, EXIT_CHECKS, Facts, first_refusal, money_refusal
 from reader.fare import Network, Station, UnknownStation
 from reader.fares.rail import entry_balance, overtime_charge, rail_charge
 from reader.journal import TapJournal
@@ -34,6 +34,7 @@ from reader.transactions import (
     read_card,
 )
 from reader.trips import EP_ADJUST, EP_ENTRY, EP_EXIT, Place, entry_platform, is_inside
+from reader.white_list import WhiteList
 
 __all__ = ["Direction", "Emergency", "Gate", "GateConfig", "Outcome", "Reject", "Verdict"]
 
@@ -103,6 +104,7 @@ class Gate(Terminal):
         self.config = config
         network, station = config.network, config.station
         self.months = MonthBook(network, config.policy) if months is None else months
+        self.stage, self.where = config.direction.value, station.name_en
         self.is_way_in = config.direction is Direction.ENTRY
         self.place = place_of(network, station, config.max_fare)
         self._needed = entry_balance(network.tariff_at(station), config.policy)
@@ -278,16 +280,3 @@ def entry_time(trip: RailTrip) -> datetime | None:
     except ValueError:
         return None
     return datetime.combine(day, at)
-
-
-def parse_white_list(lines: Iterable[str]) -> frozenset[tuple[str, str]]:
-    """White list of the laboratory's form: a header line, then issuer and IIN, 8 digits each."""
-    pairs = set()
-    for number, line in enumerate(lines, 1):
-        if number == 1 or not line.strip():
-            continue
-        parts = line.split()
-        if len(parts) != 2 or not all(len(p) == 8 and p.isdecimal() for p in parts):
-            raise ValueError(f"white list line {number}: expected two numbers of 8 digits")
-        pairs.add((parts[0], parts[1]))
-    return frozenset(pairs)

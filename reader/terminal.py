@@ -46,6 +46,10 @@ class Terminal:
              without PASS.
     """
 
+    stage = "tap"
+    """What a tap here is called in a recording: the direction, or what the door does."""
+    where = ""
+    """The station or line, in English, for a recording."""
     is_way_in = False
     """Whether people come in here; in an emergency they may not."""
 
@@ -109,7 +113,7 @@ class Terminal:
         except StatusError as refused:
             return Outcome(Verdict.REJECT, Reject.NOT_OUR_CARD, str(refused))
         if self._is_repeated(info.serial, now):
-            return Outcome(Verdict.PASS, repeated=True)
+            return Outcome(Verdict.PASS, repeated=True, serial=info.serial)
         try:
             known = yield from self._resolved(info.serial)
             outcome = known or (yield from business(now))
@@ -117,7 +121,8 @@ class Terminal:
             if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
                 raise
             # The card refused, or named a key that the PSAM does not have.
-            return Outcome(Verdict.REJECT, Reject.CARD_REFUSED, str(refused))
+            reason = Reject.CARD_REFUSED
+            return Outcome(Verdict.REJECT, reason, str(refused), serial=info.serial)
         if outcome.verdict is Verdict.PASS:
             self._remember_passed(info.serial, now)
         return outcome
@@ -162,9 +167,9 @@ class Terminal:
         try:
             receipt, record = yield from self.debits.resolve(serial)
         except Unproven as unproven:
-            return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(unproven))
+            return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(unproven), serial=serial)
         except TransportError as again:
-            return Outcome(Verdict.TAP_AGAIN, detail=str(again))
+            return Outcome(Verdict.TAP_AGAIN, detail=str(again), serial=serial)
         if receipt is None or self._goes_on_after(record):
             return None
         return Outcome(Verdict.PASS, receipt=receipt)

@@ -18,7 +18,6 @@ from reader.checks import (
     BOARD_CHECKS,
     Check,
     Facts,
-    WhiteList,
     first_refusal,
     is_expired,
     money_refusal,
@@ -54,6 +53,7 @@ from reader.transactions import (
     read_bus_card,
 )
 from reader.trips import EP_ADJUST, EP_ENTRY, EP_EXIT, EP_SINGLE, BusPlace, is_aboard
+from reader.white_list import WhiteList
 
 
 class Door(Enum):
@@ -112,6 +112,7 @@ class Validator(Terminal):
         journal: TapJournal | None = None,
     ) -> None:
         self.config = config
+        self.stage, self.where = config.door.value, config.line.name_en
         self.is_way_in = config.door is not Door.ALIGHT
         self._checks: tuple[Check, ...] = BOARD_CHECKS if self.is_way_in else ALIGHT_CHECKS
         self.at_stop(config.line.stops[0], Heading.UP)
