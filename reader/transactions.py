@@ -300,7 +300,7 @@ def purchase(
         paid = yield from ask("card", DEBIT, debit)
         yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(paid.mac2))
     except (TransportError, ProtocolError, StatusError) as lost:
-        if isinstance(lost, StatusError) and lost.to == "card" and lost.sw in _REFUSALS:
+        if _is_refusal(lost):
             raise
         raise Interrupted(made) from lost
     return Receipt(
@@ -315,6 +315,13 @@ def purchase(
         at,
         paid.tac,
     )
+
+
+def _is_refusal(lost: Exception) -> bool:
+    """Whether a card says for certain that it has not paid: a word alone, nothing before it."""
+    if not isinstance(lost, StatusError) or lost.to != "card":
+        return False
+    return lost.sw in _REFUSALS and not lost.data
 
 
 _REFUSALS = frozenset(
@@ -332,7 +339,7 @@ _REFUSALS = frozenset(
         SW.MEMORY_FAILURE,
     }
 )
-"""Words by which a card says for certain that it has not paid (4.16)."""
+"""Words of a card that has not paid (4.16)."""
 
 
 def left_of(offer: InitPurchaseReply, amount: int) -> int:

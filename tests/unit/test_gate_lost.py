@@ -206,7 +206,16 @@ def fault(response: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "how", [lambda r: r[:5] + r[-2:], lambda r: b"", fault], ids=["cut short", "empty", "fault"]
+    "how",
+    [
+        lambda r: r[:5] + r[-2:],
+        lambda r: b"",
+        fault,
+        lambda r: r[:4] + b"\x61\x90",
+        lambda r: b"\x61\x08",
+        lambda r: r[:4] + b"\x69\x85",
+    ],
+    ids=["cut short", "empty", "fault", "like 61", "61 alone", "like a refusal"],
 )
 def test_a_debit_whose_answer_is_spoilt_is_recovered_too(how):
     made = case(Direction.EXIT)
