@@ -14,7 +14,15 @@ from reader.psam_link import SecureModule
 from reader.rides import Sale
 from reader.session import ProtocolError, StatusError, Txn
 from reader.taprecord import TapRecord
-from reader.transactions import Accept, Interrupted, Receipt, Unresolved, Watch, recover
+from reader.transactions import (
+    Accept,
+    Interrupted,
+    Overtaken,
+    Receipt,
+    Unresolved,
+    Watch,
+    recover,
+)
 from reader.transport.base import TransportError
 
 MOST_UNRESOLVED = 1000
@@ -104,10 +112,17 @@ class Debits:
         """Ask the selected purse what became of its lost debit (6.8).
 
         Returns the receipt, None if nothing was taken, and the debit's record. Raises Unproven,
-        TransportError, StatusError, after which it is still unresolved; JournalError.
+        ProtocolError, TransportError, StatusError, after which it is still unresolved; Overtaken,
+        after which it is not asked about again; JournalError.
         """
         lost = self.unresolved[serial]
-        receipt = yield from recover(lost, lost.terminal_seq == self._last_seq)
+        try:
+            receipt = yield from recover(lost, lost.terminal_seq == self._last_seq)
+        except Overtaken:
+            # No TAC is to be had. In the journal the promise stays open: clearing must ask.
+            del self.unresolved[serial]
+            self._kept.pop(lost.terminal_seq, None)
+            raise
         kept = self._kept.get(lost.terminal_seq)
         self._keep(receipt, lost.terminal_seq)
         del self.unresolved[serial]

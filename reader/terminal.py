@@ -25,6 +25,7 @@ from reader.transactions import (
     AnyView,
     Blocked,
     Interrupted,
+    Overtaken,
     Receipt,
     Unproven,
     Unresolved,
@@ -171,6 +172,8 @@ class Terminal:
             receipt, record = yield from self.debits.resolve(serial)
         except Unproven as unproven:
             return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(unproven), serial=serial)
+        except Overtaken:
+            return None  # the passage it was for is over
         except TransportError as again:
             return Outcome(Verdict.TAP_AGAIN, detail=str(again), serial=serial)
         if receipt is None or self._goes_on_after(record):

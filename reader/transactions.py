@@ -30,8 +30,19 @@ from apdu.commands import (
     SELECT,
     UPDATE_CACHE,
 )
-from apdu.files import EF1A, EF15, EF17, BusTrip, Interop, PublicInfo, RailTrip, TripLog
-from apdu.purse import CAPP, PURCHASE
+from apdu.files import (
+    EF1A,
+    EF15,
+    EF17,
+    EF18,
+    BusTrip,
+    Interop,
+    LogRecord,
+    PublicInfo,
+    RailTrip,
+    TripLog,
+)
+from apdu.purse import CAPP, LIMIT, LOAD, PURCHASE, UNLOAD
 from apdu.records import (
     CacheData,
     DebitData,
@@ -368,26 +379,34 @@ class Unproven(Exception):
     """The card proves a debit that the PSAM does not remember: staff must look."""
 
 
+class Overtaken(Exception):
+    """The card has made other transactions since, and its proof of the lost debit is gone.
+
+    Its log shows that the debit was taken, or cannot tell. There is no TAC to be had.
+    """
+
+
 def recover(lost: Unresolved, is_last: bool = True) -> Txn[Receipt | None]:
     """Ask the selected purse whether a lost debit was committed (6.8).
 
     is_last: the lost debit is the PSAM's latest transaction; an earlier one is named by its number.
     Returns its receipt, with no second charge, or None if nothing was taken: the card has no such
     proof (9406), or the proof is another gate's, which got the number because ours never reached
-    the card. Raises Unproven.
+    the card. Raises Unproven; Overtaken; ProtocolError if the proof was spoilt on its way.
     """
     try:
         proof = yield from ask("card", GET_PROVE, ProveData(lost.seq + 1), 0x00, lost.kind)
-        if is_last:
-            yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(proof.mac2))
-        else:
-            earlier = SamEarlierData(lost.terminal_seq, proof.mac2)
-            yield from ask("psam", SAM_CREDIT_EARLIER, earlier)
+        yield from _proven(lost, proof.mac2, is_last)
     except StatusError as refused:
-        if (refused.to, refused.sw) in (
-            ("card", SW.PROOF_NOT_AVAILABLE),
-            ("psam", SW.MAC_INVALID),
-        ):
+        if (refused.to, refused.sw) == ("card", SW.PROOF_NOT_AVAILABLE):
+            if (yield from _is_logged(lost)) is not False:
+                raise Overtaken("the proof of an earlier debit is gone from the card") from refused
+            return None
+        if (refused.to, refused.sw) == ("psam", SW.MAC_INVALID):
+            if (yield from _is_logged(lost)):
+                raise ProtocolError(
+                    "GET TRANSACTION PROVE: MAC2 is not that of the debit"
+                ) from None
             return None
         if refused.to == "psam":
             raise Unproven(str(refused)) from refused
@@ -405,3 +424,39 @@ def recover(lost: Unresolved, is_last: bool = True) -> Txn[Receipt | None]:
         proof.tac,
         recovered=True,
     )
+
+
+def _proven(lost: Unresolved, mac2: bytes, is_last: bool) -> Txn[None]:
+    """Let the PSAM check a proof. Raises StatusError."""
+    if is_last:
+        yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(mac2))
+        return
+    yield from ask("psam", SAM_CREDIT_EARLIER, SamEarlierData(lost.terminal_seq, mac2))
+
+
+def _is_logged(lost: Unresolved) -> Txn[bool | None]:
+    """Whether EF18 shows a lost debit as taken; None if there is none, or it begins later.
+
+    A card proves the last transaction of a type alone (4.20): of a debit that others followed it
+    answers 9406 too, as of one that it never got.
+    """
+    for number in range(1, EF18.count + 1):
+        command = READ_RECORD.command(None, number, EF18.sfi << 3 | 4)
+        try:
+            entry: LogRecord = yield from _read(READ_RECORD, command, LogRecord)
+        except StatusError as refused:
+            if refused.sw == SW.FILE_NOT_FOUND:
+                return None
+            if refused.sw != SW.RECORD_NOT_FOUND:
+                raise
+            return False  # all it ever did is in the log
+        if entry.kind in _ONLINE or entry.seq > lost.seq + 1:
+            continue
+        found = (entry.amount, entry.kind, entry.terminal, entry.date + entry.time)
+        ours = (lost.amount, lost.kind, lost.terminal, lost.when.both)
+        return entry.seq == lost.seq + 1 and found == ours
+    return None
+
+
+_ONLINE = frozenset((LOAD, UNLOAD, LIMIT))
+"""Transactions with numbers of their own."""
