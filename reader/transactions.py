@@ -429,8 +429,13 @@ def recover(lost: Unresolved, is_last: bool = True) -> Txn[Receipt | None]:
 def _proven(lost: Unresolved, mac2: bytes, is_last: bool) -> Txn[None]:
     """Let the PSAM check a proof. Raises StatusError."""
     if is_last:
-        yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(mac2))
-        return
+        try:
+            yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(mac2))
+            return
+        except StatusError as refused:
+            if refused.sw == SW.MAC_INVALID:
+                raise
+            # It was powered off since, and nothing is under way: by its number it may know it.
     yield from ask("psam", SAM_CREDIT_EARLIER, SamEarlierData(lost.terminal_seq, mac2))
 
 

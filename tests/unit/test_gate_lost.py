@@ -214,6 +214,17 @@ def test_a_spoilt_proof_leaves_the_debit_to_the_next_tap(direction):
 
 
 @pytest.mark.parametrize("direction", Direction, ids=lambda d: d.name)
+def test_a_psam_that_was_powered_off_still_checks_its_last_debit(direction):
+    made = case(direction)
+    gate, card = made.gate(), made.card()
+    lose(gate, card, len(COMMANDS[direction]), CutPoint.AFTER)
+    gate.psam.power_on()
+    outcome = passed(gate, card)
+    assert outcome.verdict is Verdict.PASS, outcome.detail
+    assert outcome.receipt.recovered
+
+
+@pytest.mark.parametrize("direction", Direction, ids=lambda d: d.name)
 def test_a_debt_of_one_card_is_not_asked_of_another(direction):
     made = case(direction)
     gate, lost = made.gate(), made.card()
