@@ -110,11 +110,16 @@ class Gate(Terminal):
         self._needed = entry_balance(network.tariff_at(station), config.policy)
         self._checks = ENTRY_CHECKS if self.is_way_in else EXIT_CHECKS
         self._without_overtime = replace(config.policy, overtime_fare=0)
-        taken = None if self.is_way_in else self._count
+        # A way in counts nothing, but an exit lost before a reversed gate was made again.
+        taken = None if self.is_way_in and journal is None else self._count
         super().__init__(config.policy, psam, clock, journal, taken)
 
     def _count(self, record: TapRecord) -> None:
         self.months.note(record)
+
+    def _goes_on_after(self, record: TapRecord | None) -> bool:
+        """A gate that was reversed opens for no debit of its other direction."""
+        return record is not None and record.trip != (EP_ENTRY if self.is_way_in else EP_EXIT)
 
     def _judged(self, now: datetime) -> Txn[Outcome]:
         """Read, decide, and let through."""

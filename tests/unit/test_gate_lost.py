@@ -21,7 +21,7 @@ from reader.taprecord import Mark
 from reader.transport.base import CardLost, ReaderFault, TransportError
 from reader.transport.decorators import CutPoint, Cutting, Recording
 from reader.transport.inprocess import InProcess
-from reader.trips import ENTERED, EXITED
+from reader.trips import ENTERED, EP_ENTRY, EP_EXIT, EXITED
 from tests.cards import content_of, purse_in
 from tests.gates import FARE, NOW, SERIAL, TERMINAL, case, passed, psam
 
@@ -222,6 +222,28 @@ def test_a_psam_that_was_powered_off_still_checks_its_last_debit(direction):
     outcome = passed(gate, card)
     assert outcome.verdict is Verdict.PASS, outcome.detail
     assert outcome.receipt.recovered
+
+
+def test_a_gate_that_was_reversed_lets_nobody_out_on_the_debit_of_an_entry():
+    journal, sam, card = MemoryJournal(b"GATE0001"), psam(), case(Direction.ENTRY).card()
+    way_in = with_journal(Direction.ENTRY, journal, sam)
+    lose(way_in, card, len(COMMANDS[Direction.ENTRY]), CutPoint.AFTER)
+    way_out = with_journal(Direction.EXIT, journal, sam)
+    outcome = passed(way_out, card)
+    assert (outcome.verdict, outcome.receipt.recovered) == (Verdict.PASS, False)
+    assert [record.trip for record in journal.records] == [EP_ENTRY, EP_EXIT]
+    assert outcome.fare == journal.records[1].amount > 0
+
+
+def test_a_gate_that_was_reversed_lets_nobody_in_on_the_debit_of_an_exit():
+    journal, sam, card = MemoryJournal(b"GATE0001"), psam(), case(Direction.EXIT).card()
+    way_out = with_journal(Direction.EXIT, journal, sam)
+    lose(way_out, card, len(COMMANDS[Direction.EXIT]), CutPoint.AFTER)
+    way_in = with_journal(Direction.ENTRY, journal, sam)
+    outcome = passed(way_in, card)
+    assert (outcome.verdict, outcome.receipt.recovered) == (Verdict.PASS, False)
+    assert [record.trip for record in journal.records] == [EP_EXIT, EP_ENTRY]
+    assert way_in.months.total(SERIAL).paid == FARE, "the exit counts in the month"
 
 
 @pytest.mark.parametrize("direction", Direction, ids=lambda d: d.name)
