@@ -123,6 +123,18 @@ def test_a_time_that_is_none_is_refused(clearing: Clearing, when: str):
     assert days(clearing.engine) == []
 
 
+@pytest.mark.parametrize("end_date", ["FFFFFFFF", "2026093A"])
+def test_a_last_valid_day_that_is_no_day_spoils_no_batch_and_is_found(
+    clearing: Clearing, end_date: str
+):
+    batches = batches_of(honest_day())
+    records = next(part for _, part in batches if part[0].trip == 3)
+    odd = records[0].info[:24] + bytes.fromhex(end_date) + records[0].info[28:]
+    records[0] = replace(records[0], info=odd)
+    assert sent(clearing, messages(batches)) == {Fault.EXPIRED: 1}
+    assert balance_of(clearing.engine, DAY).is_balanced
+
+
 def test_an_expired_card_is_found_by_the_day_it_entered(clearing: Clearing):
     batches = batches_of(honest_day())
     for _, records in batches:
