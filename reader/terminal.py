@@ -165,13 +165,13 @@ class Terminal:
             return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(unproven))
         except TransportError as again:
             return Outcome(Verdict.TAP_AGAIN, detail=str(again))
-        if receipt is None or self._goes_on_after(record):
+        return None if receipt is None else self._recovered(receipt, record)
+
+    def _recovered(self, receipt: Receipt, record: TapRecord | None) -> Outcome | None:
+        """What a debit proved by the card means: a passage, or the fare of the ride before."""
+        if record is not None and record.trip == EP_ADJUST:
             return None
         return Outcome(Verdict.PASS, receipt=receipt)
-
-    def _goes_on_after(self, record: TapRecord | None) -> bool:
-        """Whether a recovered debit was no passage: the fare of the ride before."""
-        return record is not None and record.trip == EP_ADJUST
 
     def _refused(self, reason: Reject, view: AnyView, detail: str = "") -> Txn[Outcome]:
         """The outcome of a refusal; a card on the blacklist is blocked where the policy says so."""
@@ -194,14 +194,20 @@ class Terminal:
         """The outcome of a debit for a passage. fare: fen."""
         try:
             receipt = yield from paying
-        except Interrupted as lost:
+        except TransportError as lost:
+            # Of a ride whose missed fare was collected, the passenger is told so.
+            if missed is None and not isinstance(lost, Interrupted):
+                raise
             return Outcome(Verdict.TAP_AGAIN, detail=str(lost), view=view, missed=missed)
         except Declined:
             return Outcome(Verdict.REJECT, Reject.BALANCE_IMPLAUSIBLE, view=view, missed=missed)
         except StatusError as refused:
-            if (refused.to, refused.sw) != ("card", SW.BALANCE_TOO_LOW):
+            if refused.to != "card":
                 raise
-            return Outcome(Verdict.REJECT, Reject.BALANCE_TOO_LOW, view=view, missed=missed)
+            is_poor = refused.sw == SW.BALANCE_TOO_LOW
+            reason = Reject.BALANCE_TOO_LOW if is_poor else Reject.CARD_REFUSED
+            detail = "" if is_poor else str(refused)
+            return Outcome(Verdict.REJECT, reason, detail, view, missed=missed)
         return Outcome(Verdict.PASS, view=view, receipt=receipt, fare=fare, missed=missed)
 
 
