@@ -141,8 +141,10 @@ def _in_time(facts: Facts) -> Reject | None:
 
 
 def _tapped_off(facts: Facts) -> Reject | None:
-    is_refused = facts.is_open and facts.policy.missing_tapoff_bus == "refuse"
-    return Reject.NOT_ALIGHTED if is_refused else None
+    # A mark above what a purse may hold is no fare: no top-up would ever do, so staff look.
+    is_fare = facts.view.trip.max_fare <= facts.policy.max_balance
+    is_collected = is_fare and facts.policy.missing_tapoff_bus == "collect"
+    return Reject.NOT_ALIGHTED if facts.is_open and not is_collected else None
 
 
 def _aboard(facts: Facts) -> Reject | None:
