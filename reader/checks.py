@@ -15,9 +15,7 @@ from apdu.value import value
 from reader.outcome import Reject
 from reader.policy import Policy
 from reader.transactions import AnyView
-
-WhiteList = frozenset[tuple[str, str]]
-"""Pairs of issuer code and IIN, 8 digits each (6.10)."""
+from reader.white_list import WhiteList
 
 
 @value

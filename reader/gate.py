@@ -5,15 +5,15 @@ and ends with an `Outcome`. What every terminal does is in `reader.terminal`, th
 their order in `reader.checks`, the money in `reader.fares`.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 
-from apdu.bcd import Moment, unpack_date, unpack_time
+from apdu.bcd import Moment, unpack_moment
 from apdu.files import RailTrip
 from apdu.records import InitPurchaseReply
-from reader.checks import ENTRY_CHECKS, EXIT_CHECKS, Facts, WhiteList, first_refusal, money_refusal
+from reader.checks import ENTRY_CHECKS, EXIT_CHECKS, Facts, first_refusal, money_refusal
 from reader.fare import Network, Station, UnknownStation
 from reader.fares.rail import entry_balance, overtime_charge, rail_charge
 from reader.journal import TapJournal
@@ -34,6 +34,7 @@ from reader.transactions import (
     read_card,
 )
 from reader.trips import EP_ADJUST, EP_ENTRY, EP_EXIT, Place, entry_platform, is_inside
+from reader.white_list import WhiteList
 
 __all__ = ["Direction", "Emergency", "Gate", "GateConfig", "Outcome", "Reject", "Verdict"]
 
@@ -103,14 +104,16 @@ class Gate(Terminal):
         self.config = config
         network, station = config.network, config.station
         self.months = MonthBook(network, config.policy) if months is None else months
+        self.stage, self.where = config.direction.value, station.name_en
         self.is_way_in = config.direction is Direction.ENTRY
         self.place = place_of(network, station, config.max_fare)
         self._needed = entry_balance(network.tariff_at(station), config.policy)
         self._checks = ENTRY_CHECKS if self.is_way_in else EXIT_CHECKS
         self._without_overtime = replace(config.policy, overtime_fare=0)
-        super().__init__(config.policy, psam, clock, journal)
+        taken = None if self.is_way_in else self._count
+        super().__init__(config.policy, psam, clock, journal, taken)
 
-    def _taken(self, record: TapRecord) -> None:
+    def _count(self, record: TapRecord) -> None:
         self.months.note(record)
 
     def _judged(self, now: datetime) -> Txn[Outcome]:
@@ -274,20 +277,6 @@ def origin_of(trip: RailTrip) -> Origin:
 def entry_time(trip: RailTrip) -> datetime | None:
     """When an open trip began, or None if the record holds no time."""
     try:
-        day, at = unpack_date(trip.entry_time[:4]), unpack_time(trip.entry_time[4:])
+        return unpack_moment(trip.entry_time)
     except ValueError:
         return None
-    return datetime.combine(day, at)
-
-
-def parse_white_list(lines: Iterable[str]) -> frozenset[tuple[str, str]]:
-    """White list of the laboratory's form: a header line, then issuer and IIN, 8 digits each."""
-    pairs = set()
-    for number, line in enumerate(lines, 1):
-        if number == 1 or not line.strip():
-            continue
-        parts = line.split()
-        if len(parts) != 2 or not all(len(p) == 8 and p.isdecimal() for p in parts):
-            raise ValueError(f"white list line {number}: expected two numbers of 8 digits")
-        pairs.add((parts[0], parts[1]))
-    return frozenset(pairs)

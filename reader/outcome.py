@@ -116,6 +116,7 @@ class Outcome:
     receipt:  of the ride's own debit, or of the one a recovery proved.
     missed:   the receipt of an earlier ride's fare, collected in this tap (domain facts 3.1).
     repeated: the same card again within the pass-back time: nothing was asked of it.
+    serial:   of the card, where neither view nor receipt tells it.
     released: the barrier is open for an emergency; no card was touched.
     """
 
@@ -128,6 +129,14 @@ class Outcome:
     missed: Receipt | None = None
     repeated: bool = False
     released: bool = False
+    serial: bytes | None = None
+
+    @property
+    def card(self) -> bytes | None:
+        """The card's serial, 10 bytes, or None if it never said it."""
+        if self.receipt is not None:
+            return self.receipt.serial
+        return self.serial if self.view is None else self.view.info.serial
 
     @property
     def charged(self) -> int:

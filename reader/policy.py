@@ -279,6 +279,22 @@ class Policy:
         "Whether the barrier opens for who may pass, or closes for who may not.",
         "V-B, domain facts 4.3",
     )
+    barrier_open_s: int = _gate(
+        8,
+        Whole(1, 600),
+        "s",
+        "How long the barrier waits for who may pass; then it closes, and who has not walked may"
+        " tap again within passback_s.",
+        "ASSUMED, no source",
+    )
+    barrier_closed_s: int = _gate(
+        3,
+        Whole(1, 600),
+        "s",
+        "How long a normally open barrier stays closed after a tap that did not pass, unless one"
+        " passes before.",
+        "ASSUMED, no source",
+    )
     modes: tuple[str, ...] = _gate(
         (),
         Some(MODES),

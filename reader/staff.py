@@ -51,6 +51,7 @@ class Desk(Terminal):
         journal: TapJournal | None = None,
     ) -> None:
         self.config = config
+        self.stage, self.where = "desk", config.station.name_en
         self.place = place_of(config.network, config.station, config.max_fare)
         super().__init__(config.policy, psam, clock, journal)
         self.modes = ()  # a gate's modes do not hold at a desk

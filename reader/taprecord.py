@@ -8,7 +8,7 @@ the balance on both sides of it (domain facts 4.4), and where it happened (3.6).
 from enum import IntEnum
 from struct import Struct
 
-from apdu.bcd import Moment, is_decimal, unpack_date, unpack_time
+from apdu.bcd import Moment, is_decimal, unpack_moment
 from apdu.codec import WireError
 from apdu.files import PublicInfo
 from apdu.value import value
@@ -216,7 +216,7 @@ def promised(
 def _is_time(when: bytes) -> bool:
     """Whether what a card holds for a time is one."""
     try:
-        unpack_date(when[:4]), unpack_time(when[4:])
+        unpack_moment(when)
     except ValueError:
         return False
     return True

@@ -13,7 +13,7 @@ from datetime import datetime
 from apdu.bcd import Moment
 from apdu.sw import SW
 from reader.blocking import block_card
-from reader.debits import Debits
+from reader.debits import Debits, Taken
 from reader.journal import TapJournal
 from reader.modes import Mode, is_free, stopping, waived
 from reader.outcome import Outcome, Reject, Verdict
@@ -44,8 +44,13 @@ class Terminal:
     journal: keeps each debit before it is sent and each record before the barrier opens; what it
              holds open from before, the terminal resolves. If it raises JournalError, the tap ends
              without PASS.
+    taken:   told of every debit that is sure and kept.
     """
 
+    stage = "tap"
+    """What a tap here is called in a recording: the direction, or what the door does."""
+    where = ""
+    """The station or line, in English, for a recording."""
     is_way_in = False
     """Whether people come in here; in an emergency they may not."""
 
@@ -55,10 +60,11 @@ class Terminal:
         psam: SecureModule,
         clock: Callable[[], datetime],
         journal: TapJournal | None,
+        taken: Taken | None = None,
     ) -> None:
         self.policy = policy
         self.psam = psam
-        self.debits = Debits(psam, journal, self._taken)
+        self.debits = Debits(psam, journal, taken)
         self._clock = clock
         self._passed: dict[bytes, datetime] = {}
         self.modes = frozenset(Mode(word) for word in policy.modes)
@@ -92,13 +98,17 @@ class Terminal:
         """One tap, from SELECT to the verdict."""
         return self.serve(self._judged)
 
+    def now(self) -> datetime:
+        """The terminal's time."""
+        return self._clock()
+
     def walked(self) -> None:
         """Somebody went through: who taps again is another passage, not the same one."""
         self._passed.clear()
 
     def serve(self, business: Callable[[datetime], Txn[Outcome]]) -> Txn[Outcome]:
         """One tap for a business with the selected card. In a mode that stops, no card is asked."""
-        now = self._clock()
+        now = self.now()
         stopped = self._stopped()
         if stopped is not None:
             return stopped
@@ -109,7 +119,7 @@ class Terminal:
         except StatusError as refused:
             return Outcome(Verdict.REJECT, Reject.NOT_OUR_CARD, str(refused))
         if self._is_repeated(info.serial, now):
-            return Outcome(Verdict.PASS, repeated=True)
+            return Outcome(Verdict.PASS, repeated=True, serial=info.serial)
         try:
             known = yield from self._resolved(info.serial)
             outcome = known or (yield from business(now))
@@ -117,7 +127,8 @@ class Terminal:
             if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
                 raise
             # The card refused, or named a key that the PSAM does not have.
-            return Outcome(Verdict.REJECT, Reject.CARD_REFUSED, str(refused))
+            reason = Reject.CARD_REFUSED
+            return Outcome(Verdict.REJECT, reason, str(refused), serial=info.serial)
         if outcome.verdict is Verdict.PASS:
             self._remember_passed(info.serial, now)
         return outcome
@@ -125,9 +136,6 @@ class Terminal:
     def _judged(self, now: datetime) -> Txn[Outcome]:
         """The terminal's own business with the selected card."""
         raise NotImplementedError
-
-    def _taken(self, record: TapRecord) -> None:
-        """A debit is sure and kept."""
 
     def _stopped(self) -> Outcome | None:
         if self._stop is None:
@@ -162,9 +170,9 @@ class Terminal:
         try:
             receipt, record = yield from self.debits.resolve(serial)
         except Unproven as unproven:
-            return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(unproven))
+            return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(unproven), serial=serial)
         except TransportError as again:
-            return Outcome(Verdict.TAP_AGAIN, detail=str(again))
+            return Outcome(Verdict.TAP_AGAIN, detail=str(again), serial=serial)
         return None if receipt is None else self._recovered(receipt, record)
 
     def _recovered(self, receipt: Receipt, record: TapRecord | None) -> Outcome | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
-from apdu.bcd import Moment, unpack_date, unpack_time
+from apdu.bcd import Moment, unpack_moment
 from apdu.files import BusTrip, TripLog
 from apdu.records import InitPurchaseReply
 from reader.checks import (
@@ -18,7 +18,6 @@ from reader.checks import (
     BOARD_CHECKS,
     Check,
     Facts,
-    WhiteList,
     first_refusal,
     is_expired,
     money_refusal,
@@ -63,6 +62,7 @@ from reader.trips import (
     is_aboard,
     ridden,
 )
+from reader.white_list import WhiteList
 
 
 class Door(Enum):
@@ -123,6 +123,7 @@ class Validator(Terminal):
         journal: TapJournal | None = None,
     ) -> None:
         self.config = config
+        self.stage, self.where = config.door.value, config.line.name_en
         self.is_way_in = config.door is not Door.ALIGHT
         self._checks: tuple[Check, ...] = BOARD_CHECKS if self.is_way_in else ALIGHT_CHECKS
         self.at_stop(config.line.stops[0], Heading.UP)
@@ -304,6 +305,6 @@ def _origin(trip: BusTrip) -> Origin:
 def _time(when: bytes) -> datetime | None:
     """A time on a card, or None if it is none."""
     try:
-        return datetime.combine(unpack_date(when[:4]), unpack_time(when[4:]))
+        return unpack_moment(when)
     except ValueError:
         return None

@@ -12,11 +12,12 @@ import fixtures
 from apdu.files import EF1E, TripLog
 from emulator.card.state import Blocked
 from issuer.tac import tac_is_right
-from reader.gate import Direction, Reject, Verdict, parse_white_list
+from reader.gate import Direction, Reject, Verdict
 from reader.modes import Mode
 from reader.transport.decorators import Recording
 from reader.transport.inprocess import InProcess
 from reader.trips import ENTERED, ENTRY_CORRECTED, EXITED
+from reader.white_list import parse_white_list
 from tests.cards import content_of, new_card, with_content
 from tests.gates import FARE, INSIDE, NETWORK, NO_PASSBACK, SERIAL, Case, case, gate_at, passed
 
