@@ -14,6 +14,7 @@ from reader.fares.bus import BusLine, Heading
 from reader.gate import Outcome
 from reader.journal import TapJournal
 from reader.psam import Psam
+from reader.psam_link import SecureModule
 from reader.transport.inprocess import InProcess
 from reader.trips import BusPlace, boarded
 from reader.validator import BusConfig, Door, Validator
@@ -78,7 +79,9 @@ class Case:
     def _change(self, image: Any) -> Any:
         return both(with_trip(self.trip.build(), 2), with_blocked(self.blocked))(image)
 
-    def validator(self, journal: TapJournal | None = None, sam: Psam | None = None) -> Validator:
+    def validator(
+        self, journal: TapJournal | None = None, sam: SecureModule | None = None
+    ) -> Validator:
         settings = {"white_list": WHITE_LIST, "vehicle": VEHICLE} | self.config
         settings["policy"] = replace(NO_PASSBACK, **self.knobs)
         config = BusConfig(BUSES, self.line, self.door, **settings)
