@@ -118,11 +118,8 @@ class Terminal:
             known = yield from self._resolved(info.serial)
             outcome = known or (yield from business(now))
         except StatusError as refused:
-            if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
-                raise
-            # The card refused, or named a key that the PSAM does not have.
-            reason = Reject.CARD_REFUSED
-            return Outcome(Verdict.REJECT, reason, str(refused), serial=info.serial)
+            reason, detail = _refused_debit(refused)
+            return Outcome(Verdict.REJECT, reason, detail, serial=info.serial)
         if outcome.verdict is Verdict.PASS:
             self._remember_passed(info.serial, now)
         return outcome
@@ -204,10 +201,22 @@ class Terminal:
         except Declined:
             return Outcome(Verdict.REJECT, Reject.BALANCE_IMPLAUSIBLE, view=view, missed=missed)
         except StatusError as refused:
-            if (refused.to, refused.sw) != ("card", SW.BALANCE_TOO_LOW):
-                raise
-            return Outcome(Verdict.REJECT, Reject.BALANCE_TOO_LOW, view=view, missed=missed)
+            reason, detail = _refused_debit(refused)
+            return Outcome(Verdict.REJECT, reason, detail, view, missed=missed)
         return Outcome(Verdict.PASS, view=view, receipt=receipt, fare=fare, missed=missed)
+
+
+def _refused_debit(refused: StatusError) -> tuple[Reject, str]:
+    """What a passenger is told of a refusing card or PSAM, and the detail.
+
+    Raises the refusal itself if it is the PSAM's for a reason of its own: the gate is broken.
+    """
+    if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
+        raise refused
+    if (refused.to, refused.sw) == ("card", SW.BALANCE_TOO_LOW):
+        return Reject.BALANCE_TOO_LOW, ""
+    # The card refused, or named a key that the PSAM does not have.
+    return Reject.CARD_REFUSED, str(refused)
 
 
 class Declined(Exception):
