@@ -71,6 +71,13 @@ class GateOptions:
 
 def gate(options: GateOptions) -> int:
     """Serve cards until Ctrl-C or the count is reached. Returns 0 if the last one passed."""
+    try:
+        return _serve(options)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(options: GateOptions) -> int:
     settings = _settings(options)
     with ExitStack() as stack:
         made = stack.enter_context(device(settings, _clock(options.at)))
@@ -82,10 +89,7 @@ def gate(options: GateOptions) -> int:
         else:
             show = _Lines(options.as_json)
             show.begin(made)
-        try:
-            return _Serving(made, site, options, recorder, show).run()
-        except KeyboardInterrupt:
-            return 0
+        return _Serving(made, site, options, recorder, show).run()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,13 @@ class Panel:
         self._live = Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False)
 
     def __enter__(self) -> Self:
-        self._live.start()
-        self.tick()
-        self._ticker.start()
+        try:
+            self._live.start()
+            self.tick()
+            self._ticker.start()
+        except BaseException:
+            self._live.stop()  # Ctrl-C while it begins: nobody else gives the screen back
+            raise
         return self
 
     def __exit__(
