@@ -16,8 +16,9 @@ from apdu.event import Event, Layer, Observer, Source, Trace
 from apdu.show import money
 from bench.clock import now
 from emulator.picc import Picc
-from reader.gate import Gate, Outcome
-from reader.session import run
+from reader.outcome import Outcome
+from reader.session import Txn, run
+from reader.terminal import Terminal
 from reader.transport.base import Transport, exclusively
 from reader.transport.decorators import Exchange, Recording
 from reader.transport.inprocess import InProcess
@@ -92,17 +93,22 @@ class Recorder:
         """A part of a transaction begins."""
         self._log.append(_Stage(self.now_ns(), name, begins_tap))
 
-    def decision(self, outcome: Outcome, gate: Gate) -> None:
-        """A gate has decided about a card."""
-        self._log.append(_Decision(self.now_ns(), outcome, gate.config.station.name_en))
+    def decision(self, outcome: Outcome, terminal: Terminal) -> None:
+        """A terminal has decided about a card."""
+        self._log.append(_Decision(self.now_ns(), outcome, terminal.where))
 
-    def pass_(self, gate: Gate, card: Transport) -> Outcome:
-        """Pass one card as `Gate.pass_` does, recorded as a tap. Raises what that raises."""
-        self.stage(gate.config.direction.value, begins_tap=True)
-        links = {"card": self.link(card), "psam": self.link(self.around_psam(gate.psam), "psam")}
+    def pass_(
+        self, terminal: Terminal, card: Transport, business: Txn[Outcome] | None = None
+    ) -> Outcome:
+        """Pass one card as `Terminal.pass_` does, recorded as a tap. Raises what that raises.
+
+        business: what the terminal does, such as an operation of a desk; a tap if left out.
+        """
+        self.stage(terminal.stage, begins_tap=True)
+        psam = self.link(self.around_psam(terminal.psam), "psam")
         with exclusively(card):
-            outcome = run(gate.tap(), links)
-        self.decision(outcome, gate)
+            outcome = run(business or terminal.tap(), {"card": self.link(card), "psam": psam})
+        self.decision(outcome, terminal)
         return outcome
 
     @property
@@ -177,13 +183,19 @@ def outcome_words(outcome: Outcome) -> list[str]:
     """A gate's decision in words, behind the verdict."""
     parts = []
     receipt, reason = outcome.receipt, outcome.reason
+    if outcome.released:
+        parts.append(" / ".join(outcome.text))
+    if outcome.repeated:
+        parts.append("the same card again, nothing asked of it")
+    if outcome.missed:
+        parts.append(f"{money(outcome.missed.amount)} yuan collected for the ride before")
     if receipt:
         parts.append(f"fare {money(outcome.fare)}, balance {money(receipt.balance)} yuan")
         if receipt.recovered:
             parts.append("recovered, no second charge")
     if reason:
-        code = "" if reason.code is None else f" (code {reason.code})"
-        parts.append(f"{reason.zh} / {reason.en}{code}")
+        lab = "" if reason.lab is None else f", laboratory {reason.lab}"
+        parts.append(f"{reason.zh} / {reason.en} (code {reason.code}{lab})")
     if outcome.detail:
         parts.append(outcome.detail)
     return parts

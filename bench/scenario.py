@@ -19,6 +19,7 @@ from issuer.tac import tac_is_right
 from reader.gate import Direction, Gate, GateConfig, Outcome, Verdict
 from reader.loading import load
 from reader.psam import Psam
+from reader.psam_keys import SamKeys
 from reader.session import Txn, run
 from reader.transactions import Receipt, balance, select_purse
 from reader.transport.base import Transport
@@ -33,6 +34,7 @@ TOP_UP = 5000
 LOAD_TERMINAL = bytes.fromhex("100000000001")
 ENTRY_TERMINAL = bytes.fromhex("300089000195")
 EXIT_TERMINAL = bytes.fromhex("300089000340")
+BUS_TERMINAL = bytes.fromhex("100000000002")
 ENTRY_STATION, EXIT_STATION = "080013", "080019"
 
 _LOADED = datetime(2025, 9, 8, 7, 0, 0, tzinfo=SHANGHAI)
@@ -45,11 +47,17 @@ def fresh_card(seed: int) -> Card:
     return fixtures.card("student", env=SeededEnv(f"card {seed}"))
 
 
+def sam_keys() -> SamKeys:
+    """The project's test keys, as a gate's PSAM holds them: purchase, TAC and lock."""
+    roots = fixtures.load_roots()
+    return SamKeys({1: roots["PMK"]}, {1: roots["TMK"]}, roots["BMK"])
+
+
 def make_gate(direction: Direction, station: str, terminal: bytes, at: datetime, seq: int) -> Gate:
     """A gate of the sample network with test keys and a standing clock."""
     network = load_network()
     config = GateConfig(network, network.station(station), direction, LAB_WHITE_LIST)
-    return Gate(config, Psam(terminal, {1: fixtures.load_roots()["PMK"]}, seq), lambda: at)
+    return Gate(config, Psam(terminal, sam_keys(), seq), lambda: at)
 
 
 @dataclass(frozen=True, slots=True)

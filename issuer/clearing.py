@@ -29,7 +29,7 @@ from issuer.schema import BatchRow, Finding, KnownGate, LostCard, RefusedRow, Ta
 from issuer.tac import TacCheck
 from reader.batch import HEAD, Answer, Batch, BatchError, Refusal, parse_batch
 from reader.taprecord import BODY, Mark, TapRecord
-from reader.trips import EP_EXIT
+from reader.trips import EP_ADJUST, EP_EXIT
 
 __all__ = ["Clearing", "Exceptional", "Policy", "seconds_of"]
 
@@ -195,7 +195,11 @@ class Clearing:
         kind, info = record.kind, record.info
         is_online, is_taken = kind in _ONLINE, record.mark == Mark.TAKEN
         day = record.when[:4]
-        began = record.origin_when[:4] if record.trip == EP_EXIT else day
+        began = (
+            record.origin_when[:4]
+            if record.trip in (EP_EXIT, EP_ADJUST) and any(record.origin_when)
+            else day
+        )
         return (
             batch_id,
             record.gate.hex(),

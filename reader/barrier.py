@@ -199,7 +199,7 @@ class Barrier:
         return now_s, self._aisle.at(now_s)
 
     def _passed(self, aisle: _Aisle, outcome: Outcome, now_s: float) -> _Aisle:
-        card = _card(outcome)
+        card = outcome.card
         waiting, lapsed = aisle.waiting, aisle.lapsed
         if not outcome.repeated or card in lapsed:
             waiting = (*waiting, card)
@@ -223,10 +223,3 @@ class Barrier:
             return Position(False, 0, Hold.SHUT)
         is_open = aisle.closed is None if self._is_normally_open else bool(aisle.waiting)
         return Position(is_open, len(aisle.waiting))
-
-
-def _card(outcome: Outcome) -> bytes | None:
-    """Whose tap it was, as far as the outcome says."""
-    if outcome.receipt is not None:
-        return outcome.receipt.serial
-    return None if outcome.view is None else outcome.view.info.serial

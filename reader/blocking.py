@@ -10,13 +10,13 @@ from apdu.records import OnlyMac
 from apdu.sam_commands import SAM_CIPHER, SAM_DELIVERY_KEY
 from apdu.sam_records import CipherData, DeliveryData
 from reader.session import ProtocolError, Txn, ask
-from reader.transactions import CardView
+from reader.transactions import AnyView
 
 _MAC_SIZE = 4
 _CHALLENGE_SIZE = 4
 
 
-def block_card(view: CardView, *, is_permanent: bool = False) -> Txn[None]:
+def block_card(view: AnyView, *, is_permanent: bool = False) -> Txn[None]:
     """Block the selected purse. Raises StatusError, ProtocolError.
 
     is_permanent: for good; a gate does not do that (4.19, 6.7).

@@ -1,7 +1,7 @@
 """Modes of a gate beside the normal one (domain facts 4.2): what each changes, as one table.
 
-Several may hold at once: what any of them waives is waived. How far a mode goes is stated by no open
-standard; where the sources are silent the choice is ours (D).
+Several may hold at once: what any of them waives is waived. That fare free takes nothing off a
+purse, and that an emergency writes to no card, is known (V-B); how far others go is ours (D).
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """What becomes of a tap: the verdict, the reason of a refusal, and what the passenger is told.
 
-A refusal is a value. Each has a number for the gate's screen; its last digit is Beijing's where that
-is public (domain facts 4.2: 4 over-time, 5 over-distance, 8 faulty), the rest is ours (D). `lab` is
-the laboratory's reject code where one is public (protocol reference 6.10).
+A refusal is a value. Each has a number for the gate's screen; its last digit is Beijing's where
+that is public (domain facts 4.2: 4 over-time, 5 over-distance, 8 faulty), the rest is ours (D).
+`lab` is the laboratory's reject code where one is public (protocol reference 6.10).
 """
 
 from enum import Enum
@@ -68,6 +68,7 @@ class Reject(Enum):
         54,
         None,
     )
+    NOT_OVER_TIME = ("未超时，无需补票", "in time, nothing to pay", 55, None)
     BALANCE_IMPLAUSIBLE = (
         "余额异常，请到服务窗口",
         "balance implausible, please see staff",
@@ -115,6 +116,7 @@ class Outcome:
     receipt:  of the ride's own debit, or of the one a recovery proved.
     missed:   the receipt of an earlier ride's fare, collected in this tap (domain facts 3.1).
     repeated: the same card again within the pass-back time: nothing was asked of it.
+    serial:   of the card, where neither view nor receipt tells it.
     released: the barrier is open for an emergency; no card was touched.
     """
 
@@ -127,6 +129,14 @@ class Outcome:
     missed: Receipt | None = None
     repeated: bool = False
     released: bool = False
+    serial: bytes | None = None
+
+    @property
+    def card(self) -> bytes | None:
+        """The card's serial, 10 bytes, or None if it never said it."""
+        if self.receipt is not None:
+            return self.receipt.serial
+        return self.serial if self.view is None else self.view.info.serial
 
     @property
     def charged(self) -> int:

@@ -71,6 +71,14 @@ class Policy:
         "The longest stay in the paid area, 4 hours; exactly so long is not too long.",
         "V-B, domain facts 3.2, 9",
     )
+    overtime_at: str = _rail(
+        "desk",
+        One(("desk", "gate")),
+        "",
+        "Who takes what a too long stay costs. desk: the gate refuses with a code that ends in 4"
+        " and staff take it; gate: the gate adds it to the fare.",
+        "V-B, domain facts 3.2, 4.2",
+    )
     overtime_fare: int = _rail(
         300,
         _MONEY,
@@ -82,7 +90,8 @@ class Policy:
         False,
         Flag(),
         "",
-        "Whether what a too long stay costs counts as paid in the month's accumulation.",
+        "Whether what a gate takes for a too long stay counts in the month's accumulation; what a"
+        " desk takes never does.",
         "ASSUMED, no source",
     )
     same_station: str = _rail(
@@ -111,6 +120,13 @@ class Policy:
         "fen",
         "What closing a trip without exit costs.",
         "ASSUMED, domain facts 3.2, 9",
+    )
+    missing_entry_fare: int = _rail(
+        0,
+        _MONEY,
+        "fen",
+        "What staff take to give a card the entry it lacks; the ride is charged at the exit.",
+        "ASSUMED, no source",
     )
     min_entry_rail: int = _rail(
         300,
@@ -158,6 +174,14 @@ class Policy:
         " farther end of that line is taken first; refuse: staff settle it.",
         "V-A, domain facts 3.1, 9",
     )
+    bus_repeat_s: int = _bus(
+        600,
+        _SECONDS,
+        "s",
+        "A second boarding tap on one bus so soon is the same boarding; later, the ride before was"
+        " not tapped off. Validators have such a limit, in minutes; how many is not known.",
+        "ASSUMED, domain facts 4.1",
+    )
     min_entry_bus: str = _bus(
         "farthest",
         One(("farthest", "lowest")),
@@ -201,6 +225,13 @@ class Policy:
         "",
         "After 30 September: no entry, or on buses the fare of a normal card.",
         "ASSUMED, domain facts 9",
+    )
+    kinds_accepted: tuple[str, ...] = _card(
+        tuple(CARD_KINDS.values()),
+        Some(tuple(CARD_KINDS.values())),
+        "",
+        "Kinds of cards of this city that are served; an unknown kind counts as normal.",
+        "D, protocol reference 6.10",
     )
     validity_test_at_exit: str = _card(
         "entry_time",

@@ -17,11 +17,17 @@ from reader.transport.base import Transport
 
 
 class SecureModule(Transport, Protocol):
-    """A PSAM as a gate sees it. Besides commands it has a terminal number of 6 bytes."""
+    """A PSAM as a gate sees it. Besides commands it has a terminal number of 6 bytes and the
+    index of its purchase key."""
 
     @property
     def terminal(self) -> bytes:
         """What INITIALIZE must name, because MAC1 holds it (protocol reference 5.7)."""
+        ...
+
+    @property
+    def key_index(self) -> int:
+        """Which key INITIALIZE must name: EF17 of the PSAM (5.7)."""
         ...
 
 

@@ -13,7 +13,7 @@ from apdu.codec import WireError
 from apdu.files import PublicInfo
 from apdu.value import value
 from reader.transactions import Receipt, Unresolved
-from reader.trips import EP_ENTRY, EP_EXIT, METRO, Place
+from reader.trips import Spot
 
 BODY = 124
 """Bytes of a record without its checksum."""
@@ -169,14 +169,23 @@ class TapRecord:
 _MARKS = frozenset(int(mark) for mark in Mark)
 
 
-def promised(
-    lost: Unresolved, place: Place, gate: bytes, origin: tuple[bytes, bytes, bytes] | None
-) -> TapRecord:
-    """The record of a debit about to be sent at a metro gate.
+@value
+class Origin:
+    """Where and when a ride began that ends now: line and stop 2 bytes each, time 7 bytes."""
 
-    origin: line, station and time of entry if the card is leaving, None if it is entering.
-    """
-    line, station, when = origin or (_NOWHERE, _NOWHERE, _NO_TIME)
+    line: bytes
+    station: bytes
+    when: bytes
+
+
+_NO_ORIGIN = Origin(_NOWHERE, _NOWHERE, _NO_TIME)
+
+
+def promised(
+    lost: Unresolved, spot: Spot, gate: bytes, trip: int, origin: Origin | None = None
+) -> TapRecord:
+    """The record of a debit about to be sent. trip: trip type (3.6). origin: of what it ends."""
+    began = origin or _NO_ORIGIN
     return TapRecord(
         Mark.PROMISED,
         0,
@@ -186,18 +195,18 @@ def promised(
         lost.balance_after + lost.amount,
         lost.balance_after,
         lost.kind,
-        EP_EXIT if origin else EP_ENTRY,
+        trip,
         lost.terminal,
         lost.terminal_seq,
         lost.when.both,
-        METRO,
-        place.line_bytes,
-        place.station_bytes,
-        place.operator,
-        place.city,
-        line,
-        station,
-        when,
+        spot.industry,
+        spot.line_bytes,
+        spot.station_bytes,
+        spot.operator,
+        spot.city,
+        began.line,
+        began.station,
+        began.when,
         _NO_TAC,
         0,
         gate,

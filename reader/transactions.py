@@ -1,9 +1,8 @@
-"""What a gate or till does with a card: read it, let it enter, let it exit, sell, recover.
+"""What a terminal does with a card: select it, read it, debit it, and recover a lost debit.
 
 Theory of operation. Each transaction is a generator (`reader.session`): it yields commands for the
 card or the PSAM and returns a value. The order of commands is that of the printed ladders
-(protocol reference 6). Entry is a CAPP purchase of zero, exit one of the fare; each caches the
-EF1A trip record and then an EF1E record, and the card commits all of it at DEBIT or none.
+(protocol reference 6). What a ride writes with its debit is in `reader.rides`.
 
 The central case is the card that leaves between DEBIT and its answer. The terminal must not assume
 failure: it raises `Interrupted` with what it needs to ask GET TRANSACTION PROVE later (`recover`).
@@ -11,7 +10,7 @@ failure: it raises `Interrupted` with what it needs to ask GET TRANSACTION PROVE
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from apdu.bcd import Moment
 from apdu.codec import Record, WireError
@@ -31,7 +30,7 @@ from apdu.commands import (
     SELECT,
     UPDATE_CACHE,
 )
-from apdu.files import EF1A, EF1E, EF15, EF17, BusTrip, Interop, PublicInfo, RailTrip, TripLog
+from apdu.files import EF1A, EF15, EF17, BusTrip, Interop, PublicInfo, RailTrip, TripLog
 from apdu.purse import CAPP, PURCHASE
 from apdu.records import (
     CacheData,
@@ -51,16 +50,16 @@ from apdu.tlv import Tlv, value_of
 from apdu.value import value
 from reader.session import ProtocolError, StatusError, Txn, ask, exchange
 from reader.transport.base import TransportError
-from reader.trips import EP_ENTRY, EP_EXIT, Place, entered, exited, trip_log
 
 KEY_INDEX = 1
-"""EF17 of the PSAM: the key index named in INITIALIZE (5.7)."""
+"""The key index named in INITIALIZE where no PSAM says another (5.7)."""
 
 _PPSE = SELECT.command(SelectName(AID_PPSE))
 _PURSE = SELECT.command(SelectName(AID_PURSE))
 _EF15 = READ_BINARY.command(None, 0x80 | EF15.sfi, 0)
 _EF17 = READ_BINARY.command(None, 0x80 | EF17.sfi, 0)
 _EF1A = READ_RECORD.command(None, 0x01, EF1A.sfi << 3 | 4)
+_EF1A_BUS = READ_RECORD.command(None, 0x02, EF1A.sfi << 3 | 4)
 _BALANCE = GET_BALANCE.command(None)
 
 _PLAIN_FCI = bytes.fromhex("6F31 8408 A000000632010105 A525 9F080102 9F0C1E")
@@ -207,6 +206,23 @@ def _read(spec: CommandSpec[None, bytes], command: bytes, layout: type[Record]) 
         raise ProtocolError(f"{spec.name}: {error}") from error
 
 
+def read_bus_card() -> Txn[BusView]:
+    """EF15, EF17 and the bus trip record of the selected purse."""
+    info = yield from _read(READ_BINARY, _EF15, PublicInfo)
+    interop = yield from _read(READ_BINARY, _EF17, Interop)
+    try:
+        trip = yield from _read(READ_RECORD, _EF1A_BUS, BusTrip)
+    except StatusError as refused:
+        if refused.sw != SW.RECORD_NOT_FOUND:
+            raise
+        trip = NO_BUS_TRIP  # a card that never rode a bus need not have the record
+    return BusView(info, interop, trip)
+
+
+NO_BUS_TRIP = BusTrip.parse(b"\x27\x02" + bytes((BusTrip.size() - 3, 0x01, 0x01)) + bytes(123))
+"""The record of a card that never rode a bus."""
+
+
 def balance() -> Txn[int]:
     """The available balance, fen."""
     reply = yield from exchange("card", GET_BALANCE, _BALANCE)
@@ -235,13 +251,27 @@ class Watch:
     promise: Promise | None = None
 
 
+class Till(Protocol):
+    """What INITIALIZE must say of the PSAM (5.7)."""
+
+    @property
+    def terminal(self) -> bytes:
+        """Its terminal number, 6 bytes, because MAC1 holds it."""
+        ...
+
+    @property
+    def key_index(self) -> int:
+        """Which key the card is to take."""
+        ...
+
+
 _NOBODY = Watch()
 
 
 def purchase(
     info: PublicInfo,
     amount: int,
-    terminal: bytes,
+    till: Till,
     at: Moment,
     kind: int = PURCHASE,
     writes: Writes | None = None,
@@ -249,16 +279,17 @@ def purchase(
 ) -> Txn[Receipt]:
     """Debit the purse, with trip records if it is a CAPP purchase (6.1 to 6.3).
 
-    terminal: 6 bytes, the PSAM's own number.
+    till: the PSAM that answers as "psam".
     Raises Interrupted if after DEBIT it is not certain that nothing was taken: the card lost, its
     answer spoilt, its MAC2 wrong, the PSAM silent (6.9).
     """
     init = INIT_CAPP if kind == CAPP else INIT_PURCHASE
-    offer = yield from ask("card", init, InitializeData(KEY_INDEX, amount, terminal))
+    terminal = till.terminal
+    offer = yield from ask("card", init, InitializeData(till.key_index, amount, terminal))
     if watch.accept is not None:
         watch.accept(offer)
     proof = yield from ask("psam", SAM_INIT_PURCHASE, _sam_data(info, offer, amount, kind, at))
-    seq, left = proof.terminal_seq, _left(offer, amount)
+    seq, left = proof.terminal_seq, left_of(offer, amount)
     made = Unresolved(info, offer.offline_seq, amount, left, kind, terminal, seq, at)
     if watch.promise is not None:
         watch.promise(made)
@@ -304,7 +335,7 @@ _REFUSALS = frozenset(
 """Words by which a card says for certain that it has not paid (4.16)."""
 
 
-def _left(offer: InitPurchaseReply, amount: int) -> int:
+def left_of(offer: InitPurchaseReply, amount: int) -> int:
     """Balance after a purchase, fen: the offer includes the overdraft limit (4.14)."""
     return offer.balance - offer.overdraft_limit - amount
 
@@ -324,40 +355,6 @@ def _sam_data(
         info.serial[-8:],
         info.issuer,
     )
-
-
-def entry(
-    view: CardView, place: Place, terminal: bytes, at: Moment, promise: Promise | None = None
-) -> Txn[Receipt]:
-    """Mark the card as inside: a CAPP purchase of zero (6.1)."""
-
-    def writes(offer: InitPurchaseReply, proof: SamPurchaseReply) -> list[Write]:
-        left = _left(offer, 0)
-        trip = entered(place, proof.terminal_seq, left, at)
-        log = trip_log(EP_ENTRY, place, terminal, 0, left, at)
-        return [(EF1A.sfi, 0x01, trip.build()), (EF1E.sfi, 0x00, log.build())]
-
-    return purchase(view.info, 0, terminal, at, CAPP, writes, Watch(promise=promise))
-
-
-def exit(
-    view: CardView,
-    place: Place,
-    terminal: bytes,
-    fare: int,
-    at: Moment,
-    accept: Accept | None = None,
-    promise: Promise | None = None,
-) -> Txn[Receipt]:
-    """Close the trip and charge the fare (6.2)."""
-
-    def writes(offer: InitPurchaseReply, proof: SamPurchaseReply) -> list[Write]:
-        left = _left(offer, fare)
-        trip = exited(view.trip, place, fare, at)
-        log = trip_log(EP_EXIT, place, terminal, fare, left, at)
-        return [(EF1A.sfi, 0x01, trip.build()), (EF1E.sfi, 0x00, log.build())]
-
-    return purchase(view.info, fare, terminal, at, CAPP, writes, Watch(accept, promise))
 
 
 class Unproven(Exception):

@@ -37,6 +37,7 @@ class FarPsam(Remote):
     def __init__(self, line: Connection, which: int) -> None:
         super().__init__(line, b"%d" % which)
         self.terminal = TERMINALS[which]
+        self.key_index = 1
 
 
 def tap_for_ever(folder: str, which: int, line: Connection) -> None:

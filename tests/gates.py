@@ -11,6 +11,7 @@ from emulator.card.card import Card
 from emulator.card.state import Blocked
 from fixtures.network import load_network
 from reader.gate import Direction, Gate, GateConfig, Outcome
+from reader.policy import Policy
 from reader.psam import Psam
 from reader.transport.inprocess import InProcess
 from reader.trips import Place, entered
@@ -34,9 +35,13 @@ def psam(seq: int = 1) -> Psam:
     return Psam(TERMINAL, {1: fixtures.load_roots()["PMK"]}, seq)
 
 
+NO_PASSBACK = Policy(passback_s=0)
+"""For tests in which a card taps twice while the clock stands still."""
+
+
 def gate_at(direction: Direction, **config: Any) -> Gate:
     station = HOME if direction is Direction.ENTRY else AWAY
-    settings = {"white_list": WHITE_LIST, "max_fare": 900} | config
+    settings = {"white_list": WHITE_LIST, "max_fare": 900, "policy": NO_PASSBACK} | config
     return Gate(GateConfig(NETWORK, station, direction, **settings), psam(), lambda: NOW)
 
 

@@ -12,7 +12,7 @@ from reader.gate import Direction, Gate, GateConfig, Outcome
 from reader.journal import Journal, MemoryJournal, TapJournal
 from reader.psam import Psam
 from reader.transport.inprocess import InProcess
-from tests.gates import ENTERED_AT, NOW, TERMINAL, WHITE_LIST, psam
+from tests.gates import ENTERED_AT, NO_PASSBACK, NOW, TERMINAL, WHITE_LIST, psam
 
 GATE = b"GATE0340"
 NETWORK = load_network()
@@ -23,7 +23,7 @@ def gate_with(
 ) -> Gate:
     """A gate at the network's two stations of the ladders, entry at one and exit at the other."""
     station = NETWORK.station("080013" if direction is Direction.ENTRY else "080019")
-    config = GateConfig(NETWORK, station, direction, WHITE_LIST)
+    config = GateConfig(NETWORK, station, direction, WHITE_LIST, policy=NO_PASSBACK)
     return Gate(config, sam or psam(), lambda: at, journal)
 
 

@@ -13,6 +13,7 @@ import typer
 
 from bench.cli.card_app import card_app
 from bench.cli.clearing_app import clearing_app
+from bench.cli.lists_app import lists_app
 from bench.cli.psam_app import psam_app
 from bench.cli.road_options import Faults, Noise, Seed, Timing, Via
 from bench.cli.trace_app import trace_app
@@ -28,6 +29,7 @@ bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=Tru
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
 app.add_typer(clearing_app, name="clearing")
+app.add_typer(lists_app, name="lists")
 app.add_typer(psam_app, name="psam")
 app.add_typer(trace_app, name="trace")
 
@@ -87,6 +89,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.phone import PhoneError
     from fixtures.network import NetworkError
     from issuer.errors import DatabaseError
+    from reader.blacklist import BlacklistError
     from reader.fare import UnknownStation
     from reader.fares.bus import UnknownLine, UnknownStop
     from reader.journal import JournalError
@@ -94,6 +97,7 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from reader.psam_store import PsamFileError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
+    from reader.white_list import WhiteListError
 
     return (
         Problem,
@@ -114,6 +118,8 @@ def _known_problems() -> tuple[type[Exception], ...]:
         ProtocolError,
         StatusError,
         TransportError,
+        BlacklistError,
+        WhiteListError,
     )
 
 

@@ -169,10 +169,4 @@ def masked(text: str) -> str:
 
 def _last_digits(outcome: Outcome) -> str:
     """The end of the serial of whose card it was; empty if nobody's."""
-    if outcome.receipt is not None:
-        serial = outcome.receipt.serial
-    elif outcome.view is not None:
-        serial = outcome.view.info.serial
-    else:
-        return ""
-    return digits(serial)[-SERIAL_SHOWN:]
+    return "" if outcome.card is None else digits(outcome.card)[-SERIAL_SHOWN:]

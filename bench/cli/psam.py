@@ -7,15 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import fixtures
 from apdu.bcd import digits
 from apdu.trace import explain_command, explain_response
 from bench.problem import Problem
 from bench.recording import Recorder
-from bench.scenario import ENTRY_TERMINAL
+from bench.scenario import ENTRY_TERMINAL, sam_keys
 from emulator.picc import ContactCard
 from reader.psam import Psam
-from reader.psam_keys import SamKeys
 from reader.psam_store import PsamFile, PsamStore
 
 _DIGITS = 12
@@ -71,12 +69,6 @@ def serve(options: PsamOptions) -> None:
             (_over_system_vpcd if options.system else _over_private_pcscd)(held, options)
         except KeyboardInterrupt:
             print(f"PSAM removed, {_state(psam)}{_where(options)}")
-
-
-def sam_keys() -> SamKeys:
-    """The project's test keys, as a gate's PSAM holds them: purchase, TAC and lock."""
-    roots = fixtures.load_roots()
-    return SamKeys({1: roots["PMK"]}, {1: roots["TMK"]}, roots["BMK"])
 
 
 def _make(options: PsamOptions, stack: ExitStack) -> Psam:

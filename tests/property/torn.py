@@ -45,6 +45,7 @@ from emulator.radio.station import Station
 from fixtures.timing import load_timing
 from issuer.tac import tac_is_right
 from reader.gate import Direction, Gate, Outcome, Reject, Verdict
+from reader.months import MonthBook
 from reader.session import run
 from reader.transport.base import CardLost, NoCard
 from tests.campaigns import run_campaign
@@ -85,6 +86,10 @@ class Bench:
     def put_back(self) -> None:
         self._store.commit(self._image)
         self.card.power_off()  # the card takes up what the store has
+        self.entry.walked()
+        self.exit.walked()
+        # The card is new to the month's accumulation too.
+        self.exit.months = MonthBook(self.exit.config.network, self.exit.policy)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from emulator.radio.medium import drive
 from emulator.radio.station import Station
 from fixtures.timing import load_timing
 from reader.gate import Direction
+from reader.psam_link import SamIdentity
 from reader.session import Send, Txn, run
 from reader.transactions import balance, purchase, select_purse
 from reader.transport.decorators import Exchange, Recording
@@ -164,7 +165,12 @@ def seven(at: Moment) -> Txn[None]:
     yield Send("card", x("00B201F400"))
     yield from balance()
     yield from purchase(
-        info, 0, ENTRY_TERMINAL, at, CAPP, lambda offer, proof: [(EF1E.sfi, 0x00, EF1E_RECORD)]
+        info,
+        0,
+        SamIdentity(ENTRY_TERMINAL, 1),
+        at,
+        CAPP,
+        lambda offer, proof: [(EF1E.sfi, 0x00, EF1E_RECORD)],
     )
 
 

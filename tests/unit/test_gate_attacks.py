@@ -19,6 +19,7 @@ from issuer.loads import SoftLoadHost
 from reader import psam_store
 from reader.gate import Direction, Gate, GateConfig, Reject, Verdict
 from reader.loading import LoadInterrupted, load, recover_load
+from reader.policy import Policy
 from reader.psam import Psam
 from reader.session import ProtocolError, StatusError, run
 from reader.transactions import select_purse
@@ -209,7 +210,7 @@ def test_an_entry_time_that_is_no_day_does_not_prolong_the_card():
 
 def test_an_implausible_balance_is_rejected_at_exit_too():
     card = inside()
-    made = gate(max_balance=4999)
+    made = gate(policy=Policy(max_balance=4999))
     assert made.pass_(InProcess(card)).reason is Reject.BALANCE_IMPLAUSIBLE
     assert balance_of(card) == 5000
 

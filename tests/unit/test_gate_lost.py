@@ -12,7 +12,7 @@ from apdu.commands import DEBIT
 from apdu.files import EF1A, EF1E, RailTrip
 from emulator.card.card import Card
 from issuer.tac import tac_is_right
-from reader import gate as gate_module
+from reader import debits
 from reader.gate import Direction, Gate, Outcome, Reject, Verdict
 from reader.psam import Psam
 from reader.session import ProtocolError, StatusError
@@ -164,7 +164,7 @@ def test_a_debt_of_one_card_is_not_asked_of_another(direction):
 
 
 def test_the_oldest_lost_debit_is_forgotten_first(monkeypatch):
-    monkeypatch.setattr(gate_module, "MOST_UNRESOLVED", 2)
+    monkeypatch.setattr(debits, "MOST_UNRESOLVED", 2)
     made = case(Direction.ENTRY)
     gate = made.gate()
     serials = [SERIAL[:-1] + bytes((n,)) for n in (1, 2, 3)]

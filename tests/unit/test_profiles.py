@@ -102,8 +102,8 @@ def tap(name: str, direction: Direction = Direction.ENTRY) -> object:
     station = network.station(ENTRY_STATION if direction is Direction.ENTRY else EXIT_STATION)
     config = GateConfig(network, station, direction, LAB_WHITE_LIST, fixtures.BLACKLIST)
     psam = Psam(ENTRY_TERMINAL, {1: fixtures.load_roots()["PMK"]}, 257)
-    noon = datetime.combine(fixtures.STANDING_DAY, datetime.min.time(), SHANGHAI).replace(hour=12)
-    outcome = Gate(config, psam, lambda: noon).pass_(InProcess(fixtures.card(name)))
+    at = datetime.combine(fixtures.STANDING_DAY, datetime.min.time(), SHANGHAI).replace(hour=11)
+    outcome = Gate(config, psam, lambda: at).pass_(InProcess(fixtures.card(name)))
     assert (outcome.verdict is Verdict.PASS) == (outcome.reason is None)
     return outcome.reason
 

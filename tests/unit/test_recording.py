@@ -98,7 +98,8 @@ def test_a_tap_of_a_gate_is_a_stage_its_exchanges_and_a_decision():
 
 def test_a_refusal_is_told_with_both_texts_and_the_code():
     words = outcome_words(Outcome(Verdict.REJECT, Reject.ZERO_BALANCE))
-    assert words == ["余额为零，请充值 / no money on the card, please top up (code 2731)"]
+    said = "no money on the card, please top up (code 61, laboratory 2731)"
+    assert words == [f"余额为零，请充值 / {said}"]
 
 
 def test_a_recovered_debit_is_told_to_cost_nothing_more():

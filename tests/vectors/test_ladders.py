@@ -105,7 +105,7 @@ def test_plain_bus_purchase_speaks_as_printed():
         yield from ask("card", READ_BINARY, None, 0x97, 0)
         yield from ask("card", GET_BALANCE, None, 0x03)
         at = Moment.of(at_of(ladder))
-        return (yield from purchase(info, 50, script.psam.terminal, at, PURCHASE))
+        return (yield from purchase(info, 50, script.psam, at, PURCHASE))
 
     receipt = run(sale(), script.links)
     assert not script.steps
@@ -128,9 +128,7 @@ def test_bus_capp_purchase_speaks_as_printed():
             yield from raw("card", step["command"])
         at = Moment.of(at_of(ladder))
         return (
-            yield from purchase(
-                info, 1, script.psam.terminal, at, CAPP, lambda o, p: [(0x1E, 0, record)]
-            )
+            yield from purchase(info, 1, script.psam, at, CAPP, lambda o, p: [(0x1E, 0, record)])
         )
 
     receipt = run(sale(), script.links)

@@ -1,0 +1,1 @@
+"""A whole terminal from a file: what it is, its lists, its PSAM, its journal."""

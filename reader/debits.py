@@ -1,0 +1,128 @@
+"""What a terminal knows of its own debits: promised, taken, void, or lost and to be asked for.
+
+One place for the rule of protocol reference 6.8 and 6.9: before DEBIT is sent, it is kept what is
+about to happen; after it, how it ended; and what ended unknown is asked of the card at its next
+tap. Gates, validators and staff desks all debit through `Debits.pay`.
+"""
+
+from collections.abc import Callable
+
+from apdu.bcd import Moment
+from reader.journal import JournalError, TapJournal
+from reader.psam_link import SecureModule
+from reader.rides import Sale
+from reader.session import ProtocolError, StatusError, Txn
+from reader.taprecord import TapRecord
+from reader.transactions import Accept, Interrupted, Receipt, Unresolved, Watch, recover
+from reader.transport.base import TransportError
+
+MOST_UNRESOLVED = 1000
+"""Lost debits a terminal remembers; the oldest is forgotten first."""
+
+Note = Callable[[Unresolved], TapRecord]
+"""Makes the record of a debit that is about to be sent."""
+
+Taken = Callable[[TapRecord], None]
+"""Told of every debit that was taken, once it is kept."""
+
+
+class Debits:
+    """The debits of one terminal. journal: where they outlive it, or None.
+
+    taken: told of each that is sure, also of those a card proved later.
+    """
+
+    def __init__(
+        self, psam: SecureModule, journal: TapJournal | None, taken: Taken | None = None
+    ) -> None:
+        self.psam = psam
+        self.unresolved: dict[bytes, Unresolved] = {}
+        """By serial of the card."""
+        self._journal = journal
+        self._taken = taken
+        self._records: dict[int, TapRecord] = {}
+        self._last_seq: int | None = None
+        self._reload()
+
+    @property
+    def name(self) -> bytes:
+        """The device's own name, 8 bytes; zeros if it keeps no journal."""
+        return bytes(8) if self._journal is None else self._journal.gate
+
+    def psam_used(self) -> None:
+        """Something else was asked of the PSAM: its latest transaction is none of the lost ones."""
+        self._last_seq = None
+
+    def pay(
+        self,
+        make: Callable[[Sale], Txn[Receipt]],
+        note: Note,
+        at: Moment,
+        accept: Accept | None = None,
+    ) -> Txn[Receipt]:
+        """Run a transaction, and keep what became of it before anything else is done.
+
+        Raises Interrupted, after which the debit is in `unresolved`; JournalError, after which the
+        barrier must stay shut; and whatever the transaction raises, which took nothing.
+        """
+        self.psam_used()
+        sent: list[int] = []
+
+        def promise(lost: Unresolved) -> None:
+            record = note(lost)
+            if self._journal is not None:
+                self._journal.promise(record)
+            self._records[lost.terminal_seq] = record
+            sent.append(lost.terminal_seq)
+
+        try:
+            receipt = yield from make(Sale(self.psam, at, Watch(accept, promise)))
+        except Interrupted as interrupted:
+            self._remember(interrupted.unresolved)
+            raise
+        except (StatusError, ProtocolError, TransportError):
+            for terminal_seq in sent:  # DEBIT was not sent, or the card refused it for certain
+                self._keep(None, terminal_seq)
+            raise
+        self._keep(receipt, receipt.terminal_seq)
+        return receipt
+
+    def resolve(self, serial: bytes) -> Txn[tuple[Receipt | None, TapRecord | None]]:
+        """Ask the selected purse what became of its lost debit (6.8).
+
+        Returns the receipt, None if nothing was taken, and the debit's record. Raises Unproven,
+        TransportError, StatusError, after which it is still unresolved; JournalError.
+        """
+        lost = self.unresolved[serial]
+        receipt = yield from recover(lost, lost.terminal_seq == self._last_seq)
+        record = self._records.get(lost.terminal_seq)
+        self._keep(receipt, lost.terminal_seq)
+        del self.unresolved[serial]
+        return receipt, record
+
+    def _keep(self, receipt: Receipt | None, terminal_seq: int) -> None:
+        """Write how a debit ended, before the barrier opens. Raises JournalError."""
+        record = self._records.pop(terminal_seq, None)
+        try:
+            if self._journal is not None and receipt is None:
+                self._journal.void(terminal_seq)
+            elif self._journal is not None and receipt is not None:
+                self._journal.taken(receipt)
+        except JournalError:
+            self._reload()  # the card proves it at its next tap
+            raise
+        if self._taken is not None and receipt is not None and record is not None:
+            self._taken(record)
+
+    def _reload(self) -> None:
+        """Take over what the journal holds open."""
+        for record in self._journal.pending() if self._journal else []:
+            self.unresolved[record.serial] = record.unresolved()
+            self._records[record.terminal_seq] = record
+
+    def _remember(self, lost: Unresolved) -> None:
+        if len(self.unresolved) >= MOST_UNRESOLVED:
+            oldest = self.unresolved.pop(next(iter(self.unresolved)))
+            self._records.pop(oldest.terminal_seq, None)
+        self.unresolved[lost.info.serial] = lost
+        self._last_seq = lost.terminal_seq
