@@ -1,10 +1,13 @@
 """Where a gate's cards come from: readers, or cards of this process one after another."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from bench.problem import Problem
-from bench.rig.air import AirCoupler, AirTransport
+from bench.recording import Recorder
+from bench.rig.air import AirCoupler, AirTransport, SlowPsam
 from emulator.picc import Picc
 from emulator.radio.air import Air
 from emulator.radio.station import Station
@@ -74,6 +77,41 @@ class AirQueue:
     def close(self) -> None:
         """See Coupler."""
         self._coupler.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a gate stands.
+
+    now_ns: the clock its taps are timed by. around_psam: what slows its PSAM as the air does.
+    """
+
+    coupler: Coupler
+    now_ns: Callable[[], int] = time.perf_counter_ns
+    around_psam: Callable[[Transport], Transport] | None = None
+
+    def recorder(self, recorder: Recorder | None = None) -> Recorder:
+        """A recorder by this site's clock: a new one, or this one before it has recorded."""
+        made = recorder or Recorder()
+        if self.now_ns is not time.perf_counter_ns:
+            made.keep_time(self.now_ns)
+        if self.around_psam is not None:
+            made.around_psam = self.around_psam
+        return made
+
+
+@contextmanager
+def local_site(via: str, cards: Sequence[Picc], timing: Timing | None = None) -> Iterator[Site]:
+    """Cards of this process, one after another, over `inproc` or `air`."""
+    if via == "inproc":
+        queue = Queue(cards)
+        yield Site(queue)
+        queue.close()
+        return
+    air = AirQueue(cards, timing)
+    around = None if timing is None else (lambda psam: SlowPsam(psam, air.air, timing.psam))
+    yield Site(air, air.air.clock.now_ns, around)
+    air.close()
 
 
 @contextmanager
