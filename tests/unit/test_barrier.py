@@ -112,6 +112,15 @@ def test_a_repeated_tap_does_not_open_a_used_passage_afresh(closed: Aisle):
     assert closed.taps(repeated(A)) == Position(False, 0)
 
 
+def test_a_repeated_tap_is_known_by_the_serial_alone(closed: Aisle):
+    bare = Outcome(Verdict.PASS, repeated=True, serial=A)
+    closed.taps(passed(A))
+    closed.after(OPEN_S)
+    assert closed.taps(bare) == Position(True, 1)
+    closed.barrier.walked()
+    assert not closed.taps(bare).is_open
+
+
 def test_a_repeated_tap_brings_back_a_passage_that_lapsed_unused(closed: Aisle):
     closed.taps(passed(A))
     assert not closed.after(OPEN_S).is_open

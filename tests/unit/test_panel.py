@@ -420,6 +420,7 @@ def test_long_numbers_in_a_sentence_are_not_shown():
 def test_a_tap_knows_no_more_of_a_card_than_is_shown():
     tap = Tap.of(passed(SERIAL), [], 1.0, POLICY, NOW)
     assert tap.card == "0017"
+    assert Tap.of(again(serial=SERIAL), [], 1.0, POLICY, NOW).card == "0017"
     assert Tap.of(again(), [], 1.0, POLICY, NOW).card == ""
 
 
@@ -470,8 +471,20 @@ def test_the_terminal_is_given_back_even_after_an_error():
     with pytest.raises(RuntimeError):
         fails()
     assert out.getvalue().startswith("\x1b[?1049h")
-    assert out.getvalue().endswith("\x1b[?1049l")
-    assert "\x1b[?25h" in out.getvalue()
+    _, _, rest = out.getvalue().partition("\x1b[?1049l")
+    assert out.getvalue().count("\x1b[?25h") == 1
+    assert "\x1b[?" not in rest
+
+
+@pytest.mark.parametrize("height", [12, 24, 50])
+def test_the_last_picture_stays_behind(height: int):
+    out = io.StringIO()
+    console = Console(file=out, width=80, height=height, force_terminal=True)
+    with Panel(console, TITLE, POLICY, lambda: NOW) as panel:
+        panel.tapped(passed(), [], 250.0)
+    left = out.getvalue().partition("\x1b[?1049l")[2]
+    assert "PLEASE PASS" in left
+    assert left.count("\n") == min(height, 24)
 
 
 def new(out: io.StringIO) -> str:
