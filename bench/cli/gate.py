@@ -40,7 +40,10 @@ POLL_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class RoadOptions:
-    """Where cards come from. profiles: of cards in this process; balance: yuan on each."""
+    """Where cards come from.
+
+    profiles: of cards in this process. balance: yuan on each. every_s: seconds before each.
+    """
 
     via: str
     reader: str | None = None
@@ -48,6 +51,7 @@ class RoadOptions:
     profiles: tuple[str, ...] = ()
     balance: str | None = None
     timing: str = "none"
+    every_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +164,10 @@ def _recorder(options: GateOptions, title: str) -> AbstractContextManager[Record
 @contextmanager
 def _site(road: RoadOptions) -> Iterator[Site]:
     if road.via not in LOCAL:
-        if road.profiles:
-            raise Problem(f"--profile makes cards in this process; give --via {' or '.join(LOCAL)}")
+        if road.profiles or road.every_s:
+            raise Problem(
+                f"--profile and --every are for cards of its own; give --via {' or '.join(LOCAL)}"
+            )
         with reader_of(road.via, road.reader, road.device) as coupler:
             yield Site(coupler)
         return
@@ -169,7 +175,7 @@ def _site(road: RoadOptions) -> Iterator[Site]:
     timing = find_timing(road.timing)
     if timing is not None and road.via != "air":
         raise Problem("--timing is the simulated air's; give --via air")
-    with local_site(road.via, cards, timing) as site:
+    with local_site(road.via, cards, timing, road.every_s) as site:
         yield site
 
 
