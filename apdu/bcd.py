@@ -65,6 +65,19 @@ def unpack_time(data: bytes) -> time:
     return time(int(text[:2]), int(text[2:4]), int(text[4:]))
 
 
+def unpack_moment(data: bytes) -> datetime:
+    """The time in 7 bytes of YYYYMMDDhhmmss, without a zone. Raises ValueError if there is none.
+
+    >>> unpack_moment(bytes.fromhex("20250908073015"))
+    datetime.datetime(2025, 9, 8, 7, 30, 15)
+    """
+    text = data.hex()
+    if len(text) != 14 or not text.isdecimal():
+        raise ValueError(f"a time is 14 decimal digits, got {text.upper()}")
+    year, month, day = int(text[:4]), int(text[4:6]), int(text[6:8])
+    return datetime(year, month, day, int(text[8:10]), int(text[10:12]), int(text[12:]))
+
+
 @value
 class Moment:
     """A point in time as card and terminal exchange it: 4 bytes of date, 3 bytes of time.

@@ -6,6 +6,7 @@ tap. Gates, validators and staff desks all debit through `Debits.pay`.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 
 from apdu.bcd import Moment
 from reader.journal import JournalError, TapJournal
@@ -26,10 +27,22 @@ Taken = Callable[[TapRecord], None]
 """Told of every debit that was taken, once it is kept."""
 
 
+class _Kept:
+    """A debit under way. Its record is made when somebody wants it: mostly the journal, at once."""
+
+    def __init__(self, lost: Unresolved, note: Note) -> None:
+        self._lost = lost
+        self._note = note
+
+    @cached_property
+    def record(self) -> TapRecord:
+        return self._note(self._lost)
+
+
 class Debits:
     """The debits of one terminal. journal: where they outlive it, or None.
 
-    taken: told of each that is sure, also of those a card proved later.
+    taken: told of each that is sure, also of those a card proved later; None if nobody is.
     """
 
     def __init__(
@@ -40,7 +53,7 @@ class Debits:
         """By serial of the card."""
         self._journal = journal
         self._taken = taken
-        self._records: dict[int, TapRecord] = {}
+        self._kept: dict[int, _Kept] = {}
         self._last_seq: int | None = None
         self._reload()
 
@@ -69,10 +82,10 @@ class Debits:
         sent: list[int] = []
 
         def promise(lost: Unresolved) -> None:
-            record = note(lost)
+            kept = _Kept(lost, note)
             if self._journal is not None:
-                self._journal.promise(record)
-            self._records[lost.terminal_seq] = record
+                self._journal.promise(kept.record)
+            self._kept[lost.terminal_seq] = kept
             sent.append(lost.terminal_seq)
 
         try:
@@ -95,14 +108,14 @@ class Debits:
         """
         lost = self.unresolved[serial]
         receipt = yield from recover(lost, lost.terminal_seq == self._last_seq)
-        record = self._records.get(lost.terminal_seq)
+        kept = self._kept.get(lost.terminal_seq)
         self._keep(receipt, lost.terminal_seq)
         del self.unresolved[serial]
-        return receipt, record
+        return receipt, None if kept is None else kept.record
 
     def _keep(self, receipt: Receipt | None, terminal_seq: int) -> None:
         """Write how a debit ended, before the barrier opens. Raises JournalError."""
-        record = self._records.pop(terminal_seq, None)
+        kept = self._kept.pop(terminal_seq, None)
         try:
             if self._journal is not None and receipt is None:
                 self._journal.void(terminal_seq)
@@ -111,18 +124,23 @@ class Debits:
         except JournalError:
             self._reload()  # the card proves it at its next tap
             raise
-        if self._taken is not None and receipt is not None and record is not None:
-            self._taken(record)
+        if self._taken is not None and receipt is not None and kept is not None:
+            self._taken(kept.record)
 
     def _reload(self) -> None:
         """Take over what the journal holds open."""
         for record in self._journal.pending() if self._journal else []:
-            self.unresolved[record.serial] = record.unresolved()
-            self._records[record.terminal_seq] = record
+            lost = record.unresolved()
+            self.unresolved[record.serial] = lost
+            self._kept[record.terminal_seq] = _Kept(lost, _noted(record))
 
     def _remember(self, lost: Unresolved) -> None:
         if len(self.unresolved) >= MOST_UNRESOLVED:
             oldest = self.unresolved.pop(next(iter(self.unresolved)))
-            self._records.pop(oldest.terminal_seq, None)
+            self._kept.pop(oldest.terminal_seq, None)
         self.unresolved[lost.info.serial] = lost
         self._last_seq = lost.terminal_seq
+
+
+def _noted(record: TapRecord) -> Note:
+    return lambda lost: record

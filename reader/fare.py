@@ -114,6 +114,7 @@ class Network:
     transfers: tuple[tuple[Station, Station], ...] = ()
     lines: tuple[Line, ...] = ()
     _by_key: dict[str, Station] = field(init=False, repr=False, compare=False)
+    _by_codes: dict[tuple[int, int], Station] = field(init=False, repr=False, compare=False)
     _lines: dict[int, Line] = field(init=False, repr=False, compare=False)
     _neighbours: dict[Station, list[tuple[Station, int]]] = field(
         init=False, repr=False, compare=False
@@ -131,6 +132,8 @@ class Network:
             if len(value) != size:
                 raise ValueError(f"The {what} of a network is {size} bytes, not {len(value)}.")
         object.__setattr__(self, "_by_key", _keyed(self.stations))
+        by_codes = {(station.line, station.code): station for station in self.stations}
+        object.__setattr__(self, "_by_codes", by_codes)
         object.__setattr__(self, "_lines", _coded(self.lines))
         object.__setattr__(self, "_neighbours", _joined(self.stations, self._links()))
         self._check_ways()
@@ -221,7 +224,8 @@ class Network:
 
     def at(self, line: int, code: int) -> Station:
         """The station with these codes, as a trip record has them. Raises UnknownStation."""
-        return self.station(f"{line:02X}00{code:02X}")
+        station = self._by_codes.get((line, code))
+        return self.station(f"{line:02X}00{code:02X}") if station is None else station
 
     def station(self, name: str) -> Station:
         """The station with this Chinese or English name, or hex code.

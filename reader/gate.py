@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 
-from apdu.bcd import Moment, unpack_date, unpack_time
+from apdu.bcd import Moment, unpack_moment
 from apdu.files import RailTrip
 from apdu.records import InitPurchaseReply
 from reader.checks import ENTRY_CHECKS, EXIT_CHECKS, Facts, first_refusal, money_refusal
@@ -109,9 +109,10 @@ class Gate(Terminal):
         self._needed = entry_balance(network.tariff_at(station), config.policy)
         self._checks = ENTRY_CHECKS if self.is_way_in else EXIT_CHECKS
         self._without_overtime = replace(config.policy, overtime_fare=0)
-        super().__init__(config.policy, psam, clock, journal)
+        taken = None if self.is_way_in else self._count
+        super().__init__(config.policy, psam, clock, journal, taken)
 
-    def _taken(self, record: TapRecord) -> None:
+    def _count(self, record: TapRecord) -> None:
         self.months.note(record)
 
     def _judged(self, now: datetime) -> Txn[Outcome]:
@@ -274,7 +275,6 @@ def origin_of(trip: RailTrip) -> Origin:
 def entry_time(trip: RailTrip) -> datetime | None:
     """When an open trip began, or None if the record holds no time."""
     try:
-        day, at = unpack_date(trip.entry_time[:4]), unpack_time(trip.entry_time[4:])
+        return unpack_moment(trip.entry_time)
     except ValueError:
         return None
-    return datetime.combine(day, at)

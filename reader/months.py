@@ -8,10 +8,10 @@ alone, so it is made again from journals.
 from collections.abc import Iterable
 from datetime import datetime
 
-from apdu.bcd import digits
-from reader.fare import Network, UnknownStation
+from apdu.bcd import unpack_moment
+from reader.fare import Network, Station
 from reader.fares.month import MonthTotal, fare_month, with_ride
-from reader.fares.rail import rail_charge
+from reader.fares.rail import overtime_charge, rail_charge
 from reader.policy import Policy
 from reader.taprecord import Mark, TapRecord
 from reader.trips import EP_EXIT, METRO
@@ -40,13 +40,13 @@ class MonthBook:
             return
         try:
             station = self._network.at(record.line[0], record.station[0])
-            exited_at = _time(record.when)
+            exited_at = unpack_moment(record.when)
         except ValueError:  # of another network, or a time that is none
             return
         if not self._network.tariff_at(station).in_month:
             return
         total = self.total(record.serial)
-        counted = self._counted(record, exited_at, total)
+        counted = record.amount - self._overtime(record, station, exited_at, total)
         month = fare_month(exited_at, self._policy)
         self._totals[record.serial] = with_ride(total, month, counted)
 
@@ -55,21 +55,21 @@ class MonthBook:
         for record in records:
             self.note(record)
 
-    def _counted(self, record: TapRecord, exited_at: datetime, total: MonthTotal) -> int:
-        """What of the amount counts: without what a too long stay cost, unless that counts too."""
+    def _overtime(
+        self, record: TapRecord, station: Station, exited_at: datetime, total: MonthTotal
+    ) -> int:
+        """What of an amount is for a too long stay, and does not count."""
+        if self._policy.overtime_in_month:
+            return 0
         try:
+            entered_at = unpack_moment(record.origin_when)
+            overtime = overtime_charge(entered_at, exited_at, self._policy)
+            if not overtime:
+                return 0
             origin = self._network.at(record.origin_line[0], record.origin_station[0])
-            station = self._network.at(record.line[0], record.station[0])
-            ride = self._network.ride(origin, station, _time(record.origin_when), exited_at)
-        except (UnknownStation, ValueError):
-            return record.amount
-        charge = rail_charge(ride, total, self._policy)
-        paid_overtime = charge.overtime and record.amount == charge.amount
-        return (
-            charge.fare if paid_overtime and not self._policy.overtime_in_month else record.amount
-        )
-
-
-def _time(when: bytes) -> datetime:
-    """A record's time. Raises ValueError."""
-    return datetime.strptime(digits(when), "%Y%m%d%H%M%S")
+            ride = self._network.ride(origin, station, entered_at, exited_at)
+        except ValueError:
+            return 0
+        # A mode, or staff, may have waived it: then the amount is the fare alone.
+        is_paid = record.amount == rail_charge(ride, total, self._policy).amount
+        return overtime if is_paid else 0

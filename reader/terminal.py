@@ -13,7 +13,7 @@ from datetime import datetime
 from apdu.bcd import Moment
 from apdu.sw import SW
 from reader.blocking import block_card
-from reader.debits import Debits
+from reader.debits import Debits, Taken
 from reader.journal import TapJournal
 from reader.modes import Mode, is_free, stopping, waived
 from reader.outcome import Outcome, Reject, Verdict
@@ -44,6 +44,7 @@ class Terminal:
     journal: keeps each debit before it is sent and each record before the barrier opens; what it
              holds open from before, the terminal resolves. If it raises JournalError, the tap ends
              without PASS.
+    taken:   told of every debit that is sure and kept.
     """
 
     stage = "tap"
@@ -59,10 +60,11 @@ class Terminal:
         psam: SecureModule,
         clock: Callable[[], datetime],
         journal: TapJournal | None,
+        taken: Taken | None = None,
     ) -> None:
         self.policy = policy
         self.psam = psam
-        self.debits = Debits(psam, journal, self._taken)
+        self.debits = Debits(psam, journal, taken)
         self._clock = clock
         self._passed: dict[bytes, datetime] = {}
         self.modes = frozenset(Mode(word) for word in policy.modes)
@@ -96,13 +98,17 @@ class Terminal:
         """One tap, from SELECT to the verdict."""
         return self.serve(self._judged)
 
+    def now(self) -> datetime:
+        """The terminal's time."""
+        return self._clock()
+
     def walked(self) -> None:
         """Somebody went through: who taps again is another passage, not the same one."""
         self._passed.clear()
 
     def serve(self, business: Callable[[datetime], Txn[Outcome]]) -> Txn[Outcome]:
         """One tap for a business with the selected card. In a mode that stops, no card is asked."""
-        now = self._clock()
+        now = self.now()
         stopped = self._stopped()
         if stopped is not None:
             return stopped
@@ -127,9 +133,6 @@ class Terminal:
     def _judged(self, now: datetime) -> Txn[Outcome]:
         """The terminal's own business with the selected card."""
         raise NotImplementedError
-
-    def _taken(self, record: TapRecord) -> None:
-        """A debit is sure and kept."""
 
     def _stopped(self) -> Outcome | None:
         if self._stop is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from apdu.bcd import Moment, unpack_date, unpack_time
+from apdu.bcd import Moment, unpack_moment
 from apdu.files import BusTrip
 from apdu.records import InitPurchaseReply
 from reader.checks import (
@@ -268,6 +268,6 @@ def _origin(trip: BusTrip) -> Origin:
 def _time(when: bytes) -> datetime | None:
     """A time on a card, or None if it is none."""
     try:
-        return datetime.combine(unpack_date(when[:4]), unpack_time(when[4:]))
+        return unpack_moment(when)
     except ValueError:
         return None

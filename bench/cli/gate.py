@@ -1,76 +1,153 @@
-"""`tapbench gate`: wait for cards and pass them."""
+"""`tapbench gate` and `tapbench desk`: a terminal waits for cards and serves them."""
 
 import json
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from time import perf_counter_ns
+from time import monotonic
+from typing import TYPE_CHECKING
 
 import fixtures
 from apdu.bcd import digits
-from bench.cli.options import parse_moment
+from bench.cli.air_options import find_timing
+from bench.cli.options import parse_moment, parse_yuan
 from bench.clock import now
+from bench.device.build import Device, desk, device
+from bench.device.couplers import LOCAL, Site, local_site, reader_of
+from bench.device.settings import Settings, make_settings, read_settings
 from bench.problem import Problem
 from bench.recording import Recorder, outcome_words
-from bench.scenario import ENTRY_TERMINAL, EXIT_TERMINAL, LAB_WHITE_LIST
-from fixtures.network import load_network
-from reader.gate import Direction, Gate, GateConfig, Outcome, Verdict
-from reader.psam import Psam
-from reader.session import ProtocolError
-from reader.transport.base import CardLost, Coupler, NoCard
+from bench.stages import stages
+from emulator.card.card import Card
+from reader.barrier import Barrier
+from reader.lane import Lane, Served
+from reader.outcome import Outcome, Verdict
+from reader.session import Txn
+from reader.staff import Desk
+from reader.terminal import Terminal
+from reader.transport.base import NoCard, Transport
+from reader.transport.decorators import Exchange
+
+if TYPE_CHECKING:
+    from bench.cli.panel import Panel
 
 POLL_S = 2.0
 """How long one search for a card lasts, so that Ctrl-C is heard."""
 
 
 @dataclass(frozen=True, slots=True)
-class GateOptions:
-    """What the command line says. cards: stop after so many, 0 for never."""
+class RoadOptions:
+    """Where cards come from.
+
+    profiles: of cards in this process. balance: yuan on each. every_s: seconds before each.
+    """
 
     via: str
-    direction: str
-    station: str
-    reader: str | None
-    device: str
-    cards: int
-    wait_s: float
-    at: str
-    as_json: bool
+    reader: str | None = None
+    device: str = "usb"
+    profiles: tuple[str, ...] = ()
+    balance: str | None = None
+    timing: str = "none"
+    every_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """What the command line says. cards: stop after so many, 0 for never. over: settings' keys."""
+
+    road: RoadOptions
+    config: Path | None = None
+    over: Mapping[str, object] = field(default_factory=dict)
+    cards: int = 0
+    wait_s: float = 60.0
+    at: str = ""
+    as_json: bool = False
+    display: bool = False
     trace: Path | None = None
 
 
 def gate(options: GateOptions) -> int:
-    """Pass cards until Ctrl-C or the count is reached. Returns 0 if the last one passed."""
-    made = _make_gate(options)
-    with _recorder(options, _title(made)) as recorder, _coupler(options) as coupler:
-        if not options.as_json:
-            print(f"{_title(made)}; waiting for cards.")
-        try:
-            return _serve(made, coupler, options, recorder)
-        except KeyboardInterrupt:
-            return 0
-
-
-def _make_gate(options: GateOptions) -> Gate:
+    """Serve cards until Ctrl-C or the count is reached. Returns 0 if the last one passed."""
     try:
-        direction = Direction(options.direction)
-    except ValueError:
+        return _serve(options)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(options: GateOptions) -> int:
+    settings = _settings(options)
+    with ExitStack() as stack:
+        made = stack.enter_context(device(settings, _clock(options.at)))
+        recorder = stack.enter_context(_recorder(options, _title(made)))
+        site = stack.enter_context(_site(options.road))
+        show: _Show
+        if options.display:
+            show = stack.enter_context(_panel(made))
+        else:
+            show = _Lines(options.as_json)
+            show.begin(made)
+        return _Serving(made, site, options, recorder, show).run()
+
+
+@dataclass(frozen=True, slots=True)
+class DeskOptions:
+    """An operation of a staff desk. origin: where the passenger came in; entered: when."""
+
+    operation: str
+    gate: GateOptions
+    origin: str | None = None
+    entered: str = ""
+
+
+def staff(options: DeskOptions) -> int:
+    """Put one card right. Returns 0 if it was done."""
+    settings, clock = _settings(options.gate), _clock(options.gate.at)
+    with ExitStack() as stack:
+        made = stack.enter_context(desk(settings, clock))
+        operation = _operation(made, options)
+        recorder = stack.enter_context(_recorder(options.gate, f"desk at {made.where}"))
+        site = stack.enter_context(_site(options.gate.road))
+        turn = site.recorder(recorder)
+        pass_ = _passing(made, turn, lambda: operation)
+        lane = Lane(pass_, site.coupler, settings.policy, now_ns=site.now_ns)
+        served = lane.serve_one(options.gate.wait_s)
+        if served is None:
+            raise NoCard(f"No card came within {options.gate.wait_s:g} s.")
+        _Lines(options.gate.as_json).served(served, turn.exchanges)
+        return 0 if served.outcome and served.outcome.verdict is Verdict.PASS else 1
+
+
+def _operation(made: Desk, options: DeskOptions) -> Txn[Outcome]:
+    if options.operation == "missing-exit":
+        return made.missing_exit()
+    if options.operation == "over-time":
+        return made.over_time()
+    if options.operation != "missing-entry":
         raise Problem(
-            f"there is no direction '{options.direction}'; choose entry or exit"
-        ) from None
-    network = load_network()
-    config = GateConfig(network, network.station(options.station), direction, LAB_WHITE_LIST)
-    terminal = ENTRY_TERMINAL if direction is Direction.ENTRY else EXIT_TERMINAL
-    # A PSAM's numbers never repeat. This one has no memory between runs: it starts anywhere.
-    psam = Psam(terminal, {1: fixtures.load_roots()["PMK"]}, 1 + secrets.randbelow(1 << 31))
-    return Gate(config, psam, _clock(options.at))
+            f"there is no operation '{options.operation}'; choose missing-entry, missing-exit or"
+            " over-time"
+        )
+    if options.origin is None:
+        raise Problem("missing-entry needs --origin, the station where the passenger came in")
+    entered = parse_moment(options.entered) if options.entered else None
+    return made.missing_entry(made.config.network.station(options.origin), entered)
 
 
-def _title(made: Gate) -> str:
-    return f"{made.config.direction.value} gate at {made.config.station.name_en}"
+def _settings(options: GateOptions) -> Settings:
+    if options.config is not None:
+        return read_settings(options.config, **options.over)
+    if options.over.get("direction") is None:
+        raise Problem("give --direction and --station, or --config with a file that names them")
+    return make_settings({}, **options.over)
+
+
+def _title(made: Device) -> str:
+    where = made.place[1]
+    stage = made.terminal.stage
+    return f"{stage} gate at {where}" if stage in ("entry", "exit") else f"{stage}, {where}"
 
 
 def _clock(at: str) -> Callable[[], datetime]:
@@ -89,76 +166,197 @@ def _recorder(options: GateOptions, title: str) -> AbstractContextManager[Record
 
 
 @contextmanager
-def _coupler(options: GateOptions) -> Iterator[Coupler]:
-    coupler: Coupler
-    if options.via == "pcsc":
-        from reader.transport.pcsc import PcscCoupler
-
-        coupler = PcscCoupler(options.reader)
-    elif options.via == "nfc":
-        from reader.transport.nfc import NfcCoupler
-
-        coupler = NfcCoupler(options.device)
-    else:
-        raise Problem(f"there is no road '{options.via}' for a gate; choose one of: pcsc, nfc")
-    try:
-        yield coupler
-    finally:
-        coupler.close()
-
-
-def _serve(made: Gate, coupler: Coupler, options: GateOptions, recorder: Recorder | None) -> int:
-    served, code = 0, 0
-    while not options.cards or served < options.cards:
-        try:
-            card = coupler.wait_card(options.wait_s if options.cards else POLL_S)
-        except NoCard:
-            if options.cards:
-                raise
-            continue
-        start = perf_counter_ns()
-        try:
-            outcome = made.pass_(card) if recorder is None else recorder.pass_(made, card)
-        except CardLost as lost:
-            _say(options, f"nothing charged: {lost}")
-            continue
-        except ProtocolError as error:
-            _say(options, f"card refused: {error}")
-            coupler.wait_gone(POLL_S)
-            continue
-        served += 1
-        code = 0 if outcome.verdict is Verdict.PASS else 1
-        _print(options, outcome, (perf_counter_ns() - start) / 1e6)
-        # A card that stays in the field is one card (protocol reference 7).
-        while served != options.cards and not coupler.wait_gone(POLL_S):
-            pass
-    return code
-
-
-def _say(options: GateOptions, text: str) -> None:
-    if options.as_json:
-        print(json.dumps({"error": text}, ensure_ascii=False), flush=True)
-    else:
-        print(text, flush=True)
-
-
-def _print(options: GateOptions, outcome: Outcome, took_ms: float) -> None:
-    receipt, reason = outcome.receipt, outcome.reason
-    if options.as_json:
-        shown = {
-            "verdict": outcome.verdict.value,
-            "reason": reason.name if reason else None,
-            "code": reason.code if reason else None,
-            "text_zh": reason.zh if reason else None,
-            "text_en": reason.en if reason else None,
-            "fare_fen": outcome.fare,
-            "balance_fen": receipt.balance if receipt else None,
-            "serial": digits(receipt.serial) if receipt else None,
-            "tac": receipt.tac.hex().upper() if receipt else None,
-            "recovered": receipt.recovered if receipt else False,
-            "ms": round(took_ms, 3),
-        }
-        print(json.dumps(shown, ensure_ascii=False), flush=True)
+def _site(road: RoadOptions) -> Iterator[Site]:
+    if road.via not in LOCAL:
+        if road.profiles or road.every_s:
+            raise Problem(
+                f"--profile and --every are for cards of its own; give --via {' or '.join(LOCAL)}"
+            )
+        with reader_of(road.via, road.reader, road.device) as coupler:
+            yield Site(coupler)
         return
-    said = "; ".join([outcome.verdict.value.upper(), *outcome_words(outcome)])
-    print(f"{said}  ({took_ms:.1f} ms)", flush=True)
+    cards = [_card(name, road.balance) for name in road.profiles or ("student",)]
+    timing = find_timing(road.timing)
+    if timing is not None and road.via != "air":
+        raise Problem("--timing is the simulated air's; give --via air")
+    with local_site(road.via, cards, timing, road.every_s) as site:
+        yield site
+
+
+def _card(name: str, balance: str | None) -> Card:
+    profile = fixtures.load_profile(name)
+    fen = None if balance is None else parse_yuan(balance, profile.ceiling)
+    return fixtures.card(name, balance=fen)
+
+
+def _passing(
+    terminal: Terminal, recorder: Recorder, business: Callable[[], Txn[Outcome]]
+) -> Callable[[Transport], Outcome]:
+    """What a lane does with a card, recorded."""
+    return lambda card: recorder.pass_(terminal, card, business())
+
+
+class _Show:
+    """Where outcomes are shown: lines of text or JSON, or the display."""
+
+    def waiting(self) -> None:
+        """A card is waited for."""
+
+    def busy(self) -> None:
+        """A card is there."""
+
+    def served(self, served: Served, exchanges: list[Exchange]) -> None:
+        """A card has had its turn. exchanges: with card and PSAM, of this turn."""
+        raise NotImplementedError
+
+
+class _Serving:
+    """A gate at work."""
+
+    def __init__(
+        self,
+        made: Device,
+        site: Site,
+        options: GateOptions,
+        recorder: Recorder | None,
+        show: _Show,
+    ) -> None:
+        self._made, self._site, self._options, self._show = made, site, options, show
+        self._recorder = None if recorder is None else site.recorder(recorder)
+        self._exchanges: list[Exchange] = []
+        is_local = options.road.via in LOCAL
+        self._count = options.cards or (len(options.road.profiles or "1") if is_local else 0)
+
+    def run(self) -> int:
+        """Until the count is reached. Returns 0 if the last card passed."""
+        policy, site = self._made.terminal.policy, self._site
+        lane = Lane(self._pass, site.coupler, policy, self._show.busy, site.now_ns)
+        done, code = 0, 0
+        while not self._count or done < self._count:
+            self._show.waiting()
+            served = lane.serve_one(self._options.wait_s if self._count else POLL_S)
+            if served is None:
+                if self._count:
+                    raise NoCard(f"No card came within {self._options.wait_s:g} s.")
+                continue
+            self._show.served(served, self._exchanges)
+            if served.outcome is not None:
+                done += 1
+                code = 0 if served.outcome.verdict is Verdict.PASS else 1
+        return code
+
+    def _pass(self, card: Transport) -> Outcome:
+        terminal = self._made.terminal
+        # Without a file to write, one recording a tap: a gate runs for days.
+        turn = self._recorder or self._site.recorder()
+        begin = len(turn.exchanges) if self._recorder else 0
+        try:
+            return _passing(terminal, turn, terminal.tap)(card)
+        finally:
+            self._exchanges = turn.exchanges[begin:]
+
+
+class _Lines(_Show):
+    """Lines for people, or one JSON object a line."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def begin(self, made: Device) -> None:
+        """Say which gate this is."""
+        if self._as_json:
+            return
+        modes = ", ".join(sorted(mode.rule.en for mode in made.terminal.modes))
+        kept = "" if made.journal is None else f"; {len(made.terminal.unresolved)} unresolved"
+        print(f"{_title(made)}; waiting for cards{kept}{modes and f'; {modes}'}.", flush=True)
+
+    def served(self, served: Served, exchanges: list[Exchange]) -> None:
+        """See _Show."""
+        if served.outcome is None:
+            self._say(served.said)
+        elif self._as_json:
+            print(json.dumps(_as_json(served, served.outcome, exchanges), ensure_ascii=False))
+        else:
+            outcome = served.outcome
+            said = "; ".join([outcome.verdict.value.upper(), *outcome_words(outcome)])
+            print(f"{said}  ({served.took_ms:.1f} ms)")
+        sys.stdout.flush()
+
+    def _say(self, text: str) -> None:
+        print(json.dumps({"error": text}, ensure_ascii=False) if self._as_json else text)
+
+
+def _as_json(served: Served, outcome: Outcome, exchanges: list[Exchange]) -> dict[str, object]:
+    receipt, reason = outcome.receipt, outcome.reason
+    text_zh, text_en = outcome.text
+    return {
+        "verdict": outcome.verdict.value,
+        "lamp": outcome.verdict.lamp.value,
+        "reason": reason.name if reason else None,
+        "code": reason.code if reason else None,
+        "lab_code": reason.lab if reason else None,
+        "text_zh": text_zh,
+        "text_en": text_en,
+        "detail": outcome.detail,
+        "fare_fen": outcome.fare,
+        "missed_fen": outcome.missed.amount if outcome.missed else 0,
+        "balance_fen": receipt.balance if receipt else None,
+        "serial": digits(outcome.card) if outcome.card else None,
+        "tac": receipt.tac.hex().upper() if receipt else None,
+        "recovered": receipt.recovered if receipt else False,
+        "repeated": outcome.repeated,
+        "released": outcome.released,
+        "ms": round(served.took_ms, 3),
+        "stages_ms": [[stage.name, round(stage.ms, 3)] for stage in stages(exchanges)],
+    }
+
+
+@contextmanager
+def _panel(made: Device) -> Iterator[_Show]:
+    from rich.console import Console
+
+    from bench.cli.panel import Panel, Title
+
+    console = Console()
+    if not console.is_terminal:
+        raise Problem("--display needs a terminal; leave it out, or give --json for programs")
+    terminal = made.terminal
+    barrier = Barrier.of(terminal.policy, monotonic)
+    barrier.follow(terminal.modes)
+    title = Title(made.name, *made.place, terminal.stage)
+    panel = Panel(
+        console,
+        title,
+        terminal.policy,
+        terminal.now,
+        barrier.position,
+        lambda: len(terminal.unresolved),
+    )
+    panel.modes(terminal.modes)
+    panel.blacklist(str(made.blacklist.version))
+    with panel:
+        yield _Display(panel, barrier)
+
+
+class _Display(_Show):
+    """The live display and the barrier behind it."""
+
+    def __init__(self, panel: "Panel", barrier: Barrier) -> None:
+        self._panel = panel
+        self._barrier = barrier
+
+    def waiting(self) -> None:
+        """See _Show."""
+        self._panel.waiting()
+
+    def busy(self) -> None:
+        """See _Show."""
+        self._panel.busy()
+
+    def served(self, served: Served, exchanges: list[Exchange]) -> None:
+        """See _Show."""
+        if served.outcome is None:
+            self._panel.said(served.said)
+            return
+        self._barrier.decided(served.outcome)
+        self._panel.tapped(served.outcome, exchanges, served.took_ms)

@@ -45,3 +45,11 @@ def parse_yuan(text: str, most_fen: int) -> int:
     if not 0 <= fen <= most_fen:
         raise Problem(f"'{text}' is not an amount; expected yuan from 0.00 to {money(most_fen)}")
     return fen
+
+
+def parse_whole(text: str) -> int:
+    """A whole number, decimal or with 0x before it."""
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise Problem(f"'{text}' is not a whole number; expected such as 1091 or 0x0443") from None

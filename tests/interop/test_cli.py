@@ -188,7 +188,7 @@ def test_emulate_and_gate_meet_over_pcsc():
         ),
         (
             ("gate", "--via", "nfc", "--direction", "sideways", "--station", "Xidan"),
-            "there is no direction 'sideways'",
+            "'direction' is 'sideways'; expected one of: entry, exit",
         ),
         (
             ("gate", "--via", "mail", "--direction", "entry", "--station", "Xidan"),
