@@ -190,18 +190,6 @@ def test_the_memory_of_who_passed_is_small():
     assert all(passed(gate, card).repeated for card in cards[1:])
 
 
-@pytest.mark.parametrize(("seconds", "is_repeated"), [(5, True), (600, True), (601, False)])
-def test_a_bus_takes_a_second_boarding_for_the_same_one_for_minutes(seconds, is_repeated):
-    at = next(at for at in CASES if at.name == "board")
-    clock, card, validator = Clock(), card_for("ordinary", at), at.terminal()
-    validator._clock = clock
-    validator.pass_(InProcess(card))
-    clock.after(seconds)
-    outcome = validator.pass_(InProcess(card))
-    assert (outcome.verdict, outcome.repeated) == (Verdict.PASS, is_repeated)
-    assert outcome.charged == (0 if is_repeated else 800)
-
-
 # The blacklist and the lock (protocol reference 6.7)
 
 LISTED = frozenset({SERIAL})
