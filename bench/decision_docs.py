@@ -25,6 +25,9 @@ from reader.outcome import Reject
 
 CALIBRATION = "calibration-"
 
+MODE_WORDS = ("normal", *(f"`{mode.value}`" for mode in Mode))
+"""The heads of the columns of outcomes."""
+
 _HEAD = ("#", "question", "refused as", "code", "lab", "中文", "English", "waived by", "clause")
 
 
@@ -186,25 +189,32 @@ def _cards() -> Iterator[str]:
     yield (
         "A cell is the fare in yuan of who passes, with what was collected for the ride before"
         " behind a plus sign, or the refusal and its code; `=` means as in the normal mode, `open`"
-        " released. Calibration sets are counted: 3 × 0.00 are three that pass for nothing."
-        " `docs/profiles.md` says what each card is."
+        " released. Calibration sets are counted, 3 × 0.00 are three that pass for nothing, and a"
+        " mode that is not listed for them is as the normal one. `docs/profiles.md` says what each"
+        " card is."
     )
     named = [name for name in profile_names() if not name.startswith(CALIBRATION)]
     sets = [name for name in profile_names() if name.startswith(CALIBRATION)]
-    head = ("profile", "normal", *(f"`{mode.value}`" for mode in Mode))
     for case in CASES:
         yield f"### {case.title}"
-        rows = [(f"`{name}`", *_compact(row_of(name, case))) for name in named]
-        counted = [
-            _counted(column) for column in zip(*(row_of(n, case) for n in sets), strict=True)
-        ]
-        rows.append((f"{CALIBRATION}101 to 154", *_compact(counted)))
-        yield table(head, rows)
+        yield table(
+            ("profile", *MODE_WORDS), ((f"`{n}`", *_compact(row_of(n, case))) for n in named)
+        )
+        yield table(("calibration sets 101 to 154", "how many"), _counts(sets, case))
 
 
 def row_of(name: str, case: Case) -> list[str]:
     """What becomes of a profile's card, in the normal mode and then in each of the others."""
     return [in_short(decide(name, case, modes)) for modes in [(), *((mode,) for mode in Mode)]]
+
+
+def _counts(names: Iterable[str], case: Case) -> Iterator[tuple[str, str]]:
+    """The outcomes of many cards in the normal mode, and in each mode where they differ."""
+    columns = zip(*(row_of(name, case) for name in names), strict=True)
+    counted = [_counted(column) for column in columns]
+    for word, text in zip(MODE_WORDS, counted, strict=True):
+        if word == MODE_WORDS[0] or text != counted[0]:
+            yield word, text
 
 
 def _counted(outcomes: Iterable[str]) -> str:

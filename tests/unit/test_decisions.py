@@ -16,6 +16,7 @@ from reader.outcome import Reject, Verdict
 from tests.decisions import CODES, expected
 
 NAMES = fixtures.profile_names()
+NAMED = [name for name in NAMES if not name.startswith("calibration-")]
 SINGLY = [(), *((mode,) for mode in Mode)]
 PAIRS = list(combinations(Mode, 2))
 SEVERAL = (
@@ -83,11 +84,20 @@ def test_who_is_refused_keeps_everything_but_the_fare_of_a_ride_before(case):
 PAGE = (FOLDER / "decisions.md").read_text("utf-8")
 
 
-def section(title: str) -> list[list[str]]:
-    """The rows of the table under a heading, without its head."""
+def tables(title: str) -> list[list[list[str]]]:
+    """The rows of the tables under a heading, without their heads."""
     text = re.split(rf"^#+ {re.escape(title)}$", PAGE, flags=re.M)[1]
-    lines = [line for line in re.split(r"^#", text, flags=re.M)[0].splitlines() if line[:1] == "|"]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+    parts = re.split(r"^#", text, flags=re.M)[0].split("\n\n")
+    return [
+        [[cell.strip() for cell in line.strip("|").split(" | ")] for line in part.splitlines()[2:]]
+        for part in parts
+        if part.startswith("|")
+    ]
+
+
+def section(title: str) -> list[list[str]]:
+    """The rows of the first table under a heading."""
+    return tables(title)[0]
 
 
 def by_the_rules(name: str, case: Case) -> list[str]:
@@ -97,15 +107,21 @@ def by_the_rules(name: str, case: Case) -> list[str]:
 
 @each_case
 def test_the_cells_of_the_page_are_what_the_rules_say(case):
-    *rows, sets = [[row[1] if cell == "=" else cell for cell in row] for row in section(case.title)]
-    named = [name for name in NAMES if not name.startswith("calibration-")]
-    assert [row[0].strip("`") for row in rows] == named
-    for name, row in zip(named, rows, strict=True):
-        assert row[1:] == by_the_rules(name, case), name
-    columns = zip(*(by_the_rules(n, case) for n in NAMES if n not in named), strict=True)
-    for cell, column in zip(sets[1:], columns, strict=True):
-        told = dict(reversed(part.split(" × ")) for part in cell.split(", "))
-        assert {what: int(times) for what, times in told.items()} == Counter(column)
+    rows = [[row[1] if cell == "=" else cell for cell in row] for row in section(case.title)]
+    assert [row[0].strip("`") for row in rows] == NAMED
+    for name, *cells in rows:
+        assert cells == by_the_rules(name.strip("`"), case), name
+
+
+@each_case
+def test_the_calibration_sets_are_counted_right(case):
+    told = {
+        mode.strip("`"): {what: int(times) for times, what in re.findall(r"(\d+) × ([^,]+)", cell)}
+        for mode, cell in tables(case.title)[1]
+    }
+    columns = zip(*(by_the_rules(n, case) for n in NAMES if n not in NAMED), strict=True)
+    for word, column in zip(["normal", *(mode.value for mode in Mode)], columns, strict=True):
+        assert told.get(word, told["normal"]) == Counter(column), word
 
 
 @pytest.mark.parametrize(

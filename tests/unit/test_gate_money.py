@@ -387,6 +387,18 @@ def test_by_default_staff_close_it():
     assert passed(line.gate(Direction.ENTRY, FAR), card).reason is Reject.ALREADY_ENTERED
 
 
+@pytest.mark.parametrize(
+    "mode", [Mode.FARE_FREE, Mode.TRAIN_FAULT, Mode.ORDER_FREE], ids=lambda mode: mode.value
+)
+def test_where_the_trip_or_its_fare_does_not_matter_nothing_is_charged_for_it(mode):
+    line, card = Line(CHARGE), inside_since(FIRST, NEAR)
+    gate = line.gate(Direction.ENTRY, FAR)
+    gate.modes = {mode}
+    outcome = passed(gate, card)
+    assert (outcome.verdict, outcome.charged) == (Verdict.PASS, 0)
+    assert logs(card) == [EP_ENTRY]
+
+
 @pytest.mark.parametrize("point", CutPoint, ids=lambda point: point.name)
 @pytest.mark.parametrize("at", [DEBIT + 1, DEBIT + 5], ids=["closing", "entering"])
 def test_a_lost_answer_never_charges_the_old_trip_twice(at, point):
