@@ -33,6 +33,9 @@ from reader.transactions import (
 from reader.transport.base import Transport, TransportError, exclusively
 from reader.trips import EP_ADJUST
 
+MOST_NOT_BLOCKED = 1000
+"""Listed cards remembered that would not be blocked."""
+
 _MOST_PASSED = 64
 """Cards remembered for the pass-back time: more cannot come in it."""
 
@@ -67,6 +70,7 @@ class Terminal:
         self.debits = Debits(psam, journal, taken)
         self._clock = clock
         self._passed: dict[bytes, datetime] = {}
+        self._not_blocked: set[bytes] = set()
         self.modes = frozenset(Mode(word) for word in policy.modes)
 
     @property
@@ -185,12 +189,24 @@ class Terminal:
         return Outcome(Verdict.REJECT, reason, detail, view)
 
     def _lock(self, view: AnyView) -> Txn[str]:
-        """Block a listed card (6.7). That it did not work is no reason to say anything else."""
+        """Block a listed card (6.7). That it did not work is no reason to say anything else.
+
+        A card that refused is not asked again here: each wrong MAC costs it one of three tries,
+        and a key that is wrong now is wrong at the next tap (Q15).
+        """
+        serial = view.info.serial
+        if serial in self._not_blocked:
+            return "not blocked: it has refused before"
         self.debits.psam_used()
         try:
             yield from block_card(view)
-        except (StatusError, ProtocolError, TransportError) as failed:
+        except (StatusError, ProtocolError) as failed:
+            if len(self._not_blocked) >= MOST_NOT_BLOCKED:
+                self._not_blocked.clear()
+            self._not_blocked.add(serial)
             return f"not blocked: {failed}"
+        except TransportError as lost:
+            return f"not blocked: {lost}"
         return "the card is blocked"
 
     def _paid(

@@ -244,11 +244,21 @@ def test_without_the_lock_key_a_listed_card_is_refused_all_the_same():
 def test_with_the_wrong_lock_key_the_card_refuses_to_be_blocked():
     roots = fixtures.load_roots()
     wrong = Psam(TERMINAL, SamKeys({1: roots["PMK"]}, lock=roots["BUMK"]))
-    card = new_card()
-    outcome = passed(gate_of(Clock(), sam=wrong, blacklist=LISTED), card)
+    card, gate = new_card(), gate_of(Clock(), sam=wrong, blacklist=LISTED)
+    outcome = passed(gate, card)
     assert outcome.reason is Reject.BLACKLISTED
     assert outcome.detail.startswith("not blocked: the card refused APPLICATION BLOCK")
     assert app_of(card.image).blocked is Blocked.NO
+    # Each wrong MAC costs the card one of three tries: this gate does not try again.
+    strikes = app_of(card.image).strikes
+    for _ in range(3):
+        card.power_off()
+        again = passed(gate, card)
+        assert (again.reason, again.detail) == (
+            Reject.BLACKLISTED,
+            "not blocked: it has refused before",
+        )
+    assert app_of(card.image).strikes == strikes
 
 
 def test_without_the_knob_a_listed_card_is_not_touched():
