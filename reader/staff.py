@@ -22,7 +22,7 @@ from reader.rides import Sale, correct_entry, correct_exit
 from reader.session import Txn, run
 from reader.taprecord import Origin, TapRecord, promised
 from reader.terminal import Terminal, local
-from reader.transactions import CardView, Receipt, Unresolved, balance, read_card
+from reader.transactions import CardView, Receipt, Unresolved, read_card
 from reader.transport.base import Transport, exclusively
 from reader.trips import ENTRY_CORRECTED, EP_ADJUST, entered, is_inside
 
@@ -159,8 +159,8 @@ class Desk(Terminal):
         now: datetime,
         origin: Origin | None = None,
     ) -> Txn[Outcome]:
-        held = yield from balance()
-        reason = money_refusal(held, charge, self.policy, _FREE if not charge else frozenset())
+        waived = _FREE if not charge else frozenset()
+        reason = yield from money_refusal(charge, self.policy, waived)
         if reason is not None:
             return (yield from self._refused(reason, view))
 

@@ -33,6 +33,9 @@ from reader.transactions import (
 from reader.transport.base import Transport, TransportError, exclusively
 from reader.trips import EP_ADJUST
 
+MOST_NOT_BLOCKED = 1000
+"""Listed cards remembered that would not be blocked."""
+
 _MOST_PASSED = 64
 """Cards remembered for the pass-back time: more cannot come in it."""
 
@@ -67,6 +70,7 @@ class Terminal:
         self.debits = Debits(psam, journal, taken)
         self._clock = clock
         self._passed: dict[bytes, datetime] = {}
+        self._not_blocked: set[bytes] = set()
         self.modes = frozenset(Mode(word) for word in policy.modes)
 
     @property
@@ -124,11 +128,8 @@ class Terminal:
             known = yield from self._resolved(info.serial)
             outcome = known or (yield from business(now))
         except StatusError as refused:
-            if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
-                raise
-            # The card refused, or named a key that the PSAM does not have.
-            reason = Reject.CARD_REFUSED
-            return Outcome(Verdict.REJECT, reason, str(refused), serial=info.serial)
+            reason, detail = _refused_debit(refused)
+            return Outcome(Verdict.REJECT, reason, detail, serial=info.serial)
         if outcome.verdict is Verdict.PASS:
             self._remember_passed(info.serial, now)
         return outcome
@@ -188,12 +189,24 @@ class Terminal:
         return Outcome(Verdict.REJECT, reason, detail, view)
 
     def _lock(self, view: AnyView) -> Txn[str]:
-        """Block a listed card (6.7). That it did not work is no reason to say anything else."""
+        """Block a listed card (6.7). That it did not work is no reason to say anything else.
+
+        A card that refused is not asked again here: each wrong MAC costs it one of three tries,
+        and a key that is wrong now is wrong at the next tap (Q15).
+        """
+        serial = view.info.serial
+        if serial in self._not_blocked:
+            return "not blocked: it has refused before"
         self.debits.psam_used()
         try:
             yield from block_card(view)
-        except (StatusError, ProtocolError, TransportError) as failed:
+        except (StatusError, ProtocolError) as failed:
+            if len(self._not_blocked) >= MOST_NOT_BLOCKED:
+                self._not_blocked.clear()
+            self._not_blocked.add(serial)
             return f"not blocked: {failed}"
+        except TransportError as lost:
+            return f"not blocked: {lost}"
         return "the card is blocked"
 
     def _paid(
@@ -210,13 +223,22 @@ class Terminal:
         except Declined:
             return Outcome(Verdict.REJECT, Reject.BALANCE_IMPLAUSIBLE, view=view, missed=missed)
         except StatusError as refused:
-            if refused.to != "card":
-                raise
-            is_poor = refused.sw == SW.BALANCE_TOO_LOW
-            reason = Reject.BALANCE_TOO_LOW if is_poor else Reject.CARD_REFUSED
-            detail = "" if is_poor else str(refused)
+            reason, detail = _refused_debit(refused)
             return Outcome(Verdict.REJECT, reason, detail, view, missed=missed)
         return Outcome(Verdict.PASS, view=view, receipt=receipt, fare=fare, missed=missed)
+
+
+def _refused_debit(refused: StatusError) -> tuple[Reject, str]:
+    """What a passenger is told of a refusing card or PSAM, and the detail.
+
+    Raises the refusal itself if it is the PSAM's for a reason of its own: the gate is broken.
+    """
+    if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
+        raise refused
+    if (refused.to, refused.sw) == ("card", SW.BALANCE_TOO_LOW):
+        return Reject.BALANCE_TOO_LOW, ""
+    # The card refused, or named a key that the PSAM does not have.
+    return Reject.CARD_REFUSED, str(refused)
 
 
 class Declined(Exception):

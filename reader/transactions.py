@@ -18,6 +18,7 @@ from apdu.commands import (
     AID_PPSE,
     AID_PURSE,
     DEBIT,
+    EP,
     GET_BALANCE,
     GET_PROVE,
     INIT_CAPP,
@@ -62,6 +63,7 @@ _EF1A = READ_RECORD.command(None, 0x01, EF1A.sfi << 3 | 4)
 _EF1A_BUS = READ_RECORD.command(None, 0x02, EF1A.sfi << 3 | 4)
 _EF1E = READ_RECORD.command(None, 0x01, EF1E.sfi << 3 | 4)
 _BALANCE = GET_BALANCE.command(None)
+_ACTUAL = GET_BALANCE.command(None, 0x03, EP)
 
 _PLAIN_FCI = bytes.fromhex("6F31 8408 A000000632010105 A525 9F080102 9F0C1E")
 _PLAIN_SIZE = len(_PLAIN_FCI) + PublicInfo.size()
@@ -237,8 +239,19 @@ NO_BUS_TRIP = BusTrip.parse(b"\x27\x02" + bytes((BusTrip.size() - 3, 0x01, 0x01)
 
 
 def balance() -> Txn[int]:
-    """The available balance, fen."""
+    """The available balance, fen: with the overdraft limit, as far as it is not used (4.12)."""
     reply = yield from exchange("card", GET_BALANCE, _BALANCE)
+    return reply.amount
+
+
+def own_money(available: int, most: int) -> Txn[int]:
+    """What is in the purse itself, fen, if a card may have more available than `most`.
+
+    The card is asked for it only then: without overdraft limit both are the same.
+    """
+    if available <= most:
+        return available
+    reply = yield from exchange("card", GET_BALANCE, _ACTUAL)
     return reply.amount
 
 

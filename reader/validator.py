@@ -49,7 +49,6 @@ from reader.transactions import (
     Interrupted,
     Receipt,
     Unresolved,
-    balance,
     read_bus_card,
 )
 from reader.trips import (
@@ -214,9 +213,8 @@ class Validator(Terminal):
     def _board(self, view: BusView, at: Moment, rider: Rider) -> Txn[Outcome]:
         missed_fare = self._missed(view.trip)
         fare = 0 if self.is_free or not self.config.line.is_flat else self._flat(rider)
-        held = yield from balance()
         needed = missed_fare + self._needed(rider)
-        reason = money_refusal(held, needed, self.policy, self.waived)
+        reason = yield from money_refusal(needed, self.policy, self.waived)
         if reason is not None:
             return Outcome(Verdict.REJECT, reason, view=view)
         missed = None

@@ -71,6 +71,13 @@ class GateOptions:
 
 def gate(options: GateOptions) -> int:
     """Serve cards until Ctrl-C or the count is reached. Returns 0 if the last one passed."""
+    try:
+        return _serve(options)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(options: GateOptions) -> int:
     settings = _settings(options)
     with ExitStack() as stack:
         made = stack.enter_context(device(settings, _clock(options.at)))
@@ -82,10 +89,7 @@ def gate(options: GateOptions) -> int:
         else:
             show = _Lines(options.as_json)
             show.begin(made)
-        try:
-            return _Serving(made, site, options, recorder, show).run()
-        except KeyboardInterrupt:
-            return 0
+        return _Serving(made, site, options, recorder, show).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def staff(options: DeskOptions) -> int:
         lane = Lane(pass_, site.coupler, settings.policy, now_ns=site.now_ns)
         served = lane.serve_one(options.gate.wait_s)
         if served is None:
-            raise NoCard(f"No card came within {options.gate.wait_s:g} s.")
+            raise lane.no_card or NoCard("No card came.")
         _Lines(options.gate.as_json).served(served, turn.exchanges)
         return 0 if served.outcome and served.outcome.verdict is Verdict.PASS else 1
 
@@ -230,10 +234,11 @@ class _Serving:
         done, code = 0, 0
         while not self._count or done < self._count:
             self._show.waiting()
+            self._exchanges = []  # a lane may refuse without a command
             served = lane.serve_one(self._options.wait_s if self._count else POLL_S)
+            if served is None and self._count and lane.no_card is not None:
+                raise lane.no_card
             if served is None:
-                if self._count:
-                    raise NoCard(f"No card came within {self._options.wait_s:g} s.")
                 continue
             self._show.served(served, self._exchanges)
             if served.outcome is not None:
