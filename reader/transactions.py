@@ -222,7 +222,9 @@ def read_bus_card(with_log: bool = False) -> Txn[BusView]:
     # A card that never rode a bus need not have the one, a new one has not the other.
     trip = yield from _read_if_there(_EF1A_BUS, BusTrip)
     latest = (yield from _read_if_there(_EF1E, TripLog)) if with_log else None
-    return BusView(info, interop, trip or NO_BUS_TRIP, latest)
+    if trip is None or trip.record_id != NO_BUS_TRIP.record_id:
+        trip = NO_BUS_TRIP  # some other record is where ours has the bus (3.8)
+    return BusView(info, interop, trip, latest)
 
 
 def _read_if_there(command: bytes, layout: type[Record]) -> Txn[Any]:

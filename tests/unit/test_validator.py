@@ -490,6 +490,19 @@ def test_a_card_without_a_bus_record_is_refused_by_a_distance_bus_and_rides_a_fl
     assert outcome.reason is Reject.NOT_BOARDED
 
 
+@pytest.mark.parametrize("door", [Door.BOARD, Door.ALIGHT], ids=lambda d: d.name)
+@pytest.mark.parametrize("record_id", ["2703", "0000", "FFFF"])
+def test_what_is_no_bus_record_is_not_taken_for_an_open_ride(door, record_id):
+    made = replace(case(door), trip=ride_from(LINE, 0))
+    of_trip(record_id=bytes.fromhex(record_id))(made)
+    card = made.card()
+    outcome = tapped(made.validator(), card)
+    # Boarding has nothing to collect; what is written names 2702.
+    passes = (None, None) if door is Door.BOARD else (Reject.NOT_BOARDED, None)
+    assert (outcome.reason, outcome.missed) == passes
+    assert card.purse.actual == 5000
+
+
 # The same card again
 
 
