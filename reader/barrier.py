@@ -147,8 +147,7 @@ class Barrier:
         with self._lock:
             _, aisle = self._now()
             if aisle.waiting:
-                left = aisle.waiting[1:]
-                aisle = replace(aisle, waiting=left, until=aisle.until if left else None)
+                aisle = replace(aisle, waiting=aisle.waiting[1:])
             elif not self._is_released:
                 self.intruders += 1
             self._aisle = aisle
@@ -183,15 +182,13 @@ class Barrier:
     def follow(self, modes: Iterable[Mode]) -> Position:
         """Release, shut or serve as the modes in force say. Returns how the barrier stands now.
 
-        Only a change moves anything: passages wait on through modes that stop nobody.
+        Passages wait on through modes that stop nobody.
         """
         modes = frozenset(modes)
         is_released = Mode.EMERGENCY in modes
         is_shut = stopping(modes - {Mode.EMERGENCY}) is not None
-        if is_released != self._is_released:
-            (self.release if is_released else self.restore)()
-        if is_shut != self._is_shut:
-            (self.shut if is_shut else self.serve)()
+        (self.release if is_released else self.restore)()
+        (self.shut if is_shut else self.serve)()
         return self.position()
 
     def _now(self) -> tuple[float, _Aisle]:
@@ -212,7 +209,7 @@ class Barrier:
     def _closed(self, aisle: _Aisle, now_s: float) -> _Aisle:
         closed = _Time(now_s, now_s + self._closed_for_s)
         # Who has a passage stands before a closed barrier for somebody else's fault.
-        until = _Time(now_s, closed.end_s + self._open_for_s) if aisle.waiting else None
+        until = _Time(now_s, closed.end_s + self._open_for_s)
         return replace(aisle, closed=closed, until=until)
 
     def _position(self) -> Position:

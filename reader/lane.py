@@ -68,6 +68,8 @@ class Lane:
         self._on_card = on_card
         self._now_ns = now_ns
         self._sleep = sleep
+        self.no_card: NoCard | None = None
+        """Why `serve_one` has returned None, unless the last card is still there."""
         self._is_there = False  # a card that has had its turn
         self._has_followed = False  # a card came beside one that has had its turn
         self._failures = 0  # in a row
@@ -79,6 +81,7 @@ class Lane:
         timeout_s: for each of the two waits.
         Raises ReaderFault, and what `pass_` raises but for CardLost and ProtocolError.
         """
+        self.no_card = None
         self._rest()
         card = self._wait(timeout_s)
         if card is None:
@@ -99,8 +102,9 @@ class Lane:
             self._is_there = self._has_followed = False
         try:
             return self._coupler.wait_card(timeout_s)
-        except NoCard:
+        except NoCard as none:
             self._failures = 0
+            self.no_card = none
             return None
 
     def _follow(self, timeout_s: float) -> tuple[Transport | None, bool]:

@@ -236,6 +236,9 @@ def gate(
     profile: Profiles = None,
     balance: GateBalance = None,
     timing: Timing = "none",
+    every: Annotated[
+        float, typer.Option(min=0.0, help="With inproc or air: seconds before each card.")
+    ] = 0.0,
     cards: Annotated[int, typer.Option(min=0, help="Stop after so many cards; 0: never.")] = 0,
     wait: Annotated[
         float, typer.Option(min=0.1, help="With --cards: seconds to wait for each card.")
@@ -250,7 +253,7 @@ def gate(
     from bench.cli.gate import gate as command
     from bench.cli.options import parse_whole
 
-    road = RoadOptions(via, reader, device, tuple(profile or ()), balance, timing)
+    road = RoadOptions(via, reader, device, tuple(profile or ()), balance, timing, every)
     over = {
         "direction": direction,
         "station": station,

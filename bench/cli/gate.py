@@ -40,7 +40,10 @@ POLL_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class RoadOptions:
-    """Where cards come from. profiles: of cards in this process; balance: yuan on each."""
+    """Where cards come from.
+
+    profiles: of cards in this process. balance: yuan on each. every_s: seconds before each.
+    """
 
     via: str
     reader: str | None = None
@@ -48,6 +51,7 @@ class RoadOptions:
     profiles: tuple[str, ...] = ()
     balance: str | None = None
     timing: str = "none"
+    every_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,13 @@ class GateOptions:
 
 def gate(options: GateOptions) -> int:
     """Serve cards until Ctrl-C or the count is reached. Returns 0 if the last one passed."""
+    try:
+        return _serve(options)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(options: GateOptions) -> int:
     settings = _settings(options)
     with ExitStack() as stack:
         made = stack.enter_context(device(settings, _clock(options.at)))
@@ -78,10 +89,7 @@ def gate(options: GateOptions) -> int:
         else:
             show = _Lines(options.as_json)
             show.begin(made)
-        try:
-            return _Serving(made, site, options, recorder, show).run()
-        except KeyboardInterrupt:
-            return 0
+        return _Serving(made, site, options, recorder, show).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ def staff(options: DeskOptions) -> int:
         lane = Lane(pass_, site.coupler, settings.policy, now_ns=site.now_ns)
         served = lane.serve_one(options.gate.wait_s)
         if served is None:
-            raise NoCard(f"No card came within {options.gate.wait_s:g} s.")
+            raise lane.no_card or NoCard("No card came.")
         _Lines(options.gate.as_json).served(served, turn.exchanges)
         return 0 if served.outcome and served.outcome.verdict is Verdict.PASS else 1
 
@@ -160,8 +168,10 @@ def _recorder(options: GateOptions, title: str) -> AbstractContextManager[Record
 @contextmanager
 def _site(road: RoadOptions) -> Iterator[Site]:
     if road.via not in LOCAL:
-        if road.profiles:
-            raise Problem(f"--profile makes cards in this process; give --via {' or '.join(LOCAL)}")
+        if road.profiles or road.every_s:
+            raise Problem(
+                f"--profile and --every are for cards of its own; give --via {' or '.join(LOCAL)}"
+            )
         with reader_of(road.via, road.reader, road.device) as coupler:
             yield Site(coupler)
         return
@@ -169,7 +179,7 @@ def _site(road: RoadOptions) -> Iterator[Site]:
     timing = find_timing(road.timing)
     if timing is not None and road.via != "air":
         raise Problem("--timing is the simulated air's; give --via air")
-    with local_site(road.via, cards, timing) as site:
+    with local_site(road.via, cards, timing, road.every_s) as site:
         yield site
 
 
@@ -224,10 +234,11 @@ class _Serving:
         done, code = 0, 0
         while not self._count or done < self._count:
             self._show.waiting()
+            self._exchanges = []  # a lane may refuse without a command
             served = lane.serve_one(self._options.wait_s if self._count else POLL_S)
+            if served is None and self._count and lane.no_card is not None:
+                raise lane.no_card
             if served is None:
-                if self._count:
-                    raise NoCard(f"No card came within {self._options.wait_s:g} s.")
                 continue
             self._show.served(served, self._exchanges)
             if served.outcome is not None:

@@ -30,10 +30,12 @@ TICK_S: Final = 0.25
 """How often the display looks whether there is something new."""
 HOLD_S: Final = 3.0
 """How long an outcome can be read at least, unless the next card comes."""
+LEFT_ROWS: Final = 24
+"""Rows of the picture that stays in the terminal at the end."""
 
 
 class Panel:
-    """A display of one gate, live between `with` and its end.
+    """A display of one gate, live between `with` and its end; the last picture stays behind.
 
     now:        local time, for the clock and the table of taps.
     barrier:    asked for the barrier's position, also from another thread; None if there is none.
@@ -63,9 +65,13 @@ class Panel:
         self._live = Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False)
 
     def __enter__(self) -> Self:
-        self._live.start()
-        self.tick()
-        self._ticker.start()
+        try:
+            self._live.start()
+            self.tick()
+            self._ticker.start()
+        except BaseException:
+            self._live.stop()  # Ctrl-C while it begins: nobody else gives the screen back
+            raise
         return self
 
     def __exit__(
@@ -77,6 +83,8 @@ class Panel:
         self._ended.set()
         self._ticker.join()
         self._live.stop()
+        rows = min(LEFT_ROWS, self._console.height)
+        self._console.print(screen(self.state, rows), height=rows)
 
     def waiting(self) -> None:
         """The gate waits for a card. The last outcome stays to be read for a while."""

@@ -21,10 +21,14 @@ ROADS = READERS + LOCAL
 
 
 class Queue:
-    """Cards of this process, each presented once, without a radio (`Coupler`)."""
+    """Cards of this process, each presented once, without a radio (`Coupler`).
 
-    def __init__(self, cards: Sequence[Picc]) -> None:
+    every_s: how long the gate waits for each, so that people can look.
+    """
+
+    def __init__(self, cards: Sequence[Picc], every_s: float = 0.0) -> None:
         self._waiting = list(cards)
+        self._every_s = every_s
         self._here: Picc | None = None
 
     def wait_card(self, timeout_s: float) -> Transport:
@@ -32,6 +36,7 @@ class Queue:
         self.wait_gone(0)
         if not self._waiting:
             raise NoCard("No card is left.")
+        time.sleep(self._every_s)
         self._here = self._waiting.pop(0)
         self._here.power_on()
         return InProcess(self._here)
@@ -49,9 +54,12 @@ class Queue:
 
 
 class AirQueue:
-    """Cards of this process, each once in the field of a simulated air (`Coupler`)."""
+    """Cards of this process, each once in the field of a simulated air. See `Queue`."""
 
-    def __init__(self, cards: Sequence[Picc], timing: Timing | None = None) -> None:
+    def __init__(
+        self, cards: Sequence[Picc], timing: Timing | None = None, every_s: float = 0.0
+    ) -> None:
+        self._every_s = every_s
         times = timing.card if timing else None
         self._waiting = [Station(card, times) for card in cards]
         self._here: Station | None = None
@@ -63,6 +71,7 @@ class AirQueue:
         self.wait_gone(0)
         if not self._waiting:
             raise NoCard("No card is left.")
+        time.sleep(self._every_s)
         self._here = self._waiting.pop(0)
         self.air.bring(self._here)
         return self._coupler.wait_card(timeout_s)
@@ -101,14 +110,16 @@ class Site:
 
 
 @contextmanager
-def local_site(via: str, cards: Sequence[Picc], timing: Timing | None = None) -> Iterator[Site]:
+def local_site(
+    via: str, cards: Sequence[Picc], timing: Timing | None = None, every_s: float = 0.0
+) -> Iterator[Site]:
     """Cards of this process, one after another, over `inproc` or `air`."""
     if via == "inproc":
-        queue = Queue(cards)
+        queue = Queue(cards, every_s)
         yield Site(queue)
         queue.close()
         return
-    air = AirQueue(cards, timing)
+    air = AirQueue(cards, timing, every_s)
     around = None if timing is None else (lambda psam: SlowPsam(psam, air.air, timing.psam))
     yield Site(air, air.air.clock.now_ns, around)
     air.close()

@@ -6,13 +6,16 @@ from contextlib import contextmanager
 
 from emulator.picc import Picc
 from emulator.radio.air import Air
-from emulator.radio.medium import Guest, drive
-from emulator.radio.pcd import Found, LinkDead, PcdIsoDep, find
+from emulator.radio.medium import Guest, Radio, drive
+from emulator.radio.pcd import Found, LinkDead, PcdIsoDep, find, halt, poll
 from emulator.radio.station import Service, Station
 from reader.transport.base import CardLost, NoCard, Transport
 
 ISO_DEP = 0x20
 """SAK bit 6: the card speaks ISO/IEC 14443-4."""
+
+MOST_CARDS = 8
+"""How many cards are told apart; Shanghai's gates must tell four (domain facts 4.2)."""
 
 _SEARCH_NS = 20_000_000
 _PRESENCE_NS = 50_000_000
@@ -54,11 +57,13 @@ class AirCoupler:
         self._air = air
         self._fsdi, self._cid, self._rate, self._tries = fsdi, cid, rate, tries
         self._card: AirTransport | None = None
+        self._has_sleepers = False  # cards that only WUPA wakes
 
     def wait_card(self, timeout_s: float) -> AirTransport:
         """See Coupler. The field goes off and on before each try."""
         clock = self._air.clock
         deadline_ns = clock.now_ns() + int(timeout_s * 1e9)
+        self._has_sleepers = False
         while True:
             self._air.field_off()
             self._air.field_on()
@@ -70,10 +75,30 @@ class AirCoupler:
                 raise NoCard(f"No card came into the air within {timeout_s:g} s.")
             self._wait(_SEARCH_NS)
 
+    def cards_in_field(self) -> int:
+        """How many cards answer, up to MOST_CARDS, with or without ISO-DEP.
+
+        The activated one goes on; the others sleep until the field goes off.
+        """
+        others = drive(_halt_all(MOST_CARDS - 1), self._air)
+        self._has_sleepers = self._has_sleepers or others > 0
+        return (self._card is not None) + others
+
+    def next_card(self) -> AirTransport | None:
+        """Put the activated card to sleep and activate another that is awake. None if none is.
+
+        What is awake has come since the field went on, and has not been activated yet.
+        """
+        if self._card is not None:
+            drive(self._card.isodep.deselect(), self._air)
+            self._has_sleepers = True
+        self._card = self._search()
+        return self._card
+
     def wait_gone(self, timeout_s: float) -> bool:
-        """See Coupler."""
+        """See Coupler. Where there were several cards, until none of them answers."""
         deadline_ns = self._air.clock.now_ns() + int(timeout_s * 1e9)
-        while self._card is not None and self._card.is_present():
+        while self._is_anyone():
             if self._air.clock.now_ns() >= deadline_ns:
                 return False
             self._wait(_PRESENCE_NS)
@@ -86,6 +111,11 @@ class AirCoupler:
             drive(self._card.isodep.deselect(), self._air)
             self._card = None
         self._air.field_off()
+
+    def _is_anyone(self) -> bool:
+        if self._card is not None and self._card.is_present():
+            return True
+        return self._has_sleepers and drive(_is_there(), self._air)
 
     def _search(self) -> AirTransport | None:
         card = drive(find(), self._air)
@@ -111,6 +141,26 @@ class AirCoupler:
             self._air.pause(duration_ns)
         else:
             time.sleep(duration_ns / 1e9)
+
+
+def _halt_all(most: int) -> Radio[int]:
+    """Put every card that is awake to sleep. Returns how many, up to `most`."""
+    count = 0
+    while count < most and (yield from poll()) is not None:
+        count += 1
+        yield from halt()  # a card that is asked once more without this does not answer
+        if (yield from find()) is None:
+            break  # it answers, but keeps to no protocol
+        yield from halt()
+    return count
+
+
+def _is_there() -> Radio[bool]:
+    """Whether any card answers, asleep or awake; each is left as it was."""
+    if (yield from poll(wake=True)) is None:
+        return False
+    yield from halt()
+    return True
 
 
 class SlowPsam:

@@ -45,6 +45,7 @@ def weigh(count: int) -> Weight:
         gate = make_gate(Direction.ENTRY, ENTRY_STATION, ENTRY_TERMINAL, ENTERED_AT, 1)
         for card in cards:
             gate.pass_(InProcess(card))
+            gate.walked()  # all have one serial
         tapped = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

@@ -85,6 +85,7 @@ def tapped(profile: Profile, count: int) -> list[Image]:
         outcome = run(gate.tap(), {"card": InProcess(card), "psam": gate.psam})
         if outcome.verdict is not Verdict.PASS:
             raise AssertionError(f"the gate did not open: {outcome.reason} {outcome.detail}")
+        gate.walked()
         card.power_off()
         images.append(card.image)
     return images

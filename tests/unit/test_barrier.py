@@ -1,5 +1,6 @@
 """The barrier, rule by rule: domain facts 4.2 and 4.3."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -111,6 +112,15 @@ def test_a_repeated_tap_does_not_open_a_used_passage_afresh(closed: Aisle):
     assert closed.taps(repeated(A)) == Position(False, 0)
 
 
+def test_a_repeated_tap_is_known_by_the_serial_alone(closed: Aisle):
+    bare = Outcome(Verdict.PASS, repeated=True, serial=A)
+    closed.taps(passed(A))
+    closed.after(OPEN_S)
+    assert closed.taps(bare) == Position(True, 1)
+    closed.barrier.walked()
+    assert not closed.taps(bare).is_open
+
+
 def test_a_repeated_tap_brings_back_a_passage_that_lapsed_unused(closed: Aisle):
     closed.taps(passed(A))
     assert not closed.after(OPEN_S).is_open
@@ -132,7 +142,12 @@ def test_a_repeated_tap_of_nobody_known_keeps_open_what_is_open(closed: Aisle):
     closed.taps(passed(None))
     closed.after(OPEN_S - 1)
     assert closed.taps(repeated(None)) == Position(True, 1)
-    closed.after(OPEN_S)
+    closed.barrier.walked()
+    closed.taps(passed(A))
+    closed.after(OPEN_S - 1)
+    assert closed.taps(repeated(None)) == Position(True, 1)
+    assert closed.after(OPEN_S - 1).is_open
+    closed.after(1)
     assert not closed.taps(repeated(None)).is_open, "a lapsed passage must be somebody's"
 
 
@@ -234,6 +249,26 @@ def test_shut_is_closed_until_the_gate_serves_again(word: str):
     assert aisle.barrier.position() == Position(word == "normally_open", 0)
 
 
+@pytest.mark.parametrize(
+    ("hold", "end"), [(Barrier.release, Barrier.restore), (Barrier.shut, Barrier.serve)]
+)
+def test_no_passage_outlives_a_release_or_shut_nor_begins_in_it(
+    closed: Aisle, hold: Callable[[Barrier], None], end: Callable[[Barrier], None]
+):
+    closed.taps(passed(A))
+    hold(closed.barrier)
+    closed.taps(passed(B))
+    end(closed.barrier)
+    assert closed.barrier.position() == Position(False, 0)
+
+
+def test_who_had_tapped_before_the_gate_was_shut_may_come_back(closed: Aisle):
+    closed.taps(passed(A))
+    closed.barrier.shut()
+    closed.barrier.serve()
+    assert closed.taps(repeated(A)) == Position(True, 1)
+
+
 def test_a_release_stands_above_shut(closed: Aisle):
     closed.barrier.release()
     closed.barrier.shut()
@@ -264,6 +299,9 @@ def test_modes_that_stop_nobody_leave_passages_alone(closed: Aisle):
 def test_an_emergency_in_a_closed_gate_is_a_release(closed: Aisle):
     assert closed.barrier.follow([Mode.CLOSED, Mode.EMERGENCY]).hold is Hold.RELEASED
     assert closed.barrier.follow([Mode.CLOSED]).hold is Hold.SHUT
+    closed.barrier.follow([Mode.EMERGENCY])
+    closed.barrier.restore()
+    assert closed.barrier.position().hold is Hold.NONE
 
 
 # Time, and how it is made

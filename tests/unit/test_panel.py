@@ -5,10 +5,12 @@ import itertools
 import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
@@ -143,6 +145,13 @@ def test_a_small_terminal_is_no_error(size: tuple[int, int]):
     assert len(rows(after(passed(), refused(Reject.OVER_TIME)), size)) == size[1]
 
 
+@pytest.mark.parametrize("height", [10, 12, 18, 24, 50])
+def test_what_the_passenger_reads_is_whole_in_any_height(height: int):
+    text = shown(after(passed(fare=300)), (80, height))
+    for words in ("● GREEN", "请 通 行", "PLEASE PASS", "fare 3.00"):
+        assert words in text
+
+
 # The head
 
 
@@ -260,8 +269,10 @@ def test_a_gate_that_serves_nobody_says_so_before_anybody_taps(mode: Mode):
     assert f"code{mode.rule.stops.code}" in text
 
 
-def test_in_an_emergency_people_are_told_to_leave():
-    text = said(fresh(modes=(Mode.CLOSED, Mode.EMERGENCY)))
+@pytest.mark.parametrize("direction", ["exit", "alight"])
+def test_in_an_emergency_people_are_told_to_leave(direction: str):
+    title = replace(TITLE, direction=direction)
+    text = said(fresh(modes=(Mode.CLOSED, Mode.EMERGENCY), title=title))
     assert "●green" in text
     assert Outcome(Verdict.PASS, released=True).text[0] in text
 
@@ -369,13 +380,13 @@ def test_counts_are_of_each_verdict_and_each_reason():
         passed(),
         refused(Reject.OVER_TIME),
         refused(Reject.EXPIRED),
-        refused(Reject.OVER_TIME),
+        refused(Reject.EXPIRED),
         again(),
         unresolved=1,
     )
     text = shown(state)
     assert "passed 1   refused 3   tap again 1   unresolved 1" in text
-    assert "32 expired 1   54 over time 2" in text
+    assert "32 expired 2   54 over time 1" in text
 
 
 def test_a_row_of_the_table_says_when_who_what_and_how_fast():
@@ -409,6 +420,7 @@ def test_long_numbers_in_a_sentence_are_not_shown():
 def test_a_tap_knows_no_more_of_a_card_than_is_shown():
     tap = Tap.of(passed(SERIAL), [], 1.0, POLICY, NOW)
     assert tap.card == "0017"
+    assert Tap.of(again(serial=SERIAL), [], 1.0, POLICY, NOW).card == "0017"
     assert Tap.of(again(), [], 1.0, POLICY, NOW).card == ""
 
 
@@ -439,10 +451,12 @@ def test_a_picture_is_svg_without_fonts_from_the_network():
 
 
 @contextmanager
-def live(**changes) -> Iterator[tuple[Panel, io.StringIO]]:
+def live(
+    now: Callable[[], datetime] = lambda: NOW, **changes
+) -> Iterator[tuple[Panel, io.StringIO]]:
     out = io.StringIO()
     console = Console(file=out, width=80, height=24, force_terminal=True)
-    with Panel(console, TITLE, POLICY, lambda: NOW, **changes) as panel:
+    with Panel(console, TITLE, POLICY, now, **changes) as panel:
         yield panel, out
 
 
@@ -457,8 +471,20 @@ def test_the_terminal_is_given_back_even_after_an_error():
     with pytest.raises(RuntimeError):
         fails()
     assert out.getvalue().startswith("\x1b[?1049h")
-    assert out.getvalue().endswith("\x1b[?1049l")
-    assert "\x1b[?25h" in out.getvalue()
+    _, _, rest = out.getvalue().partition("\x1b[?1049l")
+    assert out.getvalue().count("\x1b[?25h") == 1
+    assert "\x1b[?" not in rest
+
+
+@pytest.mark.parametrize("height", [12, 24, 50])
+def test_the_last_picture_stays_behind(height: int):
+    out = io.StringIO()
+    console = Console(file=out, width=80, height=height, force_terminal=True)
+    with Panel(console, TITLE, POLICY, lambda: NOW) as panel:
+        panel.tapped(passed(), [], 250.0)
+    left = out.getvalue().partition("\x1b[?1049l")[2]
+    assert "PLEASE PASS" in left
+    assert left.count("\n") == min(height, 24)
 
 
 def new(out: io.StringIO) -> str:
@@ -495,6 +521,17 @@ def test_an_outcome_stays_to_be_read_while_the_gate_waits():
         assert panel.state.phase is Phase.WAITING
 
 
+def test_a_gate_that_waits_on_does_not_hold_an_outcome_longer():
+    with live() as (panel, _):
+        panel.hold_s = 0.05
+        panel.tapped(passed(), [], 250.0)
+        panel.waiting()
+        time.sleep(0.06)
+        panel.hold_s = 60
+        panel.waiting()
+        assert panel.state.phase is Phase.WAITING
+
+
 def test_an_outcome_stays_until_the_gate_waits():
     with live() as (panel, _):
         panel.hold_s = 0
@@ -505,12 +542,12 @@ def test_an_outcome_stays_until_the_gate_waits():
 
 def test_the_next_card_takes_the_outcome_off_and_its_own_is_held():
     with live() as (panel, _):
-        panel.hold_s = 60
+        panel.hold_s = 0.05
         panel.tapped(passed(), [], 250.0)
         panel.waiting()
         panel.busy()
         assert panel.state.phase is Phase.BUSY
-        panel.hold_s = 0
+        time.sleep(0.06)
         panel.tapped(refused(Reject.EXPIRED), [], 250.0)
         panel.tick()
         assert panel.state.phase is Phase.SHOWN
@@ -538,6 +575,24 @@ def test_nothing_is_drawn_while_a_card_is_tapped_nor_where_nothing_is_new():
         assert "OPEN  for 1" in new(out)
         panel.tick()
         assert new(out) == ""
+
+
+def test_the_clock_is_drawn_once_a_second():
+    times = [NOW]
+    with live(lambda: times[0]) as (panel, out):
+        new(out)
+        times[0] = NOW + timedelta(microseconds=999_999)
+        panel.tick()
+        assert new(out) == ""
+        times[0] = NOW + timedelta(seconds=1)
+        panel.tick()
+        assert "08:01:43" in new(out)
+
+
+def test_nothing_draws_after_the_end():
+    with live():
+        assert "panel" in {thread.name for thread in threading.enumerate()}
+    assert "panel" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_barrier_that_times_out_is_drawn_by_itself():
