@@ -33,9 +33,9 @@ def gate_picture() -> str:
         barrier = Barrier.of(gate.policy, lambda: clock().timestamp())
         for _ in cards:
             now[0] = next(times)
-            recorder = site.recorder()
+            recorder, card = site.recorder(), site.coupler.wait_card(1.0)
             start_ns = site.now_ns()
-            outcome = recorder.pass_(gate, site.coupler.wait_card(1.0))
+            outcome = recorder.pass_(gate, card)
             took_ms = (site.now_ns() - start_ns) / 1e6
             barrier.walked()
             position = barrier.decided(outcome)
