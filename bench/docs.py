@@ -8,6 +8,7 @@ from apdu.blocks import Kind
 from apdu.docs import GENERATED, commands_page, files_page, table
 from apdu.statechart import states_svg
 from bench.decision_docs import decisions_page
+from bench.gate_picture import gate_picture
 from bench.money_docs import fares_page, policy_page
 from emulator.card.dialect import switches
 from emulator.card.profile import Profile
@@ -196,6 +197,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "fares.md": fares_page,
     "policy.md": policy_page,
     "decisions.md": decisions_page,
+    "gate.svg": gate_picture,
 }
 """Every generated page, by its name in `docs/`."""
 
