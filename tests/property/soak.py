@@ -32,7 +32,7 @@ from tests.campaigns import Say
 from tests.property.soak_books import Books
 from tests.property.soak_gate import POLICY, STATION, Device, Fate, Numbers
 from tests.property.soak_riders import ELSEWHERE, Elsewhere, Rider, some_rider
-from tests.property.soak_taps import Result, Taps, is_fair
+from tests.property.soak_taps import ANOTHER_CARD, Result, Taps, is_fair
 
 AFTERWARDS = {"at once": 0.60, "later": 0.26, "after two taps elsewhere": 0.135, "never": 0.005}
 """When a rider comes back who was told to tap again, or nothing."""
@@ -198,6 +198,7 @@ _UNDECIDED = frozenset(
         "PSAM silent",
         "answer spoilt",
         "journal full",
+        ANOTHER_CARD,
         Reject.CARD_REFUSED.name,
         Reject.NOT_OUR_CARD.name,
     }

@@ -45,6 +45,9 @@ MOST_BEHIND = timedelta(seconds=30)
 AT_DEBIT = 0.4
 """How many of the disturbed taps are disturbed at DEBIT; the others anywhere."""
 
+ANOTHER_CARD = "another card"
+"""How a tap ended in which the gate served the card that took this one's place."""
+
 SELECTED = 2
 """The command that selects the purse."""
 
@@ -112,7 +115,7 @@ class Taps:
         self.is_quiet = False
 
     def tap(self, rider: Rider) -> str:
-        """One tap, perhaps with a fault. Returns how it ended."""
+        """One tap, perhaps with a fault. Returns how it ended for this rider."""
         result, device, watched = self.result, self.device, self.device.journal
         result.taps += 1
         fault = "" if self.is_quiet else drawn(self.rng)
@@ -134,7 +137,7 @@ class Taps:
         if outcome is not None:
             self._judge(outcome, before, happened)
         result.ends[end] += 1
-        return end
+        return end if subject is rider else ANOTHER_CARD
 
     def _begin(self, fault: str) -> None:
         """What happens before a tap, or is made ready for it."""
