@@ -22,6 +22,7 @@ from reader.transactions import (
     Unresolved,
     Watch,
     recover,
+    take_proof,
 )
 from reader.transport.base import TransportError
 
@@ -127,6 +128,18 @@ class Debits:
         self._keep(receipt, lost.terminal_seq)
         del self.unresolved[serial]
         return receipt, None if kept is None else kept.record
+
+    def prove(self, serial: bytes) -> Txn[Receipt]:
+        """Take the selected purse's word for its lost debit, which the PSAM does not remember.
+
+        Staff decide so; clearing checks the TAC. Raises StatusError if the card has no proof,
+        TransportError, ProtocolError, JournalError: then it is still unresolved.
+        """
+        lost = self.unresolved[serial]
+        receipt = yield from take_proof(lost)
+        self._keep(receipt, lost.terminal_seq)
+        del self.unresolved[serial]
+        return receipt
 
     def _keep(self, receipt: Receipt | None, terminal_seq: int) -> None:
         """Write how a debit ended, before the barrier opens. Raises JournalError."""

@@ -103,6 +103,21 @@ class Terminal:
         """One tap, from SELECT to the verdict."""
         return self.serve(self._judged)
 
+    def prove(self) -> Txn[Outcome]:
+        """Staff let a card prove the debit for which it is UNPROVEN here: the passage it paid for.
+
+        A card of which nothing is open, or that has no proof, is refused as UNPROVEN.
+        """
+        info = yield from select_purse()
+        if info.serial not in self.unresolved:
+            detail = "no debit of this card is open here"
+            return Outcome(Verdict.REJECT, Reject.UNPROVEN, detail, serial=info.serial)
+        try:
+            receipt = yield from self.debits.prove(info.serial)
+        except StatusError as refused:
+            return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(refused), serial=info.serial)
+        return Outcome(Verdict.PASS, receipt=receipt)
+
     def now(self) -> datetime:
         """The terminal's time."""
         return self._clock()

@@ -440,6 +440,20 @@ def recover(lost: Unresolved, is_last: bool = True) -> Txn[Receipt | None]:
         if refused.to == "psam":
             raise Unproven(str(refused)) from refused
         raise
+    return _recovered(lost, proof.tac)
+
+
+def take_proof(lost: Unresolved) -> Txn[Receipt]:
+    """The selected purse's own proof of a lost debit, unchecked: its TAC is for clearing to check.
+
+    For staff, where the PSAM does not remember the debit (`Unproven`). Raises StatusError if the
+    card has no proof.
+    """
+    proof = yield from ask("card", GET_PROVE, ProveData(lost.seq + 1), 0x00, lost.kind)
+    return _recovered(lost, proof.tac)
+
+
+def _recovered(lost: Unresolved, tac: bytes) -> Receipt:
     return Receipt(
         lost.info.serial,
         lost.info.issuer,
@@ -450,7 +464,7 @@ def recover(lost: Unresolved, is_last: bool = True) -> Txn[Receipt | None]:
         lost.terminal,
         lost.terminal_seq,
         lost.when,
-        proof.tac,
+        tac,
         recovered=True,
     )
 

@@ -222,7 +222,7 @@ def settle(world: World) -> None:
         gate = LANES[world.lane](n, journal, world.psams[n])
         outcome = gate.pass_(InProcess(world.card))
         if outcome.reason is Reject.UNPROVEN:
-            outcome = proved_at_the_desk(InProcess(world.card), gate, journal)
+            outcome = proved_at_the_desk(InProcess(world.card), gate)
             world.tally.at_desk += 1
         assert outcome.verdict is Verdict.PASS or is_done(outcome), outcome
         world.tally.passed += 1
