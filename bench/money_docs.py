@@ -1,6 +1,7 @@
 """The pages on money: `docs/fares.md` and `docs/policy.md`, from tariffs, knobs and networks."""
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from apdu.docs import GENERATED, table
 from apdu.files import CARD_KINDS
@@ -8,6 +9,7 @@ from apdu.show import money
 from fixtures.network import load_network
 from fixtures.network.buses import load_buses
 from fixtures.policy import load_policy
+from issuer.policy import IssuerPolicy
 from reader.fare import Network
 from reader.fares.bus import BusLine, BusNetwork, missed_charge
 from reader.fares.month import MonthTotal, month_percent, with_ride
@@ -20,9 +22,6 @@ _MONTH = 202509
 
 def policy_page() -> str:
     """`docs/policy.md`."""
-    groups: dict[str, list[Knob]] = {}
-    for knob in knobs():
-        groups.setdefault(knob.group, []).append(knob)
     parts = [
         GENERATED,
         "# Policy",
@@ -33,12 +32,23 @@ def policy_page() -> str:
         '```toml\noperating_day_begins_min = 300\naccumulate_at = "operating_day"\n```',
         "Grades: SEED stated by the seed document, V-A seen in an official text, V-B in the news or"
         " a notice, V-C on a page of little weight, C in several captures, ASSUMED not found"
-        " anywhere, D decided here. Knobs of the issuing back office are not here.",
+        " anywhere, D decided here.",
+        *_groups(knobs()),
+        "# The issuer's policy",
+        "What the issuing back office may decide: the fields of `issuer.policy.IssuerPolicy`, in"
+        " files of their own; `fixtures/policy/issuer/beijing.toml` names them all. What gates must"
+        " know too is above: `max_balance`, `load_min`, `load_step`, `blacklist_delay_s` and"
+        " `blacklist_jitter_s`.",
+        *_groups(IssuerPolicy.knobs()),
     ]
-    for group, members in groups.items():
-        head = ("knob", "default", "unit", "may be", "what it decides", "grade", "source")
-        parts += [f"## {group}", table(head, (_row(knob) for knob in members))]
     return "\n\n".join(parts) + "\n"
+
+
+def _groups(declared: tuple[Knob, ...]) -> Iterator[str]:
+    head = ("knob", "default", "unit", "may be", "what it decides", "grade", "source")
+    for group, members in groupby(declared, key=lambda knob: knob.group):
+        yield f"## {group}"
+        yield table(head, (_row(knob) for knob in members))
 
 
 def _row(knob: Knob) -> tuple[str, ...]:

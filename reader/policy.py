@@ -2,18 +2,17 @@
 
 Every knob is declared once, as a field with its default, unit, reason and source. `docs/policy.md`
 and the reading of files come from these fields. The seed document is silent on all of it (domain
-facts 1.3); knobs of the issuing back office are not here.
+facts 1.3); knobs of the issuing back office are in `issuer.policy`.
 """
 
-import difflib
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from apdu.files import CARD_KINDS
-from reader.knobs import Flag, Knob, One, Rising, Some, Steps, Whole, knob_maker, shown
+from reader.knobbed import Knobbed, PolicyError
+from reader.knobs import Flag, Knob, One, Rising, Some, Steps, Whole, knob_maker
 from reader.modes import Mode
+
+__all__ = ["LINE_KINDS", "MODES", "Policy", "PolicyError", "knobs"]
 
 MODES = tuple(mode.value for mode in Mode)
 """Modes of a gate beside the normal one (domain facts 4.2)."""
@@ -32,12 +31,8 @@ _card = knob_maker("Card")
 _gate = knob_maker("Gate")
 
 
-class PolicyError(ValueError):
-    """A policy is wrong; the message is one sentence that names the knob and what is expected."""
-
-
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Knobbed):
     """Every decision of an operator that concerns gate and money. Raises PolicyError."""
 
     month_steps: tuple[tuple[int, int], ...] = _rail(
@@ -329,43 +324,12 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Bring each value into its one form. Raises PolicyError."""
-        for knob in knobs():
-            found = getattr(self, knob.name)
-            read = knob.values.read(found)
-            if read is None:
-                raise PolicyError(
-                    f"knob '{knob.name}' is {shown(found)}; expected {knob.values.expected}"
-                )
-            object.__setattr__(self, knob.name, read)
+        Knobbed.__post_init__(self)
         if self.latency_limit_ms < self.latency_ok_ms:
             raise PolicyError(
                 f"knob 'latency_limit_ms' is {self.latency_limit_ms};"
                 f" expected at least latency_ok_ms, {self.latency_ok_ms}"
             )
-
-    @classmethod
-    def from_table(cls, name: str, table: Mapping[str, Any]) -> "Policy":
-        """From a parsed TOML file: a value for each knob it names, defaults for the others.
-
-        name: of the policy or its file, for the message. Raises PolicyError.
-        """
-        known = {knob.name for knob in knobs()}
-        for entry in table:
-            if entry not in known:
-                raise PolicyError(f"policy {name}: there is no knob '{entry}'{_close_to(entry)}")
-        try:
-            return cls(**table)
-        except PolicyError as wrong:
-            raise PolicyError(f"policy {name}: {wrong}") from None
-
-    @classmethod
-    def from_toml(cls, name: str, text: str) -> "Policy":
-        """From the text of a TOML file. Raises PolicyError."""
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as broken:
-            raise PolicyError(f"policy {name}: expected TOML; {broken}") from None
-        return cls.from_table(name, table)
 
     def bus_percent(self, card_kind: int) -> int:
         """How much of a fare a card of this kind pays on a bus with concessions, per cent.
@@ -381,10 +345,4 @@ class Policy:
 
 def knobs() -> tuple[Knob, ...]:
     """Every knob, in the order of declaration."""
-    return tuple(Knob(f.name, default=f.default, **f.metadata) for f in fields(Policy))
-
-
-def _close_to(entry: str) -> str:
-    names = [knob.name for knob in knobs()]
-    close = difflib.get_close_matches(entry, names)
-    return f"; close: {', '.join(close)}" if close else "; docs/policy.md lists all"
+    return Policy.knobs()
