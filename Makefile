@@ -49,7 +49,7 @@ air: $(VENV)/.dev ## noisy conversations and torn taps over the simulated air, 1
 	$(BIN)/python -m tests.property.noisy --count 10000 --seed 1
 	$(BIN)/python -m tests.property.torn --count 10000 --seed 1
 
-books: $(VENV)/.dev ## kill a gate and clearing 300 times each, clear 100,000 honest records, plant every fraud
+books: $(VENV)/.dev ## kill gates and validators, and clearing, 300 times each, clear 100,000 honest records, plant every fraud
 	$(BIN)/python -m tests.interop.gate_kills --count 300 --seed 1
 	$(BIN)/python -m tests.interop.clearing_kills --count 300 --seed 1
 	$(BIN)/python -m tests.interop.planted --count 100000 --seed 1

@@ -30,7 +30,6 @@ from reader.transactions import (
     Interrupted,
     Receipt,
     Unresolved,
-    balance,
     read_card,
 )
 from reader.trips import EP_ADJUST, EP_ENTRY, EP_EXIT, Place, entry_platform, is_inside
@@ -182,8 +181,7 @@ class Gate(Terminal):
 
     def _enter(self, view: CardView, now: datetime, trip: "_Trip") -> Txn[Outcome]:
         missing = self.policy.missing_exit_fare if self._collects(trip) else 0
-        held = yield from balance()
-        reason = money_refusal(held, self._needed + missing, self.policy, self.waived)
+        reason = yield from money_refusal(self._needed + missing, self.policy, self.waived)
         if reason is not None:
             return Outcome(Verdict.REJECT, reason, view=view)
         at, missed = Moment.of(now), None

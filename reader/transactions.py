@@ -18,6 +18,7 @@ from apdu.commands import (
     AID_PPSE,
     AID_PURSE,
     DEBIT,
+    EP,
     GET_BALANCE,
     GET_PROVE,
     INIT_CAPP,
@@ -30,7 +31,7 @@ from apdu.commands import (
     SELECT,
     UPDATE_CACHE,
 )
-from apdu.files import EF1A, EF15, EF17, BusTrip, Interop, PublicInfo, RailTrip, TripLog
+from apdu.files import EF1A, EF1E, EF15, EF17, BusTrip, Interop, PublicInfo, RailTrip, TripLog
 from apdu.purse import CAPP, PURCHASE
 from apdu.records import (
     CacheData,
@@ -60,7 +61,9 @@ _EF15 = READ_BINARY.command(None, 0x80 | EF15.sfi, 0)
 _EF17 = READ_BINARY.command(None, 0x80 | EF17.sfi, 0)
 _EF1A = READ_RECORD.command(None, 0x01, EF1A.sfi << 3 | 4)
 _EF1A_BUS = READ_RECORD.command(None, 0x02, EF1A.sfi << 3 | 4)
+_EF1E = READ_RECORD.command(None, 0x01, EF1E.sfi << 3 | 4)
 _BALANCE = GET_BALANCE.command(None)
+_ACTUAL = GET_BALANCE.command(None, 0x03, EP)
 
 _PLAIN_FCI = bytes.fromhex("6F31 8408 A000000632010105 A525 9F080102 9F0C1E")
 _PLAIN_SIZE = len(_PLAIN_FCI) + PublicInfo.size()
@@ -86,7 +89,10 @@ class CardView:
 
 @value
 class BusView:
-    """What a validator on a bus reads before it decides. latest: the newest EF1E record."""
+    """What a validator on a bus reads before it decides.
+
+    latest: the newest EF1E record, None if there is none or it was not read.
+    """
 
     info: PublicInfo
     interop: Interop
@@ -206,17 +212,28 @@ def _read(spec: CommandSpec[None, bytes], command: bytes, layout: type[Record]) 
         raise ProtocolError(f"{spec.name}: {error}") from error
 
 
-def read_bus_card() -> Txn[BusView]:
-    """EF15, EF17 and the bus trip record of the selected purse."""
+def read_bus_card(with_log: bool = False) -> Txn[BusView]:
+    """EF15, EF17 and the bus trip record of the selected purse.
+
+    with_log: the newest EF1E record too, as validators for a flat fare do (6.3).
+    """
     info = yield from _read(READ_BINARY, _EF15, PublicInfo)
     interop = yield from _read(READ_BINARY, _EF17, Interop)
+    # A card that never rode a bus need not have the one, a new one has not the other.
+    trip = yield from _read_if_there(_EF1A_BUS, BusTrip)
+    latest = (yield from _read_if_there(_EF1E, TripLog)) if with_log else None
+    if trip is None or trip.record_id != NO_BUS_TRIP.record_id:
+        trip = NO_BUS_TRIP  # some other record is where ours has the bus (3.8)
+    return BusView(info, interop, trip, latest)
+
+
+def _read_if_there(command: bytes, layout: type[Record]) -> Txn[Any]:
     try:
-        trip = yield from _read(READ_RECORD, _EF1A_BUS, BusTrip)
+        return (yield from _read(READ_RECORD, command, layout))
     except StatusError as refused:
         if refused.sw != SW.RECORD_NOT_FOUND:
             raise
-        trip = NO_BUS_TRIP  # a card that never rode a bus need not have the record
-    return BusView(info, interop, trip)
+        return None
 
 
 NO_BUS_TRIP = BusTrip.parse(b"\x27\x02" + bytes((BusTrip.size() - 3, 0x01, 0x01)) + bytes(123))
@@ -224,8 +241,19 @@ NO_BUS_TRIP = BusTrip.parse(b"\x27\x02" + bytes((BusTrip.size() - 3, 0x01, 0x01)
 
 
 def balance() -> Txn[int]:
-    """The available balance, fen."""
+    """The available balance, fen: with the overdraft limit, as far as it is not used (4.12)."""
     reply = yield from exchange("card", GET_BALANCE, _BALANCE)
+    return reply.amount
+
+
+def own_money(available: int, most: int) -> Txn[int]:
+    """What is in the purse itself, fen, if a card may have more available than `most`.
+
+    The card is asked for it only then: without overdraft limit both are the same.
+    """
+    if available <= most:
+        return available
+    reply = yield from exchange("card", GET_BALANCE, _ACTUAL)
     return reply.amount
 
 
@@ -300,7 +328,7 @@ def purchase(
         paid = yield from ask("card", DEBIT, debit)
         yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(paid.mac2))
     except (TransportError, ProtocolError, StatusError) as lost:
-        if isinstance(lost, StatusError) and lost.to == "card" and lost.sw in _REFUSALS:
+        if isinstance(lost, StatusError) and lost.to == "card" and lost.sw in REFUSALS:
             raise
         raise Interrupted(made) from lost
     return Receipt(
@@ -317,7 +345,7 @@ def purchase(
     )
 
 
-_REFUSALS = frozenset(
+REFUSALS = frozenset(
     {
         *DEBIT.errors,
         SW.WRONG_STATE,
