@@ -7,6 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from apdu.crypto import Key, compare_digest
+from apdu.fmcos import ALWAYS as ALWAYS
+from apdu.fmcos import BLOCK_ID as BLOCK_ID
+from apdu.fmcos import MAINTENANCE_ID as MAINTENANCE_ID
+from apdu.fmcos import NEVER as NEVER
+from apdu.fmcos import RECORD_ID as RECORD_ID
+from apdu.fmcos import UNBLOCK_ID as UNBLOCK_ID
 from apdu.purse import secure_messaging_mac
 from apdu.spec import Call, Refuse
 from apdu.sw import SW, retries_left
@@ -22,17 +28,8 @@ from emulator.card.state import (
     kept,
 )
 
-ALWAYS = 0xF0
-"""The access byte that every state meets."""
-
-NEVER = 0xEF
-"""An access byte that no state meets."""
-
 GUARD_MAC, GUARD_CIPHER = 0x80, 0x40
 """Protection bits of a file's or key's type byte (annex 3.2)."""
-
-MAINTENANCE_ID, BLOCK_ID, UNBLOCK_ID, RECORD_ID = 0, 1, 2, 3
-"""Ids of the keys 36 on our cards: DAMK, DBK, DUBK and record protection (5.1)."""
 
 
 def is_met(card: CardState, access: int) -> bool:

@@ -6,49 +6,17 @@ old image and the new one, and between cards made alike: a card at rest costs wh
 """
 
 from collections.abc import Mapping
-from enum import Enum, IntEnum
+from enum import Enum
 
 from apdu.crypto import Key, MacKey
+from apdu.fmcos import KeyKind as KeyKind
+from apdu.fmcos import Kind as Kind
 from apdu.spec import State
 from apdu.value import value
 from emulator.card.dialect import Dialect
 from emulator.card.env import Env
 
 MF_ID = 0x3F00
-
-
-class Kind(IntEnum):
-    """File types of CREATE FILE, without their protection bits (annex 3.2)."""
-
-    TRANSPARENT = 0x28
-    LINEAR = 0x2A
-    VARIABLE = 0x2C
-    CYCLIC = 0x2E
-    PURSE = 0x2F
-    DIRECTORY = 0x38
-    KEYS = 0x3F
-
-
-class KeyKind(IntEnum):
-    """Key types of WRITE KEY (annex 4.1), with the standard's names where it has them."""
-
-    __hash__ = int.__hash__  # an enum's own is computed in Python, and keys are looked up by kind
-
-    ENCRYPT = 0x30
-    DECRYPT = 0x31
-    MAC = 0x32
-    TAC = 0x34  # DTK
-    TAC_OTHER = 0x35
-    MAINTENANCE = 0x36  # DAMK, DBK, DUBK, record protection: by id
-    PIN_UNBLOCK = 0x37  # DPUK
-    PIN_RELOAD = 0x38  # DRPK
-    EXTERNAL = 0x39  # DACK
-    PIN = 0x3A
-    LIMIT = 0x3C  # DUK
-    UNLOAD = 0x3D  # DULK
-    PURCHASE = 0x3E  # DPK
-    LOAD = 0x3F  # DLK
-
 
 Records = tuple[bytes, ...]
 Content = bytes | Records
