@@ -83,12 +83,9 @@ def reserve(
         online_seq=0,
         updated=seconds_of(at),
     )
-    if insert_new(session, row):
-        return _card(row)
-    held = usable_of(session, person_id)  # somebody went around the lock; the index did not let two
-    if held is None:
+    if not insert_new(session, row):  # not for the slot: nobody gives a locked person a card
         raise DatabaseError(f"card {row.serial} was given out already; the counter was set back")
-    return _taken(held.state)
+    return _card(row)
 
 
 def move(session: Session, card_id: int, event: CardEvent, at: datetime) -> Card | Refusal:

@@ -64,8 +64,12 @@ def open_database(where: str, wait_s: float = WAIT_S) -> Engine:
         ) from error
     if is_file:
         _prepare(engine, url)
-    with told(engine):
-        bring_up(engine)
+    try:
+        with told(engine):
+            bring_up(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
