@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz kill air books clean
+.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -49,11 +49,14 @@ air: $(VENV)/.dev ## noisy conversations and torn taps over the simulated air, 1
 	$(BIN)/python -m tests.property.noisy --count 10000 --seed 1
 	$(BIN)/python -m tests.property.torn --count 10000 --seed 1
 
-books: $(VENV)/.dev ## kill a gate and clearing 300 times each, clear 100,000 honest records, plant every fraud
+books: $(VENV)/.dev ## kill gates and validators, and clearing, 300 times each, clear 100,000 honest records, plant every fraud
 	$(BIN)/python -m tests.interop.gate_kills --count 300 --seed 1
 	$(BIN)/python -m tests.interop.clearing_kills --count 300 --seed 1
 	$(BIN)/python -m tests.interop.planted --count 100000 --seed 1
 	$(BIN)/python -m tests.interop.postgres_speed --count 22000
+
+soak: $(VENV)/.dev ## 100,000 taps on one gate with everything that goes wrong in years
+	$(BIN)/python -m tests.property.soak --count 100000 --seed 1
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -7,6 +7,8 @@ from pathlib import Path
 from apdu.blocks import Kind
 from apdu.docs import GENERATED, commands_page, files_page, table
 from apdu.statechart import states_svg
+from bench.decision_docs import decisions_page
+from bench.gate_picture import gate_picture
 from bench.money_docs import fares_page, policy_page
 from emulator.card.dialect import switches
 from emulator.card.profile import Profile
@@ -194,6 +196,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "faults.md": faults_page,
     "fares.md": fares_page,
     "policy.md": policy_page,
+    "decisions.md": decisions_page,
+    "gate.svg": gate_picture,
 }
 """Every generated page, by its name in `docs/`."""
 

@@ -39,7 +39,7 @@ ENTRY_STATION, EXIT_STATION = "080013", "080019"
 
 _LOADED = datetime(2025, 9, 8, 7, 0, 0, tzinfo=SHANGHAI)
 ENTERED_AT = datetime(2025, 9, 8, 7, 30, 15, tzinfo=SHANGHAI)
-_LEFT = datetime(2025, 9, 8, 8, 1, 42, tzinfo=SHANGHAI)
+LEFT_AT = datetime(2025, 9, 8, 8, 1, 42, tzinfo=SHANGHAI)
 
 
 def fresh_card(seed: int) -> Card:
@@ -160,6 +160,6 @@ def _entry(card: Transport, recorder: Recorder, seed: int, played: Run) -> Recei
 
 
 def _exit(card: Transport, recorder: Recorder, seed: int, played: Run) -> Receipt | None:
-    gate = make_gate(Direction.EXIT, EXIT_STATION, EXIT_TERMINAL, _LEFT, 10001 + seed % 9000)
+    gate = make_gate(Direction.EXIT, EXIT_STATION, EXIT_TERMINAL, LEFT_AT, 10001 + seed % 9000)
     played.outcomes["exit"] = outcome = recorder.pass_(gate, card)
     return outcome.receipt

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, Table, delete, func, insert, literal, select, upd
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from apdu.bcd import unpack_date
+from apdu.bcd import is_decimal, unpack_date
 from apdu.crypto import Key
 from apdu.purse import LIMIT, LOAD, UNLOAD
 from apdu.value import value
@@ -216,8 +216,8 @@ class Clearing:
             record.terminal_seq,
             self._seconds(record.when),
             int(day.hex()),
-            0 if is_online else int(began.hex()),
-            int(info[24:28].hex()),
+            0 if is_online else _day(began),
+            _day(info[24:28]),
             record.line.hex(),
             record.station.hex(),
             record.operator.hex(),
@@ -249,6 +249,11 @@ class Clearing:
         if hours > 23 or minutes > 59 or seconds > 59:
             raise ValueError(f"{when.hex()} is no time")
         return midnight + hours * 3600 + minutes * 60 + seconds
+
+
+def _day(written: bytes) -> int:
+    """YYYYMMDD as a number; 0 for what is no number: a card's odd bytes spoil no batch."""
+    return int(written.hex()) if is_decimal(written) else 0
 
 
 _TAPS: Table = TapRow.__table__  # type: ignore[assignment]

@@ -14,7 +14,8 @@ from apdu.files import CARD_KINDS
 from apdu.value import value
 from reader.outcome import Reject
 from reader.policy import Policy
-from reader.transactions import AnyView
+from reader.session import Txn
+from reader.transactions import AnyView, balance, own_money
 from reader.white_list import WhiteList
 
 
@@ -139,8 +140,10 @@ def _in_time(facts: Facts) -> Reject | None:
 
 
 def _tapped_off(facts: Facts) -> Reject | None:
-    is_refused = facts.is_open and facts.policy.missing_tapoff_bus == "refuse"
-    return Reject.NOT_ALIGHTED if is_refused else None
+    # A mark above what a purse may hold is no fare: no top-up would ever do, so staff look.
+    is_fare = facts.view.trip.max_fare <= facts.policy.max_balance
+    is_collected = is_fare and facts.policy.missing_tapoff_bus == "collect"
+    return Reject.NOT_ALIGHTED if facts.is_open and not is_collected else None
 
 
 def _aboard(facts: Facts) -> Reject | None:
@@ -198,11 +201,14 @@ def first_refusal(
     return None
 
 
-def money_refusal(
-    held: int, needed: int, policy: Policy, waived: frozenset[Reject]
-) -> Reject | None:
-    """What a balance is refused for. held, needed: fen."""
-    if held > policy.max_balance:
+def money_refusal(needed: int, policy: Policy, waived: frozenset[Reject]) -> Txn[Reject | None]:
+    """What the selected purse is refused for. needed: fen.
+
+    Implausible is what is in the purse (6.10); enough is what it can pay, with the overdraft limit
+    its issuer gave it (4.12).
+    """
+    held = yield from balance()
+    if (yield from own_money(held, policy.max_balance)) > policy.max_balance:
         return Reject.BALANCE_IMPLAUSIBLE
     if held == 0 and Reject.ZERO_BALANCE not in waived:
         return Reject.ZERO_BALANCE

@@ -14,7 +14,16 @@ from reader.psam_link import SecureModule
 from reader.rides import Sale
 from reader.session import ProtocolError, StatusError, Txn
 from reader.taprecord import TapRecord
-from reader.transactions import Accept, Interrupted, Receipt, Unresolved, Watch, recover
+from reader.transactions import (
+    Accept,
+    Interrupted,
+    Overtaken,
+    Receipt,
+    Unresolved,
+    Watch,
+    recover,
+    take_proof,
+)
 from reader.transport.base import TransportError
 
 MOST_UNRESOLVED = 1000
@@ -104,14 +113,33 @@ class Debits:
         """Ask the selected purse what became of its lost debit (6.8).
 
         Returns the receipt, None if nothing was taken, and the debit's record. Raises Unproven,
-        TransportError, StatusError, after which it is still unresolved; JournalError.
+        ProtocolError, TransportError, StatusError, after which it is still unresolved; Overtaken,
+        after which it is not asked about again; JournalError.
         """
         lost = self.unresolved[serial]
-        receipt = yield from recover(lost, lost.terminal_seq == self._last_seq)
+        try:
+            receipt = yield from recover(lost, lost.terminal_seq == self._last_seq)
+        except Overtaken:
+            # No TAC is to be had. In the journal the promise stays open: clearing must ask.
+            del self.unresolved[serial]
+            self._kept.pop(lost.terminal_seq, None)
+            raise
         kept = self._kept.get(lost.terminal_seq)
         self._keep(receipt, lost.terminal_seq)
         del self.unresolved[serial]
         return receipt, None if kept is None else kept.record
+
+    def prove(self, serial: bytes) -> Txn[Receipt]:
+        """Take the selected purse's word for its lost debit, which the PSAM does not remember.
+
+        Staff decide so; clearing checks the TAC. Raises StatusError if the card has no proof,
+        TransportError, ProtocolError, JournalError: then it is still unresolved.
+        """
+        lost = self.unresolved[serial]
+        receipt = yield from take_proof(lost)
+        self._keep(receipt, lost.terminal_seq)
+        del self.unresolved[serial]
+        return receipt
 
     def _keep(self, receipt: Receipt | None, terminal_seq: int) -> None:
         """Write how a debit ended, before the barrier opens. Raises JournalError."""

@@ -30,7 +30,6 @@ from reader.transactions import (
     Interrupted,
     Receipt,
     Unresolved,
-    balance,
     read_card,
 )
 from reader.trips import EP_ADJUST, EP_ENTRY, EP_EXIT, Place, entry_platform, is_inside
@@ -110,11 +109,18 @@ class Gate(Terminal):
         self._needed = entry_balance(network.tariff_at(station), config.policy)
         self._checks = ENTRY_CHECKS if self.is_way_in else EXIT_CHECKS
         self._without_overtime = replace(config.policy, overtime_fare=0)
-        taken = None if self.is_way_in else self._count
+        # A way in counts nothing, but an exit lost before a reversed gate was made again.
+        taken = None if self.is_way_in and journal is None else self._count
         super().__init__(config.policy, psam, clock, journal, taken)
 
     def _count(self, record: TapRecord) -> None:
         self.months.note(record)
+
+    def _recovered(self, receipt: Receipt, record: TapRecord | None) -> Outcome | None:
+        """A gate that was reversed opens for no debit of its other direction."""
+        if record is not None and record.trip != (EP_ENTRY if self.is_way_in else EP_EXIT):
+            return None
+        return super()._recovered(receipt, record)
 
     def _judged(self, now: datetime) -> Txn[Outcome]:
         """Read, decide, and let through."""
@@ -182,8 +188,7 @@ class Gate(Terminal):
 
     def _enter(self, view: CardView, now: datetime, trip: "_Trip") -> Txn[Outcome]:
         missing = self.policy.missing_exit_fare if self._collects(trip) else 0
-        held = yield from balance()
-        reason = money_refusal(held, self._needed + missing, self.policy, self.waived)
+        reason = yield from money_refusal(self._needed + missing, self.policy, self.waived)
         if reason is not None:
             return Outcome(Verdict.REJECT, reason, view=view)
         at, missed = Moment.of(now), None

@@ -11,7 +11,7 @@ from apdu.records import CreditLoadData, InitializeData, InitLoadReply, ProveDat
 from apdu.sw import SW
 from apdu.value import value
 from reader.session import ProtocolError, StatusError, Txn, ask
-from reader.transactions import KEY_INDEX, Receipt
+from reader.transactions import KEY_INDEX, REFUSALS, Receipt
 from reader.transport.base import TransportError
 
 
@@ -71,13 +71,18 @@ class LoadInterrupted(TransportError):
         self.unresolved = unresolved
 
 
+_REFUSALS = REFUSALS | frozenset(CREDIT_LOAD.errors)
+"""Words by which a card says for certain that it was not credited (4.13)."""
+
+
 def load(
     info: PublicInfo, amount: int, host: LoadHost, terminal: bytes, at: Moment
 ) -> Txn[Receipt]:
     """Top up the selected purse online (6.4).
 
-    Raises LoadInterrupted if the answer to CREDIT is lost or spoilt; ProtocolError if the card's
-    MAC1 or TAC is wrong.
+    Raises LoadInterrupted if after CREDIT it is not certain that nothing was credited: the answer
+    lost or spoilt, a TAC that is wrong; ProtocolError if the card's MAC1 is wrong; StatusError if
+    the card refuses: then the payer, once debited, has the money coming.
     """
     asked = InitializeData(KEY_INDEX, amount, terminal)
     offer = yield from ask("card", INIT_LOAD, asked)
@@ -85,9 +90,11 @@ def load(
     made = UnresolvedLoad(info, asked, offer, at, mac2)
     try:
         done = yield from ask("card", CREDIT_LOAD, CreditLoadData(at.date, at.time, mac2))
-    except (TransportError, ProtocolError) as lost:
+        host.confirm(info, asked, offer, at, done.tac)
+    except (TransportError, ProtocolError, StatusError) as lost:
+        if isinstance(lost, StatusError) and lost.sw in _REFUSALS:
+            raise
         raise LoadInterrupted(made) from lost
-    host.confirm(info, asked, offer, at, done.tac)
     return made.receipt(done.tac, recovered=False)
 
 

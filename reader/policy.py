@@ -230,7 +230,7 @@ class Policy:
         tuple(CARD_KINDS.values()),
         Some(tuple(CARD_KINDS.values())),
         "",
-        "Kinds of cards of this city that are served; an unknown kind counts as normal.",
+        "Kinds of cards of this city that are served; an unknown kind is, without any concession.",
         "D, protocol reference 6.10",
     )
     validity_test_at_exit: str = _card(

@@ -79,21 +79,24 @@ _MOST_PARTS = 16
 def _whole(to: Peer, spec: CommandSpec[Any, Any], command: bytes, response: bytes) -> Txn[bytes]:
     """Fetch what 61xx announces, or ask again with the Le of 6Cxx (4.1: cards need neither).
 
-    Returns an answer that ends with 9000. Raises StatusError, ProtocolError.
+    Returns an answer that ends with 9000. Raises StatusError; ProtocolError, also for an answer
+    that was announced and cannot be fetched: the command itself was not refused.
     """
-    fetched = b""
+    fetched, is_announced = b"", False
     for _ in range(_MOST_PARTS):
         if len(response) < 2:
             raise ProtocolError(f"{spec.name}: the {to} answered {len(response)} bytes")
         data, sw1, sw2 = response[:-2], response[-2], response[-1]
         if sw1 == _MORE:
-            fetched += data
+            fetched, is_announced = fetched + data, True
             response = yield Send(to, bytes((command[0] & 0x0F, 0xC0, 0x00, 0x00, sw2)))
         elif sw1 == _OTHER_LE and spec.ne is not None and not data and not fetched:
             command = command[:-1] + bytes((sw2,))
             response = yield Send(to, command)
         elif (sw1, sw2) == (0x90, 0x00):
             return fetched + response
+        elif is_announced:
+            raise ProtocolError(f"{spec.name}: the rest of the {to}'s answer does not come")
         else:
             raise StatusError(to, spec, sw1 << 8 | sw2, data)
     raise ProtocolError(f"{spec.name}: the {to}'s answer does not end")

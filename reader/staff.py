@@ -16,13 +16,13 @@ from reader.fare import Station
 from reader.fares.rail import overtime_charge
 from reader.gate import GateConfig, entry_time, origin_of, place_of
 from reader.journal import TapJournal
-from reader.outcome import Outcome, Reject
+from reader.outcome import Outcome, Reject, Verdict
 from reader.psam_link import SecureModule
 from reader.rides import Sale, correct_entry, correct_exit
 from reader.session import Txn, run
 from reader.taprecord import Origin, TapRecord, promised
 from reader.terminal import Terminal, local
-from reader.transactions import CardView, Receipt, Unresolved, balance, read_card
+from reader.transactions import CardView, Receipt, Unresolved, read_card
 from reader.transport.base import Transport, exclusively
 from reader.trips import ENTRY_CORRECTED, EP_ADJUST, entered, is_inside
 
@@ -55,6 +55,7 @@ class Desk(Terminal):
         self.place = place_of(config.network, config.station, config.max_fare)
         super().__init__(config.policy, psam, clock, journal)
         self.modes = ()  # a gate's modes do not hold at a desk
+        self._proved: Receipt | None = None
 
     def serve_card(self, operation: Txn[Outcome], card: Transport) -> Outcome:
         """Run an operation. Raises as `Terminal.pass_` does."""
@@ -64,7 +65,8 @@ class Desk(Terminal):
     def missing_entry(self, origin: Station, entered_at: datetime | None = None) -> Txn[Outcome]:
         """Give a card the entry it lacks, at `missing_entry_fare`; the exit charges the ride.
 
-        origin: where the passenger says to have come in. entered_at: when, now if it is not known.
+        origin: where the passenger says to have come in. entered_at: when; now if it is not known,
+        or has not come yet.
         Refuses a card that is inside.
         """
 
@@ -72,7 +74,7 @@ class Desk(Terminal):
             if is_inside(view.trip):
                 return (yield from self._refused(Reject.ALREADY_ENTERED, view))
             place = place_of(self.config.network, origin)
-            at = Moment.of(local(entered_at or now))
+            at = Moment.of(now if entered_at is None else min(now, local(entered_at)))
             trip = replace(entered(place, 0, 0, at), state=ENTRY_CORRECTED)
             charge = self.policy.missing_entry_fare
 
@@ -81,7 +83,7 @@ class Desk(Terminal):
 
             return (yield from self._charged(view, opening, charge, now))
 
-        return self._operation(business)
+        return self._operation(business, Reject.ALREADY_ENTERED)
 
     def missing_exit(self) -> Txn[Outcome]:
         """Close a trip that was not tapped out, for `missing_exit_fare`. Refuses a closed one."""
@@ -96,18 +98,20 @@ class Desk(Terminal):
 
             return (yield from self._charged(view, closing, charge, now, origin_of(view.trip)))
 
-        return self._operation(business)
+        return self._operation(business, Reject.NOT_ENTERED)
 
     def over_time(self) -> Txn[Outcome]:
         """Take `overtime_fare` of a stay that was too long, and let its time begin anew.
 
-        Refuses a card that is not inside, or in time: NOT_ENTERED, with the detail.
+        Refuses a card that is not inside, that came in in another city, or that is in time.
         """
 
         def business(view: CardView, now: datetime) -> Txn[Outcome]:
             began = entry_time(view.trip)
             if not is_inside(view.trip) or began is None:
                 return (yield from self._refused(Reject.NOT_ENTERED, view))
+            if view.trip.entry_city != self.place.city:
+                return (yield from self._refused(Reject.STATION_UNKNOWN, view))
             charge = overtime_charge(began, now, self.policy)
             if not charge:
                 detail = "the stay is not too long; nothing is due"
@@ -120,9 +124,11 @@ class Desk(Terminal):
 
             return (yield from self._charged(view, extending, charge, now, origin_of(view.trip)))
 
-        return self._operation(business)
+        return self._operation(business, Reject.NOT_OVER_TIME)
 
-    def _operation(self, business: Business) -> Txn[Outcome]:
+    def _operation(self, business: Business, done: Reject) -> Txn[Outcome]:
+        """done: how a card is refused for which it was done already."""
+
         def judged(now: datetime) -> Txn[Outcome]:
             view = yield from read_card()
             now = local(now)
@@ -130,7 +136,12 @@ class Desk(Terminal):
             reason = first_refusal(DESK_CHECKS, facts, frozenset())
             if reason is not None:
                 return (yield from self._refused(reason, view))
-            return (yield from business(view, now))
+            outcome = yield from business(view, now)
+            proved, self._proved = self._proved, None
+            is_proved = proved is not None and proved.serial == view.info.serial
+            if is_proved and outcome.reason is done:
+                return Outcome(Verdict.PASS, view=view, receipt=proved)
+            return outcome
 
         return self.serve(judged)
 
@@ -148,8 +159,8 @@ class Desk(Terminal):
         now: datetime,
         origin: Origin | None = None,
     ) -> Txn[Outcome]:
-        held = yield from balance()
-        reason = money_refusal(held, charge, self.policy, _FREE if not charge else frozenset())
+        waived = _FREE if not charge else frozenset()
+        reason = yield from money_refusal(charge, self.policy, waived)
         if reason is not None:
             return (yield from self._refused(reason, view))
 
@@ -159,9 +170,10 @@ class Desk(Terminal):
         paying = self.debits.pay(make, note, Moment.of(now))
         return (yield from self._paid(paying, view, charge))
 
-    def _goes_on_after(self, record: TapRecord | None) -> bool:
-        """What a desk was about to do is done."""
-        return False
+    def _recovered(self, receipt: Receipt, record: TapRecord | None) -> Outcome | None:
+        """Something is done, perhaps not what is asked for now: the card will tell."""
+        self._proved = receipt
+        return None
 
     def _is_repeated(self, serial: bytes, now: datetime) -> bool:
         """A desk may do two things for one card in a moment."""

@@ -8,7 +8,7 @@ the balance on both sides of it (domain facts 4.4), and where it happened (3.6).
 from enum import IntEnum
 from struct import Struct
 
-from apdu.bcd import Moment, is_decimal
+from apdu.bcd import Moment, is_decimal, unpack_moment
 from apdu.codec import WireError
 from apdu.files import PublicInfo
 from apdu.value import value
@@ -206,11 +206,20 @@ def promised(
         spot.city,
         began.line,
         began.station,
-        began.when,
+        began.when if _is_time(began.when) else _NO_TIME,
         _NO_TAC,
         0,
         gate,
     )
+
+
+def _is_time(when: bytes) -> bool:
+    """Whether what a card holds for a time is one."""
+    try:
+        unpack_moment(when)
+    except ValueError:
+        return False
+    return True
 
 
 def load_record(info: PublicInfo, receipt: Receipt, desk: bytes, operator: bytes) -> TapRecord:

@@ -25,6 +25,7 @@ from reader.transactions import (
     AnyView,
     Blocked,
     Interrupted,
+    Overtaken,
     Receipt,
     Unproven,
     Unresolved,
@@ -32,6 +33,9 @@ from reader.transactions import (
 )
 from reader.transport.base import Transport, TransportError, exclusively
 from reader.trips import EP_ADJUST
+
+MOST_NOT_BLOCKED = 1000
+"""Listed cards remembered that would not be blocked."""
 
 _MOST_PASSED = 64
 """Cards remembered for the pass-back time: more cannot come in it."""
@@ -67,6 +71,7 @@ class Terminal:
         self.debits = Debits(psam, journal, taken)
         self._clock = clock
         self._passed: dict[bytes, datetime] = {}
+        self._not_blocked: set[bytes] = set()
         self.modes = frozenset(Mode(word) for word in policy.modes)
 
     @property
@@ -98,6 +103,21 @@ class Terminal:
         """One tap, from SELECT to the verdict."""
         return self.serve(self._judged)
 
+    def prove(self) -> Txn[Outcome]:
+        """Staff let a card prove the debit for which it is UNPROVEN here: the passage it paid for.
+
+        A card of which nothing is open, or that has no proof, is refused as UNPROVEN.
+        """
+        info = yield from select_purse()
+        if info.serial not in self.unresolved:
+            detail = "no debit of this card is open here"
+            return Outcome(Verdict.REJECT, Reject.UNPROVEN, detail, serial=info.serial)
+        try:
+            receipt = yield from self.debits.prove(info.serial)
+        except StatusError as refused:
+            return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(refused), serial=info.serial)
+        return Outcome(Verdict.PASS, receipt=receipt)
+
     def now(self) -> datetime:
         """The terminal's time."""
         return self._clock()
@@ -124,11 +144,8 @@ class Terminal:
             known = yield from self._resolved(info.serial)
             outcome = known or (yield from business(now))
         except StatusError as refused:
-            if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
-                raise
-            # The card refused, or named a key that the PSAM does not have.
-            reason = Reject.CARD_REFUSED
-            return Outcome(Verdict.REJECT, reason, str(refused), serial=info.serial)
+            reason, detail = _refused_debit(refused)
+            return Outcome(Verdict.REJECT, reason, detail, serial=info.serial)
         if outcome.verdict is Verdict.PASS:
             self._remember_passed(info.serial, now)
         return outcome
@@ -171,15 +188,17 @@ class Terminal:
             receipt, record = yield from self.debits.resolve(serial)
         except Unproven as unproven:
             return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(unproven), serial=serial)
+        except Overtaken:
+            return None  # the passage it was for is over
         except TransportError as again:
             return Outcome(Verdict.TAP_AGAIN, detail=str(again), serial=serial)
-        if receipt is None or self._goes_on_after(record):
+        return None if receipt is None else self._recovered(receipt, record)
+
+    def _recovered(self, receipt: Receipt, record: TapRecord | None) -> Outcome | None:
+        """What a debit proved by the card means: a passage, or the fare of the ride before."""
+        if record is not None and record.trip == EP_ADJUST:
             return None
         return Outcome(Verdict.PASS, receipt=receipt)
-
-    def _goes_on_after(self, record: TapRecord | None) -> bool:
-        """Whether a recovered debit was no passage: the fare of the ride before."""
-        return record is not None and record.trip == EP_ADJUST
 
     def _refused(self, reason: Reject, view: AnyView, detail: str = "") -> Txn[Outcome]:
         """The outcome of a refusal; a card on the blacklist is blocked where the policy says so."""
@@ -188,12 +207,24 @@ class Terminal:
         return Outcome(Verdict.REJECT, reason, detail, view)
 
     def _lock(self, view: AnyView) -> Txn[str]:
-        """Block a listed card (6.7). That it did not work is no reason to say anything else."""
+        """Block a listed card (6.7). That it did not work is no reason to say anything else.
+
+        A card that refused is not asked again here: each wrong MAC costs it one of three tries,
+        and a key that is wrong now is wrong at the next tap (Q15).
+        """
+        serial = view.info.serial
+        if serial in self._not_blocked:
+            return "not blocked: it has refused before"
         self.debits.psam_used()
         try:
             yield from block_card(view)
-        except (StatusError, ProtocolError, TransportError) as failed:
+        except (StatusError, ProtocolError) as failed:
+            if len(self._not_blocked) >= MOST_NOT_BLOCKED:
+                self._not_blocked.clear()
+            self._not_blocked.add(serial)
             return f"not blocked: {failed}"
+        except TransportError as lost:
+            return f"not blocked: {lost}"
         return "the card is blocked"
 
     def _paid(
@@ -202,15 +233,30 @@ class Terminal:
         """The outcome of a debit for a passage. fare: fen."""
         try:
             receipt = yield from paying
-        except Interrupted as lost:
+        except TransportError as lost:
+            # Of a ride whose missed fare was collected, the passenger is told so.
+            if missed is None and not isinstance(lost, Interrupted):
+                raise
             return Outcome(Verdict.TAP_AGAIN, detail=str(lost), view=view, missed=missed)
         except Declined:
             return Outcome(Verdict.REJECT, Reject.BALANCE_IMPLAUSIBLE, view=view, missed=missed)
         except StatusError as refused:
-            if (refused.to, refused.sw) != ("card", SW.BALANCE_TOO_LOW):
-                raise
-            return Outcome(Verdict.REJECT, Reject.BALANCE_TOO_LOW, view=view, missed=missed)
+            reason, detail = _refused_debit(refused)
+            return Outcome(Verdict.REJECT, reason, detail, view, missed=missed)
         return Outcome(Verdict.PASS, view=view, receipt=receipt, fare=fare, missed=missed)
+
+
+def _refused_debit(refused: StatusError) -> tuple[Reject, str]:
+    """What a passenger is told of a refusing card or PSAM, and the detail.
+
+    Raises the refusal itself if it is the PSAM's for a reason of its own: the gate is broken.
+    """
+    if refused.to == "psam" and refused.sw != SW.KEY_INDEX:
+        raise refused
+    if (refused.to, refused.sw) == ("card", SW.BALANCE_TOO_LOW):
+        return Reject.BALANCE_TOO_LOW, ""
+    # The card refused, or named a key that the PSAM does not have.
+    return Reject.CARD_REFUSED, str(refused)
 
 
 class Declined(Exception):

@@ -18,6 +18,7 @@ from apdu.commands import (
     AID_PPSE,
     AID_PURSE,
     DEBIT,
+    EP,
     GET_BALANCE,
     GET_PROVE,
     INIT_CAPP,
@@ -30,8 +31,20 @@ from apdu.commands import (
     SELECT,
     UPDATE_CACHE,
 )
-from apdu.files import EF1A, EF15, EF17, BusTrip, Interop, PublicInfo, RailTrip, TripLog
-from apdu.purse import CAPP, PURCHASE
+from apdu.files import (
+    EF1A,
+    EF1E,
+    EF15,
+    EF17,
+    EF18,
+    BusTrip,
+    Interop,
+    LogRecord,
+    PublicInfo,
+    RailTrip,
+    TripLog,
+)
+from apdu.purse import CAPP, LIMIT, LOAD, PURCHASE, UNLOAD
 from apdu.records import (
     CacheData,
     DebitData,
@@ -60,7 +73,9 @@ _EF15 = READ_BINARY.command(None, 0x80 | EF15.sfi, 0)
 _EF17 = READ_BINARY.command(None, 0x80 | EF17.sfi, 0)
 _EF1A = READ_RECORD.command(None, 0x01, EF1A.sfi << 3 | 4)
 _EF1A_BUS = READ_RECORD.command(None, 0x02, EF1A.sfi << 3 | 4)
+_EF1E = READ_RECORD.command(None, 0x01, EF1E.sfi << 3 | 4)
 _BALANCE = GET_BALANCE.command(None)
+_ACTUAL = GET_BALANCE.command(None, 0x03, EP)
 
 _PLAIN_FCI = bytes.fromhex("6F31 8408 A000000632010105 A525 9F080102 9F0C1E")
 _PLAIN_SIZE = len(_PLAIN_FCI) + PublicInfo.size()
@@ -86,7 +101,10 @@ class CardView:
 
 @value
 class BusView:
-    """What a validator on a bus reads before it decides. latest: the newest EF1E record."""
+    """What a validator on a bus reads before it decides.
+
+    latest: the newest EF1E record, None if there is none or it was not read.
+    """
 
     info: PublicInfo
     interop: Interop
@@ -206,17 +224,28 @@ def _read(spec: CommandSpec[None, bytes], command: bytes, layout: type[Record]) 
         raise ProtocolError(f"{spec.name}: {error}") from error
 
 
-def read_bus_card() -> Txn[BusView]:
-    """EF15, EF17 and the bus trip record of the selected purse."""
+def read_bus_card(with_log: bool = False) -> Txn[BusView]:
+    """EF15, EF17 and the bus trip record of the selected purse.
+
+    with_log: the newest EF1E record too, as validators for a flat fare do (6.3).
+    """
     info = yield from _read(READ_BINARY, _EF15, PublicInfo)
     interop = yield from _read(READ_BINARY, _EF17, Interop)
+    # A card that never rode a bus need not have the one, a new one has not the other.
+    trip = yield from _read_if_there(_EF1A_BUS, BusTrip)
+    latest = (yield from _read_if_there(_EF1E, TripLog)) if with_log else None
+    if trip is None or trip.record_id != NO_BUS_TRIP.record_id:
+        trip = NO_BUS_TRIP  # some other record is where ours has the bus (3.8)
+    return BusView(info, interop, trip, latest)
+
+
+def _read_if_there(command: bytes, layout: type[Record]) -> Txn[Any]:
     try:
-        trip = yield from _read(READ_RECORD, _EF1A_BUS, BusTrip)
+        return (yield from _read(READ_RECORD, command, layout))
     except StatusError as refused:
         if refused.sw != SW.RECORD_NOT_FOUND:
             raise
-        trip = NO_BUS_TRIP  # a card that never rode a bus need not have the record
-    return BusView(info, interop, trip)
+        return None
 
 
 NO_BUS_TRIP = BusTrip.parse(b"\x27\x02" + bytes((BusTrip.size() - 3, 0x01, 0x01)) + bytes(123))
@@ -224,8 +253,19 @@ NO_BUS_TRIP = BusTrip.parse(b"\x27\x02" + bytes((BusTrip.size() - 3, 0x01, 0x01)
 
 
 def balance() -> Txn[int]:
-    """The available balance, fen."""
+    """The available balance, fen: with the overdraft limit, as far as it is not used (4.12)."""
     reply = yield from exchange("card", GET_BALANCE, _BALANCE)
+    return reply.amount
+
+
+def own_money(available: int, most: int) -> Txn[int]:
+    """What is in the purse itself, fen, if a card may have more available than `most`.
+
+    The card is asked for it only then: without overdraft limit both are the same.
+    """
+    if available <= most:
+        return available
+    reply = yield from exchange("card", GET_BALANCE, _ACTUAL)
     return reply.amount
 
 
@@ -300,7 +340,7 @@ def purchase(
         paid = yield from ask("card", DEBIT, debit)
         yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(paid.mac2))
     except (TransportError, ProtocolError, StatusError) as lost:
-        if isinstance(lost, StatusError) and lost.to == "card" and lost.sw in _REFUSALS:
+        if _is_refusal(lost):
             raise
         raise Interrupted(made) from lost
     return Receipt(
@@ -317,7 +357,14 @@ def purchase(
     )
 
 
-_REFUSALS = frozenset(
+def _is_refusal(lost: Exception) -> bool:
+    """Whether a card says for certain that it has not paid: a word alone, nothing before it."""
+    if not isinstance(lost, StatusError) or lost.to != "card":
+        return False
+    return lost.sw in REFUSALS and not lost.data
+
+
+REFUSALS = frozenset(
     {
         *DEBIT.errors,
         SW.WRONG_STATE,
@@ -332,7 +379,7 @@ _REFUSALS = frozenset(
         SW.MEMORY_FAILURE,
     }
 )
-"""Words by which a card says for certain that it has not paid (4.16)."""
+"""Words of a card that has not paid (4.16)."""
 
 
 def left_of(offer: InitPurchaseReply, amount: int) -> int:
@@ -361,30 +408,52 @@ class Unproven(Exception):
     """The card proves a debit that the PSAM does not remember: staff must look."""
 
 
+class Overtaken(Exception):
+    """The card has made other transactions since, and its proof of the lost debit is gone.
+
+    Its log shows that the debit was taken, or cannot tell. There is no TAC to be had.
+    """
+
+
 def recover(lost: Unresolved, is_last: bool = True) -> Txn[Receipt | None]:
     """Ask the selected purse whether a lost debit was committed (6.8).
 
     is_last: the lost debit is the PSAM's latest transaction; an earlier one is named by its number.
     Returns its receipt, with no second charge, or None if nothing was taken: the card has no such
     proof (9406), or the proof is another gate's, which got the number because ours never reached
-    the card. Raises Unproven.
+    the card. Raises Unproven; Overtaken; ProtocolError if the proof was spoilt on its way.
     """
     try:
         proof = yield from ask("card", GET_PROVE, ProveData(lost.seq + 1), 0x00, lost.kind)
-        if is_last:
-            yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(proof.mac2))
-        else:
-            earlier = SamEarlierData(lost.terminal_seq, proof.mac2)
-            yield from ask("psam", SAM_CREDIT_EARLIER, earlier)
+        yield from _proven(lost, proof.mac2, is_last)
     except StatusError as refused:
-        if (refused.to, refused.sw) in (
-            ("card", SW.PROOF_NOT_AVAILABLE),
-            ("psam", SW.MAC_INVALID),
-        ):
+        if (refused.to, refused.sw) == ("card", SW.PROOF_NOT_AVAILABLE):
+            if (yield from _is_logged(lost)) is not False:
+                raise Overtaken("the proof of an earlier debit is gone from the card") from refused
+            return None
+        if (refused.to, refused.sw) == ("psam", SW.MAC_INVALID):
+            if (yield from _is_logged(lost)):
+                raise ProtocolError(
+                    "GET TRANSACTION PROVE: MAC2 is not that of the debit"
+                ) from None
             return None
         if refused.to == "psam":
             raise Unproven(str(refused)) from refused
         raise
+    return _recovered(lost, proof.tac)
+
+
+def take_proof(lost: Unresolved) -> Txn[Receipt]:
+    """The selected purse's own proof of a lost debit, unchecked: its TAC is for clearing to check.
+
+    For staff, where the PSAM does not remember the debit (`Unproven`). Raises StatusError if the
+    card has no proof.
+    """
+    proof = yield from ask("card", GET_PROVE, ProveData(lost.seq + 1), 0x00, lost.kind)
+    return _recovered(lost, proof.tac)
+
+
+def _recovered(lost: Unresolved, tac: bytes) -> Receipt:
     return Receipt(
         lost.info.serial,
         lost.info.issuer,
@@ -395,6 +464,47 @@ def recover(lost: Unresolved, is_last: bool = True) -> Txn[Receipt | None]:
         lost.terminal,
         lost.terminal_seq,
         lost.when,
-        proof.tac,
+        tac,
         recovered=True,
     )
+
+
+def _proven(lost: Unresolved, mac2: bytes, is_last: bool) -> Txn[None]:
+    """Let the PSAM check a proof. Raises StatusError."""
+    if is_last:
+        try:
+            yield from ask("psam", SAM_CREDIT_PURCHASE, SamCreditData(mac2))
+            return
+        except StatusError as refused:
+            if refused.sw == SW.MAC_INVALID:
+                raise
+            # It was powered off since, and nothing is under way: by its number it may know it.
+    yield from ask("psam", SAM_CREDIT_EARLIER, SamEarlierData(lost.terminal_seq, mac2))
+
+
+def _is_logged(lost: Unresolved) -> Txn[bool | None]:
+    """Whether EF18 shows a lost debit as taken; None if there is none, or it begins later.
+
+    A card proves the last transaction of a type alone (4.20): of a debit that others followed it
+    answers 9406 too, as of one that it never got.
+    """
+    for number in range(1, EF18.count + 1):
+        command = READ_RECORD.command(None, number, EF18.sfi << 3 | 4)
+        try:
+            entry: LogRecord = yield from _read(READ_RECORD, command, LogRecord)
+        except StatusError as refused:
+            if refused.sw == SW.FILE_NOT_FOUND:
+                return None
+            if refused.sw != SW.RECORD_NOT_FOUND:
+                raise
+            return False  # all it ever did is in the log
+        if entry.kind in _ONLINE or entry.seq > lost.seq + 1:
+            continue
+        found = (entry.amount, entry.kind, entry.terminal, entry.date + entry.time)
+        ours = (lost.amount, lost.kind, lost.terminal, lost.when.both)
+        return entry.seq == lost.seq + 1 and found == ours
+    return None
+
+
+_ONLINE = frozenset((LOAD, UNLOAD, LIMIT))
+"""Transactions with numbers of their own."""

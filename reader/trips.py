@@ -270,6 +270,18 @@ def alighted(
     )
 
 
+def ridden(trip: BusTrip, here: BusPlace) -> BusPlace:
+    """The line and stop where a ride began, for the record of its fare. here: who collects it."""
+    return replace(
+        here,
+        city=trip.board_city,
+        institution=trip.board_institution,
+        operator=trip.board_operator,
+        line=int.from_bytes(trip.board_line),
+        stop=trip.board_station,
+    )
+
+
 def is_aboard(trip: BusTrip) -> bool:
     """Whether the bus ride is open."""
     return trip.state == BOARDED

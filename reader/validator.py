@@ -6,12 +6,12 @@ marked on the card, so it does not matter whose line it was. Then the new ride b
 """
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
 from apdu.bcd import Moment, unpack_moment
-from apdu.files import BusTrip
+from apdu.files import BusTrip, TripLog
 from apdu.records import InitPurchaseReply
 from reader.checks import (
     ALIGHT_CHECKS,
@@ -49,10 +49,18 @@ from reader.transactions import (
     Interrupted,
     Receipt,
     Unresolved,
-    balance,
     read_bus_card,
 )
-from reader.trips import EP_ADJUST, EP_ENTRY, EP_EXIT, EP_SINGLE, BusPlace, is_aboard
+from reader.trips import (
+    BUS,
+    EP_ADJUST,
+    EP_ENTRY,
+    EP_EXIT,
+    EP_SINGLE,
+    BusPlace,
+    is_aboard,
+    ridden,
+)
 from reader.white_list import WhiteList
 
 
@@ -68,7 +76,8 @@ class Door(Enum):
 class BusConfig:
     """A validator's bus and rules. vehicle: 8 ASCII characters. See `reader.gate.GateConfig`.
 
-    Raises ValueError if the door does not fit the line: one tap pays a flat fare, two a distance.
+    Raises ValueError if the door does not fit the line: one tap pays a flat fare, two a distance;
+    or if the number of a stop does not fit the one byte that a trip record has for it.
     """
 
     network: BusNetwork
@@ -85,7 +94,8 @@ class BusConfig:
             raise ValueError(
                 f"Line {self.line.name_en} needs a validator for {fits}, not {self.door.value}."
             )
-        self.place_at(self.line.stops[0], Heading.UP)
+        for stop in self.line.stops:  # now, not when the bus comes to it
+            self.place_at(stop, Heading.UP)
 
     def place_at(self, stop: Stop, heading: Heading) -> BusPlace:
         """What the validator writes at a stop. Raises ValueError if a number does not fit."""
@@ -124,24 +134,26 @@ class Validator(Terminal):
         self.place = self.config.place_at(stop, heading)
 
     def _judged(self, now: datetime) -> Txn[Outcome]:
-        view = yield from read_bus_card()
+        view = yield from read_bus_card(with_log=self.config.line.is_flat)
         now = local(now)
         at = Moment.of(now)
         boarded_at = self._boarded_here(view.trip)
-        facts = self._facts(view, at, boarded_at)
+        is_again = self.is_way_in and self._is_same_boarding(view, now)
+        facts = self._facts(view, at, boarded_at, is_again)
         reason = first_refusal(self._checks, facts, self.waived)
         if reason is not None:
             return (yield from self._refused(reason, view))
         rider = self._rider(view, facts.day)
         if not self.is_way_in:
             return (yield from self._alight(view, at, rider, boarded_at))
-        if self._is_same_boarding(view.trip, now):
+        if is_again:
             return Outcome(Verdict.PASS, view=view, repeated=True)
         return (yield from self._board(view, at, rider))
 
-    def _facts(self, view: BusView, at: Moment, boarded_at: Stop | None) -> Facts:
+    def _facts(self, view: BusView, at: Moment, boarded_at: Stop | None, is_again: bool) -> Facts:
         config, trip = self.config, view.trip
-        is_open = is_aboard(trip) if self.is_way_in else self._is_of_this_bus(trip)
+        is_missed = is_aboard(trip) and not is_again
+        is_open = is_missed if self.is_way_in else self._is_of_this_bus(trip)
         at_boarding = self.policy.validity_test_at_exit == "entry_time"
         day = at.date
         if not self.is_way_in and at_boarding and is_open and _time(trip.board_time) is not None:
@@ -158,8 +170,9 @@ class Validator(Terminal):
         )
 
     def _is_of_this_bus(self, trip: BusTrip) -> bool:
-        is_here = trip.board_vehicle == self.place.vehicle
-        return is_aboard(trip) and is_here and trip.board_line == self.place.line_bytes
+        place = self.place
+        here = place.city, place.vehicle, place.line_bytes
+        return is_aboard(trip) and here == (trip.board_city, trip.board_vehicle, trip.board_line)
 
     def _boarded_here(self, trip: BusTrip) -> Stop | None:
         """Where the card boarded this bus, if it did at one of its stops."""
@@ -170,12 +183,25 @@ class Validator(Terminal):
         except UnknownStop:
             return None
 
-    def _is_same_boarding(self, trip: BusTrip, now: datetime) -> bool:
+    def _is_same_boarding(self, view: BusView, now: datetime) -> bool:
         """Whether this bus was boarded with the card just now (domain facts 4.1 B)."""
-        boarded = _time(trip.board_time) if self._is_of_this_bus(trip) else None
+        boarded = None
+        if self.config.line.is_flat:
+            boarded = self._paid_here(view.latest)
+        elif self._is_of_this_bus(view.trip):
+            boarded = _time(view.trip.board_time)
         if boarded is None:
             return False
-        return 0 <= (now - boarded).total_seconds() <= self.policy.bus_repeat_s
+        # Either way: the clocks of a bus's two doors differ, and a boarding costs a whole line.
+        return abs((now - boarded).total_seconds()) <= self.policy.bus_repeat_s
+
+    def _paid_here(self, latest: TripLog | None) -> datetime | None:
+        """When this validator took the card's last fare. A flat ride leaves no other mark."""
+        if latest is None or (latest.trip_kind, latest.industry) != (EP_SINGLE, BUS):
+            return None
+        is_ours = latest.terminal[2:] == self.psam.terminal
+        is_here = is_ours and latest.line == self.place.line_bytes
+        return _time(latest.time) if is_here else None
 
     def _rider(self, view: BusView, day: bytes) -> Rider:
         """Whose card it is. day: the one its validity is tested against."""
@@ -187,9 +213,8 @@ class Validator(Terminal):
     def _board(self, view: BusView, at: Moment, rider: Rider) -> Txn[Outcome]:
         missed_fare = self._missed(view.trip)
         fare = 0 if self.is_free or not self.config.line.is_flat else self._flat(rider)
-        held = yield from balance()
         needed = missed_fare + self._needed(rider)
-        reason = money_refusal(held, needed, self.policy, self.waived)
+        reason = yield from money_refusal(needed, self.policy, self.waived)
         if reason is not None:
             return Outcome(Verdict.REJECT, reason, view=view)
         missed = None
@@ -203,10 +228,15 @@ class Validator(Terminal):
         def riding(sale: Sale) -> Txn[Receipt]:
             if self.config.line.is_flat:
                 return single(view, self.place, fare, sale)
-            return board(view, self.place, sale)
+            return board(view, self._marking, sale)
 
         paying = self.debits.pay(riding, self._note(kind), at)
         return (yield from self._paid(paying, view, fare, missed))
+
+    @property
+    def _marking(self) -> BusPlace:
+        """What boarding writes. A ride that costs nothing leaves nothing to collect."""
+        return replace(self.place, marked=0) if self.is_free else self.place
 
     def _missed(self, trip: BusTrip) -> int:
         """What the ride before still costs, fen."""
@@ -224,7 +254,8 @@ class Validator(Terminal):
         def closing(sale: Sale) -> Txn[Receipt]:
             return collect(view, BusRide(self.place, fare), sale)
 
-        note = self._note(EP_ADJUST, _origin(view.trip))
+        # The money is of the line that was ridden, whoever collects it.
+        note = self._note(EP_ADJUST, _origin(view.trip), ridden(view.trip, self.place))
         return (yield from self.debits.pay(closing, note, at))
 
     def _alight(
@@ -254,8 +285,10 @@ class Validator(Terminal):
         if offer.balance - offer.overdraft_limit > self.policy.max_balance:
             raise Declined
 
-    def _note(self, trip: int, origin: Origin | None = None) -> Callable[[Unresolved], TapRecord]:
-        place = self.place
+    def _note(
+        self, trip: int, origin: Origin | None = None, spot: BusPlace | None = None
+    ) -> Callable[[Unresolved], TapRecord]:
+        place = spot or self.place
 
         def note(lost: Unresolved) -> TapRecord:
             return promised(lost, place, self.debits.name, trip, origin)

@@ -22,7 +22,7 @@ TMK: Key = fixtures.load_roots()["TMK"]
 
 @cache
 def honest_day(cards: int = 12) -> Day:
-    """An honest day; every card made ten taps."""
+    """An honest day of so many cards."""
     day = Day(cards)
     day.play()
     return day

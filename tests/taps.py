@@ -11,6 +11,7 @@ from fixtures.network import load_network
 from reader.gate import Direction, Gate, GateConfig, Outcome
 from reader.journal import Journal, MemoryJournal, TapJournal
 from reader.psam import Psam
+from reader.psam_link import SecureModule
 from reader.transport.inprocess import InProcess
 from tests.gates import ENTERED_AT, NO_PASSBACK, NOW, TERMINAL, WHITE_LIST, psam
 
@@ -19,7 +20,10 @@ NETWORK = load_network()
 
 
 def gate_with(
-    journal: TapJournal | None, direction: Direction, sam: Psam | None = None, at: datetime = NOW
+    journal: TapJournal | None,
+    direction: Direction,
+    sam: SecureModule | None = None,
+    at: datetime = NOW,
 ) -> Gate:
     """A gate at the network's two stations of the ladders, entry at one and exit at the other."""
     station = NETWORK.station("080013" if direction is Direction.ENTRY else "080019")

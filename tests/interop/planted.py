@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 
-from bench.honest import TRIPS, Day
+from bench.honest import DEBITS, Day
 from bench.throughput.clearing import measure
 from issuer.faults import Fault
 from tests.books import (
@@ -40,7 +40,7 @@ class Tally:
 def campaign(count: int, seed: int, say: Say) -> Tally:
     """So many honest records, then the plants. Raises AssertionError for what is missed."""
     tally = Tally()
-    cards = -(-count // (1 + 2 * TRIPS))
+    cards = -(-count // (1 + DEBITS))
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(cards, str(Path(folder) / "honest.db"))
     tally.honest, tally.alarms, tally.memory = figures.records, figures.found, figures.memory

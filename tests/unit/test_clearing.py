@@ -1,12 +1,14 @@
 """Clearing finds what was planted, and nothing in honest days."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 
 import pytest
 
-from bench.honest import TRIPS
+from apdu.files import TRIP_KINDS
+from bench.honest import DEBITS, TRIPS
 from issuer.balance import balance_of, days
 from issuer.clearing import Clearing, Policy
 from issuer.database import open_database
@@ -45,11 +47,43 @@ def test_an_honest_day_balances_and_nothing_is_found(clearing: Clearing):
     assert sent(clearing, messages(batches_of(day))) == {}
     balance = balance_of(clearing.engine, DAY)
     assert balance.is_balanced
-    assert balance.taps == 2 * TRIPS * day.cards
+    assert balance.taps == DEBITS * day.cards
     assert balance.off_cards == balance.in_records == balance.settled > 0
     assert balance.loaded == 10_000 * day.cards
     assert (balance.held, days(clearing.engine)) == (0, [DAY])
     assert sum(share.taps for share in balance.shares) == balance.taps
+
+
+def test_an_honest_day_has_every_kind_of_trip_and_as_many_records_as_it_says():
+    day = honest_day()
+    records = [record for journal in day.journals.values() for record in journal.records]
+    assert len(records) == day.size
+    kinds = Counter((record.industry, TRIP_KINDS[record.trip]) for record in records)
+    assert kinds == {
+        (0, "EP load"): day.cards,
+        (1, "EP entry"): day.cards * (TRIPS + 2),
+        (1, "EP exit"): day.cards * (TRIPS + 2),
+        (1, "EP fare adjust"): day.cards * 3,
+        (2, "EP entry"): day.cards * 3,
+        (2, "EP exit"): day.cards * 2,
+        (2, "EP single"): day.cards,
+        (2, "EP fare adjust"): day.cards,
+    }
+
+
+def test_every_operator_gets_what_was_ridden_on_its_lines(clearing: Clearing):
+    day = honest_day()
+    owed: Counter[tuple[str, str]] = Counter()
+    for journal in day.journals.values():
+        for record in journal.records:
+            if record.trip != EP_LOAD:
+                owed[record.operator.hex(), record.line.hex()] += record.amount
+    sent(clearing, messages(batches_of(day)))
+    balance = balance_of(clearing.engine, DAY)
+    assert {(s.operator, s.line): s.fen for s in balance.shares} == owed
+    assert {operator for operator, _ in owed} == {"1000", "3000"}  # buses, metro
+    assert {line for operator, line in owed if operator == "1000"} == {"012c", "0005"}
+    assert owed["1000", "0005"] == 50 * day.cards
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=[p.name for p in PLANTS])
@@ -123,6 +157,18 @@ def test_a_time_that_is_none_is_refused(clearing: Clearing, when: str):
     assert days(clearing.engine) == []
 
 
+@pytest.mark.parametrize("end_date", ["FFFFFFFF", "2026093A"])
+def test_a_last_valid_day_that_is_no_day_spoils_no_batch_and_is_found(
+    clearing: Clearing, end_date: str
+):
+    batches = batches_of(honest_day())
+    records = next(part for _, part in batches if part[0].trip == 3)
+    odd = records[0].info[:24] + bytes.fromhex(end_date) + records[0].info[28:]
+    records[0] = replace(records[0], info=odd)
+    assert sent(clearing, messages(batches)) == {Fault.EXPIRED: 1}
+    assert balance_of(clearing.engine, DAY).is_balanced
+
+
 def test_an_expired_card_is_found_by_the_day_it_entered(clearing: Clearing):
     batches = batches_of(honest_day())
     for _, records in batches:
@@ -132,7 +178,7 @@ def test_an_expired_card_is_found_by_the_day_it_entered(clearing: Clearing):
             info = record.info[:24] + bytes.fromhex("20250907") + record.info[28:]
             records[at] = replace(record, info=info)
     found = sent(clearing, messages(batches))
-    assert found == {Fault.EXPIRED: honest_day().cards * 2 * TRIPS}
+    assert found == {Fault.EXPIRED: honest_day().cards * DEBITS}
     [first, *_] = clearing.exceptions()
     assert (first.wanted, first.found) == (20250907, DAY)
 
@@ -194,7 +240,7 @@ def test_the_first_loss_report_counts(clearing: Clearing):
     clearing.blacklist(serial, datetime(2025, 9, 8))
     clearing.blacklist(serial, datetime(2025, 9, 10))
     found = sent(clearing, messages(batches_of(honest_day())))
-    assert found == {Fault.BLACKLISTED: 1 + 2 * TRIPS}
+    assert found == {Fault.BLACKLISTED: 1 + DEBITS}
 
 
 def test_an_overdraft_that_is_allowed_is_no_fault():

@@ -16,6 +16,7 @@ from emulator.card.env import SeededEnv
 from emulator.card.personalise import personalise
 from fixtures.network import load_network
 from issuer.loads import SoftLoadHost
+from issuer.tac import tac_is_right
 from reader import psam_store
 from reader.gate import Direction, Gate, GateConfig, Reject, Verdict
 from reader.loading import LoadInterrupted, load, recover_load
@@ -185,6 +186,20 @@ def test_a_debit_the_psam_has_forgotten_goes_to_staff_and_is_not_forgotten(monke
     outcome = made.pass_(InProcess(card))
     assert (outcome.verdict, outcome.reason) == (Verdict.REJECT, Reject.UNPROVEN)
     assert len(made.unresolved) == 1
+    # Staff take the card's own proof, and nobody else's.
+    card.power_off()
+    stranger = InProcess(fixtures.card("ordinary"))
+    links = {"psam": made.psam}
+    assert run(made.prove(), {**links, "card": stranger}).reason is Reject.UNPROVEN
+    dumb = Altering(card, GET_PROVE, lambda response: bytes.fromhex("9406"))
+    assert run(made.prove(), {**links, "card": dumb}).reason is Reject.UNPROVEN
+    assert len(made.unresolved) == 1
+    proved = run(made.prove(), {**links, "card": InProcess(card)})
+    assert (proved.verdict, proved.receipt.recovered) == (Verdict.PASS, True)
+    assert tac_is_right(proved.receipt, fixtures.load_roots()["TMK"])
+    assert made.unresolved == {}
+    assert made.months.total(proved.receipt.serial).paid == 400
+    assert balance_of(card) == 4600
 
 
 def of_trip(**fields):

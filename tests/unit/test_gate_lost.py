@@ -14,16 +14,19 @@ from emulator.card.card import Card
 from issuer.tac import tac_is_right
 from reader import debits
 from reader.gate import Direction, Gate, Outcome, Reject, Verdict
+from reader.journal import MemoryJournal
 from reader.psam import Psam
 from reader.session import ProtocolError, StatusError
+from reader.taprecord import Mark
 from reader.transport.base import CardLost, ReaderFault, TransportError
 from reader.transport.decorators import CutPoint, Cutting, Recording
 from reader.transport.inprocess import InProcess
-from reader.trips import ENTERED, EXITED
+from reader.trips import ENTERED, EP_ENTRY, EP_EXIT, EXITED
 from tests.cards import content_of, purse_in
-from tests.gates import FARE, SERIAL, TERMINAL, case, passed
+from tests.gates import FARE, NOW, SERIAL, TERMINAL, case, passed, psam
 
 POINTS = list(CutPoint)
+OTHER_TERMINAL = bytes.fromhex("300089000341")
 
 
 def commands(direction: Direction) -> list[bytes]:
@@ -141,12 +144,106 @@ def test_a_lost_debit_that_another_gate_has_overtaken_is_forgotten(direction):
     """
     made = case(direction)
     gate, other, card = made.gate(), made.gate(), made.card()
+    other.psam = other.debits.psam = Psam(OTHER_TERMINAL, {1: fixtures.load_roots()["PMK"]})
     start = card.image
     lose(gate, card, len(COMMANDS[direction]), CutPoint.BEFORE)
     assert passed(other, card).verdict is Verdict.PASS
     assert passed(gate, card).verdict is Verdict.REJECT
     assert gate.unresolved == {}
     assert_passed_once(direction, card, start)
+
+
+def elsewhere(direction: Direction) -> Gate:
+    """A gate with another PSAM."""
+    gate = case(direction).gate()
+    gate.psam = gate.debits.psam = Psam(OTHER_TERMINAL, {1: fixtures.load_roots()["PMK"]})
+    return gate
+
+
+def with_journal(direction: Direction, journal: MemoryJournal, sam: Psam) -> Gate:
+    return Gate(case(direction).gate().config, sam, lambda: NOW, journal)
+
+
+ROUNDS = [
+    (Direction.EXIT, (Direction.ENTRY,)),
+    (Direction.EXIT, (Direction.ENTRY, Direction.EXIT)),
+    (Direction.ENTRY, (Direction.EXIT,)),
+    (Direction.ENTRY, (Direction.EXIT, Direction.ENTRY, Direction.EXIT)),
+    (Direction.EXIT, (Direction.ENTRY, Direction.EXIT) * 5),
+]
+
+
+@pytest.mark.parametrize(("direction", "others"), ROUNDS)
+def test_a_debit_that_was_taken_is_never_void_though_its_proof_is_gone(direction, others):
+    """A card proves its last transaction alone: after others it answers 9406 for ours too."""
+    journal, sam, card = MemoryJournal(b"GATE0001"), psam(), case(direction).card()
+    gate = with_journal(direction, journal, sam)
+    lose(gate, card, len(COMMANDS[direction]), CutPoint.AFTER)
+    for other in others:
+        assert passed(elsewhere(other), card).verdict is Verdict.PASS
+    outcome = passed(gate, card)
+    is_over = others[-1] is not direction
+    assert outcome.verdict is (Verdict.PASS if is_over else Verdict.REJECT)
+    assert gate.unresolved == {}
+    assert [record.amount for record in journal.pending()] == [
+        0 if direction is Direction.ENTRY else FARE
+    ]
+    assert all(record.mark == Mark.TAKEN for record in journal.records)
+
+
+def test_a_debit_that_was_not_taken_is_void_however_many_others_were():
+    journal, sam, card = MemoryJournal(b"GATE0001"), psam(), case(Direction.ENTRY).card()
+    gate = with_journal(Direction.ENTRY, journal, sam)
+    lose(gate, card, len(COMMANDS[Direction.ENTRY]), CutPoint.BEFORE)
+    for other in (Direction.ENTRY, Direction.EXIT):
+        assert passed(elsewhere(other), card).verdict is Verdict.PASS
+    assert passed(gate, card).verdict is Verdict.PASS
+    assert [record.mark for record in journal.records] == [Mark.VOID, Mark.TAKEN]
+    assert journal.pending() == []
+
+
+@pytest.mark.parametrize("direction", Direction, ids=lambda d: d.name)
+def test_a_spoilt_proof_leaves_the_debit_to_the_next_tap(direction):
+    made = case(direction)
+    gate, card = made.gate(), made.card()
+    lose(gate, card, len(COMMANDS[direction]), CutPoint.AFTER)
+    with pytest.raises(ProtocolError, match="MAC2 is not that of the debit"):
+        gate.pass_(Broken(card, 3, lambda r: bytes((r[0] ^ 1, *r[1:]))))
+    card.power_off()
+    assert passed(gate, card).receipt.recovered
+
+
+@pytest.mark.parametrize("direction", Direction, ids=lambda d: d.name)
+def test_a_psam_that_was_powered_off_still_checks_its_last_debit(direction):
+    made = case(direction)
+    gate, card = made.gate(), made.card()
+    lose(gate, card, len(COMMANDS[direction]), CutPoint.AFTER)
+    gate.psam.power_on()
+    outcome = passed(gate, card)
+    assert outcome.verdict is Verdict.PASS, outcome.detail
+    assert outcome.receipt.recovered
+
+
+def test_a_gate_that_was_reversed_lets_nobody_out_on_the_debit_of_an_entry():
+    journal, sam, card = MemoryJournal(b"GATE0001"), psam(), case(Direction.ENTRY).card()
+    way_in = with_journal(Direction.ENTRY, journal, sam)
+    lose(way_in, card, len(COMMANDS[Direction.ENTRY]), CutPoint.AFTER)
+    way_out = with_journal(Direction.EXIT, journal, sam)
+    outcome = passed(way_out, card)
+    assert (outcome.verdict, outcome.receipt.recovered) == (Verdict.PASS, False)
+    assert [record.trip for record in journal.records] == [EP_ENTRY, EP_EXIT]
+    assert outcome.fare == journal.records[1].amount > 0
+
+
+def test_a_gate_that_was_reversed_lets_nobody_in_on_the_debit_of_an_exit():
+    journal, sam, card = MemoryJournal(b"GATE0001"), psam(), case(Direction.EXIT).card()
+    way_out = with_journal(Direction.EXIT, journal, sam)
+    lose(way_out, card, len(COMMANDS[Direction.EXIT]), CutPoint.AFTER)
+    way_in = with_journal(Direction.ENTRY, journal, sam)
+    outcome = passed(way_in, card)
+    assert (outcome.verdict, outcome.receipt.recovered) == (Verdict.PASS, False)
+    assert [record.trip for record in journal.records] == [EP_EXIT, EP_ENTRY]
+    assert way_in.months.total(SERIAL).paid == FARE, "the exit counts in the month"
 
 
 @pytest.mark.parametrize("direction", Direction, ids=lambda d: d.name)
@@ -206,7 +303,16 @@ def fault(response: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "how", [lambda r: r[:5] + r[-2:], lambda r: b"", fault], ids=["cut short", "empty", "fault"]
+    "how",
+    [
+        lambda r: r[:5] + r[-2:],
+        lambda r: b"",
+        fault,
+        lambda r: r[:4] + b"\x61\x90",
+        lambda r: b"\x61\x08",
+        lambda r: r[:4] + b"\x69\x85",
+    ],
+    ids=["cut short", "empty", "fault", "like 61", "61 alone", "like a refusal"],
 )
 def test_a_debit_whose_answer_is_spoilt_is_recovered_too(how):
     made = case(Direction.EXIT)
