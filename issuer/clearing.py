@@ -22,7 +22,7 @@ from apdu.purse import LIMIT, LOAD, UNLOAD
 from apdu.value import value
 from issuer.bulk import insert_rows
 from issuer.chains import FoundTap, along_cards, along_terminals, card_rows, terminal_rows
-from issuer.database import told
+from issuer.database import told, transaction, writing
 from issuer.faults import BY_CODE, Fault
 from issuer.rules import RULES, Policy, mark_copies
 from issuer.schema import BatchRow, Finding, KnownGate, LostCard, RefusedRow, TapRow
@@ -91,13 +91,13 @@ class Clearing:
 
     def register(self, gates: Iterable[tuple[bytes, bytes]]) -> None:
         """Say which gate holds which PSAM: pairs of gate (8 bytes) and terminal (6 bytes)."""
-        with told(self.engine), Session(self.engine) as session, session.begin():
+        with writing(self.engine) as session:
             for gate, terminal in gates:
                 session.merge(KnownGate(gate=gate.hex(), terminal=terminal.hex()))
 
     def blacklist(self, serial: bytes, since: datetime) -> None:
         """Say that a card was reported lost. The first report counts."""
-        with told(self.engine), Session(self.engine) as session, session.begin():
+        with writing(self.engine) as session:
             known = session.get(LostCard, serial.hex())
             if known is None:
                 session.add(LostCard(serial=serial.hex(), since=seconds_of(since)))
@@ -107,7 +107,7 @@ class Clearing:
     def examine(self) -> dict[Fault, int]:
         """Apply every rule to everything stored. Returns how many findings there are of each."""
         into = ["code", "tap_id", "batch_id", "wanted", "found"]
-        with told(self.engine), Session(self.engine) as session, session.begin():
+        with writing(self.engine) as session:
             session.execute(mark_copies(), execution_options={"synchronize_session": False})
             session.execute(delete(Finding))
             for fault, rule in RULES:
@@ -156,7 +156,7 @@ class Clearing:
     def _store(self, batch: Batch, rows: list[tuple[Any, ...]], received: int) -> bool:
         """Store a batch in one transaction. Returns whether it was new."""
         batch_id = batch.batch_id.hex()
-        with Session(self.engine) as session, session.begin():
+        with transaction(self.engine) as session:
             again = session.execute(
                 update(BatchRow)
                 .where(BatchRow.batch_id == batch_id)
@@ -181,7 +181,7 @@ class Clearing:
     def _refused(self, message: bytes, error: BatchError, received: int, name: str) -> None:
         """Keep that a message was refused, once however often it comes."""
         digest = sha256(message).hexdigest()
-        with Session(self.engine) as session, session.begin():
+        with transaction(self.engine) as session:
             if session.get(RefusedRow, digest) is None:
                 told_of = name or error.batch_id.hex()
                 session.add(

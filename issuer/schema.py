@@ -16,12 +16,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-_ID = BigInteger().with_variant(Integer, "sqlite")
+ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers rows by itself only in a column it calls INTEGER."""
 
 
 class Base(DeclarativeBase):
-    """All tables of clearing."""
+    """All tables of the back office: clearing's are here, the office's in `issuer.tables`."""
 
 
 class BatchRow(Base):
@@ -51,7 +51,7 @@ class TapRow(Base):
         Index("taps_by_terminal", "terminal", "terminal_seq"),
     )
 
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     batch_id: Mapped[str] = mapped_column(ForeignKey("batches.batch_id"))
     gate: Mapped[str] = mapped_column(String(16))
     mark: Mapped[int] = mapped_column(SmallInteger)
@@ -111,7 +111,7 @@ class Finding(Base):
 
     __tablename__ = "findings"
 
-    id: Mapped[int] = mapped_column(_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     code: Mapped[str] = mapped_column(String(3), index=True)
     tap_id: Mapped[int | None] = mapped_column(ForeignKey("taps.id"))
     batch_id: Mapped[str | None] = mapped_column(String(64))
