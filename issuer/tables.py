@@ -99,6 +99,27 @@ class IdentityCheck(Base):
     used: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class ServiceToken(Base):
+    """A token of the service: see `issuer.tokens`. token_hash: SHA-256. role: see `Role` there.
+
+    account_id: whose, None for a gate's. revoked: when, None if it was not.
+    """
+
+    __tablename__ = "tokens"
+    __table_args__ = (
+        UniqueConstraint("token_hash", name="one_token_per_hash"),
+        Index("tokens_by_account", "account_id"),
+    )
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(16))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    created: Mapped[int] = mapped_column(BigInteger)
+    expires: Mapped[int] = mapped_column(BigInteger)
+    revoked: Mapped[int | None] = mapped_column(BigInteger)
+
+
 class CardRow(Base):
     """A card. serial: 20 digits. medium, state: see `issuer.card_states`.
 
