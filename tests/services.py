@@ -77,8 +77,8 @@ class Desk:
     def restart(self) -> None:
         """A new server over the same database: no conversation is left."""
         self.relay = Relay(self.ticker)
-        house = House(self.office, self.limits, self.relay, self.ticker)
-        self.app: FastAPI = make_app(self.office, house=house)
+        house = House(self.office, self.limits, self.relay, clock=self.ticker)
+        self.app: FastAPI = make_app(self.office, house)
         self.http: httpx2.Client = TestClient(self.app, raise_server_exceptions=False)
 
     def token(self, role: Role, login: str = "", days: int = 1) -> str:

@@ -39,12 +39,12 @@ def health() -> Health:
     return Health()
 
 
-def make_app(office: Office, limits: Limits | None = None, house: House | None = None) -> FastAPI:
+def make_app(office: Office, house: House | None = None) -> FastAPI:
     """The application of one back office. Tokens are in its database (`issuer.tokens`).
 
-    house: made anew if left out; given by whoever wants clocks or a relay of his own.
+    house: made anew if left out; given by whoever wants limits, names, a clock or a relay.
     """
-    held = house or House(office, limits or Limits())
+    held = house or House(office, Limits())
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:

@@ -25,7 +25,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def allow(*roles: Role, problems: tuple[int, ...] = ()) -> dict[str, Any]:
     """What a route is declared with: its roles, and the problems it may tell beside the usual."""
-    codes = {422, 429, 503, *problems} | ({401, 403} if roles else set())
+    codes = {400, 413, 422, 429, 503, *problems} | ({401, 403} if roles else set())
     told: dict[str, Any] = {ROLES: [role.value for role in roles]}
     if roles:
         told["security"] = [{"bearer": []}]

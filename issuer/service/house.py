@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from issuer.clearing import Clearing
 from issuer.office import Office
 from issuer.relay import Relay
+from issuer.status import Names
 from issuer.tokens import Bearer
 
 CALLERS_KEPT = 10_000
@@ -53,17 +54,19 @@ class RateLimit:
 
 
 class House:
-    """The back office and what the service adds to it."""
+    """The back office and what the service adds to it. names: of stations, for the card's page."""
 
     def __init__(
         self,
         office: Office,
         limits: Limits,
         relay: Relay | None = None,
+        names: Names | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.office = office
         self.limits = limits
+        self.names = names
         self.relay = Relay() if relay is None else relay
         self.clearing = Clearing(office.engine, office.roots["TMK"])
         self.rate = RateLimit(limits, clock)

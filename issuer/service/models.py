@@ -94,7 +94,7 @@ class PhoneBody(Body):
 
 
 class Amount(Body):
-    """An amount, fen. What may be topped up is R26's business."""
+    """An amount, fen. What may be topped up is R25's business."""
 
     model_config = _example(amount=5000)
 

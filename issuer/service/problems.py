@@ -186,7 +186,12 @@ async def _simple(request: Request, error: Exception) -> JSONResponse:
 async def _rule(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RuleError)
     refused = Refused(_S.CONFLICT, error.reason, error.zh, error.en)
-    return problem(request_id_of(request), refused, error.rule)
+    failed = [
+        {"rule": one.rule, "zh": one.text.zh, "en": one.text.en}
+        for one in getattr(error, "findings", ())
+        if one.is_failed
+    ]
+    return problem(request_id_of(request), refused, error.rule, failed or None)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -199,7 +204,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if any(one["at"].endswith(".amount") for one in errors):
         zh, en = "金额应为整数分。", "Expected an amount in whole fen."
         refused = Refused(_S.UNPROCESSABLE_ENTITY, "bad_amount", zh, en)
-        return problem(request_id_of(request), refused, "R26", errors)
+        return problem(request_id_of(request), refused, "R25", errors)
     zh, en = "请求格式有误。", "The request has not the form that the OpenAPI document tells."
     refused = Refused(_S.UNPROCESSABLE_ENTITY, "bad_request", zh, en)
     return problem(request_id_of(request), refused, None, errors)

@@ -36,11 +36,18 @@ class Audit(BaseModel):
     is_whole: bool
 
 
+class Posting(BaseModel):
+    """A step of an operation."""
+
+    operation: int
+    step: str
+
+
 class Books(BaseModel):
-    """Balances by account, fen; postings that do not sum to zero, as operation and step."""
+    """Balances by account, fen, and the postings that do not sum to zero."""
 
     balances: Mapping[str, int]
-    unbalanced: list[tuple[int, str]]
+    unbalanced: list[Posting]
     is_balanced: bool
 
 
@@ -48,7 +55,7 @@ class Books(BaseModel):
 def outlet_top_up(
     body: Amount, key: IdempotencyKey, house: TheHouse, caller: Caller
 ) -> Conversation:
-    """Top up whichever card is presented, for cash (R26)."""
+    """Top up whichever card is presented, for cash (R25)."""
     return begin(
         house, caller, topups.outlet_top_up(house.office, caller.account, key, body.amount)
     )
@@ -100,6 +107,6 @@ def trial_balance(house: TheHouse) -> Books:
     found = ledger.trial_balance(house.office.engine)
     return Books(
         balances={account.value: fen for account, fen in found.balances.items()},
-        unbalanced=list(found.unbalanced),
+        unbalanced=[Posting(operation=one, step=step) for one, step in found.unbalanced],
         is_balanced=found.is_balanced,
     )

@@ -75,12 +75,19 @@ def eligibility(body: PhoneBody, house: TheHouse, caller: Caller) -> list[Said]:
 @router.get("/card", **_CARD)
 def card(house: TheHouse, caller: Caller) -> Json:
     """The page of the card: its face, balance, validity and last trips (R20)."""
-    try:
-        page: Json = told(status.page(house.office, caller.account))
-    except LookupError as error:
+    page = status.page(house.office, caller.account, house.names)
+    if page is None:
         zh, en = "您还没有学生卡。", "You have no student card."
-        raise Refused(HTTPStatus.NOT_FOUND, "no_card", zh, en) from error
-    return page
+        raise Refused(HTTPStatus.NOT_FOUND, "no_card", zh, en)
+    shown: Json = told(page)
+    return shown
+
+
+@router.get("/statement", **_ACCOUNT)
+def statement(house: TheHouse, caller: Caller) -> list[Json]:
+    """What the account has asked for, the latest first."""
+    lines: list[Json] = told(status.statement(house.office, caller.account))
+    return lines
 
 
 @router.post("/card/open", **_CARD)
@@ -93,13 +100,13 @@ def open_card(
 
 @router.post("/card/give-up", status_code=204, **_CARD)
 def give_up(key: IdempotencyKey, house: TheHouse, caller: Caller) -> None:
-    """Give up an opening that was begun."""
+    """Give up an opening that was begun (R24)."""
     openings.give_up(house.office, caller.account, key)
 
 
 @router.post("/card/top-up", **_CARD)
 def top_up(body: Amount, key: IdempotencyKey, house: TheHouse, caller: Caller) -> Conversation:
-    """Top up the student's own card (R26)."""
+    """Top up the student's own card (R25)."""
     return begin(house, caller, topups.top_up(house.office, caller.account, key, body.amount))
 
 
@@ -118,7 +125,7 @@ def give_back(key: IdempotencyKey, house: TheHouse, caller: Caller) -> Conversat
 @router.post("/card/carry", **_CARD)
 def carry(key: IdempotencyKey, house: TheHouse, caller: Caller) -> Conversation:
     """Load what a lost card held onto the new one (R29)."""
-    return begin(house, caller, losses.carry(house.office, caller.account, key))
+    return begin(house, caller, topups.carry(house.office, caller.account, key))
 
 
 @router.post("/card/lost", **_CARD)

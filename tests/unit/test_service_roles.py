@@ -74,11 +74,7 @@ def test_a_token_whose_time_is_over_opens_nothing(desk):
 
 
 def test_every_route_is_guarded(desk):
-    paths = {
-        route.path
-        for route in desk.app.routes
-        if getattr(route, "include_in_schema", False)
-    }
+    paths = {route.path for route in desk.app.routes if getattr(route, "include_in_schema", False)}
     guarded = {r.path for r in desk.app.routes if isinstance(r, GuardedRoute)}
     assert paths == guarded
 

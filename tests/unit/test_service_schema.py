@@ -14,10 +14,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from issuer.tokens import Role
-from tests.services import PHONE, Desk, PhoneCard
-from tests.offices import NOW, Office
 from issuer.database import open_database
+from issuer.tokens import Role
+from tests.offices import NOW, Office
+from tests.services import PHONE, Desk, PhoneCard
 
 EXAMPLES = 15
 """Of each route and role."""
