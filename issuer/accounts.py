@@ -19,12 +19,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from issuer.database import insert_new
 from issuer.documents import DocumentError, Documents
-from issuer.moments import seconds_of
+from issuer.moments import moment_of, seconds_of
 from issuer.refusal import Refusal
 from issuer.roster import Standing, standing_of
 from issuer.tables import Account, IdentityCheck, Person, Student
@@ -117,6 +117,20 @@ def authenticate(
     row = _row(session, account_id)
     if not _use(session, account_id, token, seconds_of(at)):
         return _STALE_TOKEN
+    said = _proof(session, documents, row, claim)
+    if isinstance(said, Refusal):
+        # What is kept of checks are proofs (`proven_at`); a token that is gone is as good as used.
+        gone = IdentityCheck.token_hash == _token_hash(token)
+        session.execute(delete(IdentityCheck).where(gone))
+        return said
+    row.person_id, row.student_id = said.person_id, said.id
+    row.state = AccountState.AUTHENTICATED.value
+    session.flush()
+    return _held(row)
+
+
+def _proof(session: Session, documents: Documents, row: Account, claim: Claim) -> Student | Refusal:
+    """The student who is claimed to be, if the claim is right and the account may be theirs."""
     student = _claimed(session, documents, claim)
     if student is None:
         return _NOT_PROVEN
@@ -124,10 +138,14 @@ def authenticate(
         return _OTHERS_ACCOUNT
     if row.person_id is None and _has_account(session, student.person_id):
         return _SECOND_ACCOUNT
-    row.person_id, row.student_id = student.person_id, student.id
-    row.state = AccountState.AUTHENTICATED.value
-    session.flush()
-    return _held(row)
+    return student
+
+
+def proven_at(session: Session, account_id: int) -> datetime | None:
+    """When an account proved last whose it is, None if it never did."""
+    query = select(func.max(IdentityCheck.used)).where(IdentityCheck.account_id == account_id)
+    seconds = session.execute(query).scalar_one()
+    return None if seconds is None else moment_of(seconds)
 
 
 def openable(session: Session, account_id: int, may_open: MayOpen) -> Held | Refusal:

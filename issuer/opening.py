@@ -68,6 +68,14 @@ class OpeningHost(Protocol):
         """The keys this card gets."""
         ...
 
+    def begin(self, order: CardOrder) -> None:
+        """A card nobody has written to is about to be written to for this order.
+
+        What it raises leaves the card as it is: so no order is begun on a second card, and no two
+        cards get one serial.
+        """
+        ...
+
     def check(self, info: PublicInfo, asked: InitializeData, offer: InitLoadReply) -> None:
         """Check MAC1 of a load that nobody will make. Raises ProtocolError if it is wrong."""
         ...
@@ -88,6 +96,9 @@ class SoftOpeningHost:
         """See OpeningHost."""
         return card_secrets(order.issuer, order.serial, self._roots, sm4=order.sm4)
 
+    def begin(self, order: CardOrder) -> None:
+        """See OpeningHost. Any card will do."""
+
     def check(self, info: PublicInfo, asked: InitializeData, offer: InitLoadReply) -> None:
         """See OpeningHost."""
         dlk = card_key(self._roots["LMK"], info.issuer, info.serial)
@@ -103,7 +114,8 @@ def personalise_card(order: CardOrder, host: OpeningHost) -> Txn[bool]:
     Cut anywhere, it is run again with the same order and ends in the same card. A card whose master
     file is empty and has no key is filled too, but once cut it cannot be finished.
     Returns whether anything was written: False on the card that this order has made already.
-    Raises CardInUse, CardBlocked, NotFromStock, StatusError, ProtocolError.
+    Raises CardInUse, CardBlocked, NotFromStock, StatusError, ProtocolError, and what the host's
+    `begin` raises.
     """
     is_begun, held = yield from _found()
     if held is not None:
@@ -112,7 +124,7 @@ def personalise_card(order: CardOrder, host: OpeningHost) -> Txn[bool]:
         raise CardInUse(held)
     secrets = host.secrets(order)
     try:
-        if (yield from _unlock(secrets.dack, host, is_begun)):
+        if (yield from _unlock(order, secrets.dack, host, is_begun)):
             yield from play(stock_script(order, secrets, secrets.dack))
         else:
             yield from play(bare_script(order, secrets))
@@ -140,7 +152,7 @@ def _found() -> Txn[tuple[bool, PublicInfo | None]]:
     return True, parse_public_info(data)
 
 
-def _unlock(own: Key, host: OpeningHost, is_begun: bool) -> Txn[bool]:
+def _unlock(order: CardOrder, own: Key, host: OpeningHost, is_begun: bool) -> Txn[bool]:
     """Present the master file's key, which is the card's own from now on.
 
     Returns False on a card without any key. Raises NotFromStock.
@@ -149,8 +161,10 @@ def _unlock(own: Key, host: OpeningHost, is_begun: bool) -> Txn[bool]:
     if not is_begun:
         sw = yield from play(present_master(host.transport()))
         if sw in _NO_KEY:
+            host.begin(order)
             return False
         if sw == SW.OK:
+            host.begin(order)
             yield from play(change_master(host.transport(), own))
         elif (tries_left(sw) or 0) < _SPARE_TRIES:
             raise NotFromStock(

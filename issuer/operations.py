@@ -61,6 +61,13 @@ class Op:
 
 LONGEST_KEY = 64
 
+KEY_REUSED = Refusal(
+    "R25",
+    "key_reused",
+    "该幂等键已用于另一笔业务，请换一个",
+    "this idempotency key stands for another operation; choose a new one",
+)
+
 
 def begin(
     session: Session, kind: Kind, account_id: int, key: str, amount: int, at: datetime
@@ -85,17 +92,12 @@ def begin(
     )
     if insert_new(session, row):
         return _op(row)
-    held = session.execute(
+    known = session.execute(
         select(Operation).where(Operation.account_id == account_id, Operation.key == key)
     ).scalar_one()
-    if (held.kind, held.amount) != (kind.value, amount):
-        return Refusal(
-            "R25",
-            "key_reused",
-            "该幂等键已用于另一笔业务，请换一个",
-            "this idempotency key stands for another operation; choose a new one",
-        )
-    return _op(held)
+    if (known.kind, known.amount) != (kind.value, amount):
+        return KEY_REUSED
+    return _op(known)
 
 
 def step(
@@ -131,6 +133,13 @@ def operation(session: Session, op_id: int) -> Op:
     if row is None:
         raise LookupError(f"there is no operation {op_id}")
     return _op(row)
+
+
+def held(session: Session, account_id: int, key: str) -> Op | None:
+    """The operation of an account's key, None if nothing was asked for with it."""
+    query = select(Operation).where(Operation.account_id == account_id, Operation.key == key)
+    row = session.execute(query).scalar_one_or_none()
+    return None if row is None else _op(row)
 
 
 def open_ones(session: Session, card_id: int, kind: Kind | None = None) -> list[Op]:

@@ -168,3 +168,16 @@ def test_work_on_no_account_is_refused(office: Office):
 
 def test_a_claim_shows_nothing_of_itself():
     assert claim(0).name not in repr(claim(0))
+
+
+def test_what_is_remembered_of_checks_is_the_last_proof(office: Office):
+    account = login(office)
+    assert office.do(accounts.proven_at, account) is None
+    office.authenticate(account, claim(0, name="Nobody"))
+    assert office.do(accounts.proven_at, account) is None
+    office.authenticate(account, claim(0))
+    assert office.do(accounts.proven_at, account) == NOW
+    office.authenticate(account, claim(0, name="Nobody"), after=timedelta(minutes=1))
+    assert office.do(accounts.proven_at, account) == NOW
+    office.authenticate(account, claim(0), after=timedelta(minutes=2))
+    assert office.do(accounts.proven_at, account) == NOW + timedelta(minutes=2)

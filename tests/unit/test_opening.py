@@ -186,6 +186,41 @@ def test_a_second_run_on_a_made_card_writes_nothing():
     assert card.image is before
 
 
+@pytest.mark.parametrize(
+    "card", [stock_card, lambda: card_of(blank_image(right=NEVER))], ids=["stock", "bare"]
+)
+def test_the_host_is_asked_before_a_card_is_first_written_to_and_once(card):
+    class Wary(SoftOpeningHost):
+        asked = 0
+
+        def begin(self, order):
+            self.asked += 1
+            raise ValueError("another card was begun")
+
+    card, host = card(), Wary(ROOTS, TRANSPORT)
+    before = card.image
+    for asked in (1, 2):
+        with pytest.raises(ValueError, match="another card"):
+            on(card, opening(host=host))
+        assert (host.asked, card.image) == (asked, before)
+
+
+def test_the_host_is_not_asked_again_for_a_card_that_was_begun():
+    class Counting(SoftOpeningHost):
+        asked = 0
+
+        def begin(self, order):
+            self.asked += 1
+
+    for at in range(1, len(COMMANDS) + 1):
+        card, host = stock_card(), Counting(ROOTS, TRANSPORT)
+        cut(card, opening(host=host), at, CutPoint.AFTER)
+        was_begun = card.image.directories[0].keys != stock_card().image.directories[0].keys
+        host.asked = 0
+        on(card, opening(host=host))
+        assert host.asked == (0 if was_begun else 1)
+
+
 def test_a_card_without_any_key_is_filled_but_not_finished_once_cut():
     card = card_of(blank_image(right=NEVER))
     sent = commands(card_of(blank_image(right=NEVER)), opening())

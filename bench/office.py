@@ -1,0 +1,135 @@
+"""A back office for programs and tests: a folder or a database, the test keys, the seed's tables.
+
+The folder holds the database, unless a URL names one, and the key of id documents, mode 0600.
+"""
+
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import fixtures
+from apdu.crypto import Key
+from bench.clock import now as wall_clock
+from bench.problem import Problem
+from emulator.card.card import Card
+from emulator.card.dialect import Dialect
+from emulator.card.env import Env, SystemEnv
+from emulator.card.personalise import stock_image
+from emulator.card.state import Chip
+from emulator.card.store import MemoryStore, Store
+from fixtures.devices import load_catalogue
+from fixtures.network import load_network
+from fixtures.network.buses import load_buses
+from fixtures.policy import load_policy
+from fixtures.policy.issuer import load_issuer_policy
+from issuer.database import open_database, transact
+from issuer.devices import Catalogue
+from issuer.documents import Documents, KeyFileError, load_key
+from issuer.errors import DatabaseError
+from issuer.moments import Now
+from issuer.office import Office
+from issuer.payer import Mishaps, SoftPayer, no_mishap
+from issuer.policy import IssuerPolicy
+from reader.fare import Network, Station, UnknownStation
+from reader.fares.bus import BusNetwork, Stop, UnknownLine
+from reader.policy import Policy
+from reader.trips import BUS
+
+DATABASE, DOCUMENT_KEY = "office.db", "documents.key"
+"""Names in the folder."""
+
+TRANSPORT = Key(sha256(b"tapbench made-up transport key").digest()[:16])
+"""The key of the stock's cards: public, as all keys here, and protects nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What differs from the defaults: policies, tables, and what goes wrong with the payer."""
+
+    policy: IssuerPolicy | None = None
+    gate_policy: Policy | None = None
+    catalogue: Catalogue | None = None
+    mishaps: Mishaps = no_mishap
+
+
+def open_office(
+    folder: str | os.PathLike[str],
+    now: Now = wall_clock,
+    url: str | None = None,
+    choice: Choice | None = None,
+) -> Office:
+    """The office of a folder, made if there is none yet. Close it with `close_office`.
+
+    now: the time, aware. url: where the database is if not in the folder, such as
+    postgresql://user@host/name. Raises Problem.
+    """
+    home, chosen = Path(folder), choice or Choice()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        documents = Documents(load_key(home / DOCUMENT_KEY))
+        engine = open_database(url or str(home / DATABASE))
+    except OSError as error:
+        raise Problem(f"no office can be kept at {home}: {error.strerror}") from error
+    except (DatabaseError, KeyFileError) as error:
+        raise Problem(str(error)) from error
+    try:
+        transact(engine, documents.demand_same_key)
+    except DatabaseError as error:
+        engine.dispose()
+        raise Problem(str(error)) from error
+    return Office(
+        engine=engine,
+        documents=documents,
+        payer=SoftPayer(engine, now, chosen.mishaps),
+        catalogue=chosen.catalogue or load_catalogue(),
+        roots=fixtures.load_roots(),
+        transport=TRANSPORT,
+        now=now,
+        policy=chosen.policy or load_issuer_policy(),
+        gate_policy=chosen.gate_policy or load_policy(),
+    )
+
+
+def close_office(office: Office) -> None:
+    """Let go of the database."""
+    office.engine.dispose()
+
+
+def blank_card(env: Env | None = None, store: Store | None = None) -> Card:
+    """A card of the maker's stock, as a student's phone brings it. In memory if no store is given.
+
+    store: one that holds `stock_image(TRANSPORT)` or what became of it.
+    """
+    chip = Chip(Dialect(), env or SystemEnv(), {})
+    radio = fixtures.load_profile("student").contactless
+    return Card(chip, store or MemoryStore(stock_image(TRANSPORT)), radio)
+
+
+@dataclass(frozen=True, slots=True)
+class StationNames:
+    """Names of stations and stops for `issuer.status.page`. language: zh or en."""
+
+    network: Network
+    buses: BusNetwork
+    language: str = "zh"
+
+    def __call__(self, industry: int, line: bytes, station: bytes) -> str | None:
+        """See `issuer.status.Names`."""
+        try:
+            found = self._stop(line, station) if industry == BUS else self._station(line, station)
+        except (UnknownStation, UnknownLine, StopIteration):
+            return None
+        return found.name_zh if self.language == "zh" else found.name_en
+
+    def _station(self, line: bytes, station: bytes) -> Station:
+        return self.network.at(line[0], station[0])
+
+    def _stop(self, line: bytes, stop: bytes) -> Stop:
+        stops = self.buses.line(int.from_bytes(line, "big")).stops
+        return next(one for one in stops if one.index == int.from_bytes(stop, "big"))
+
+
+def station_names(language: str = "zh") -> StationNames:
+    """The names of the sample network and of its buses."""
+    return StationNames(load_network(), load_buses(), language)
