@@ -26,7 +26,9 @@ from bench.cli.gate_options import (
     Reader,
     Station,
 )
+from bench.cli.issuer_app import issuer_app
 from bench.cli.lists_app import lists_app
+from bench.cli.phone_app import phone_app
 from bench.cli.psam_app import psam_app
 from bench.cli.road_options import Faults, Noise, Seed, Timing, Via
 from bench.cli.trace_app import trace_app
@@ -42,7 +44,9 @@ bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=Tru
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
 app.add_typer(clearing_app, name="clearing")
+app.add_typer(issuer_app, name="issuer")
 app.add_typer(lists_app, name="lists")
+app.add_typer(phone_app, name="phone")
 app.add_typer(psam_app, name="psam")
 app.add_typer(trace_app, name="trace")
 
@@ -102,7 +106,12 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from emulator.frontends.errors import FrontendError
     from emulator.phone import PhoneError
     from fixtures.network import NetworkError
-    from issuer.errors import DatabaseError
+    from issuer.card_access import CardUnfit
+    from issuer.client import ServiceError
+    from issuer.documents import DocumentError
+    from issuer.errors import DatabaseError, RuleError
+    from issuer.payer import PayerAway, PayerError
+    from issuer.roster_file import RosterError
     from reader.blacklist import BlacklistError
     from reader.fare import UnknownStation
     from reader.fares.bus import UnknownLine, UnknownStop
@@ -122,7 +131,14 @@ def _known_problems() -> tuple[type[Exception], ...]:
         CardFileError,
         FrontendError,
         PhoneError,
+        CardUnfit,
         DatabaseError,
+        DocumentError,
+        PayerAway,
+        PayerError,
+        RosterError,
+        RuleError,
+        ServiceError,
         JournalError,
         PsamFileError,
         UnknownStation,

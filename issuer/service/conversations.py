@@ -6,7 +6,8 @@ from fastapi import APIRouter
 
 from issuer.service.guard import GuardedRoute, allow
 from issuer.service.house import Caller, House, TheHouse
-from issuer.service.models import CardAnswer, Conversation, Json, told
+from issuer.service.models import CardAnswer, Conversation, Json
+from issuer.telling import told
 from issuer.tokens import Bearer, Role
 from reader.session import Txn
 

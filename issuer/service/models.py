@@ -1,9 +1,5 @@
 """What callers send and get, with examples. Money is fen, bytes are hexadecimal, days are ISO."""
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from datetime import date, datetime
-from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import Header
@@ -13,6 +9,7 @@ from issuer.devices import Brand
 from issuer.finding import Finding
 from issuer.phones import Channel, Medium, Phone, System
 from issuer.relay import Turn
+from issuer.telling import said
 
 Json = dict[str, Any]
 
@@ -158,14 +155,7 @@ class Said(BaseModel):
     @classmethod
     def of(cls, finding: Finding) -> "Said":
         """The finding for the phone."""
-        text = finding.text
-        return cls(
-            rule=finding.rule,
-            status=finding.status.value,
-            seed_line=finding.seed_line,
-            zh=text.zh,
-            en=text.en,
-        )
+        return cls(**said(finding))
 
 
 class AccountBody(BaseModel):
@@ -180,29 +170,3 @@ class CheckBody(BaseModel):
     """The token of an identity check, good for one try within 10 minutes."""
 
     token: str
-
-
-_INNER = frozenset(("id", "person_id", "student_id", "account_id", "op", "card_id", "data"))
-"""Numbers of the database, which are nobody's business outside."""
-
-
-def told(value: object) -> Any:  # noqa: ANN401 - whatever JSON may be
-    """A value of the office as JSON: dataclasses as objects, without the database's numbers."""
-    if is_dataclass(value) and not isinstance(value, type):
-        names = [one.name for one in fields(value) if one.name not in _INNER]
-        return {name: told(getattr(value, name)) for name in names}
-    if isinstance(value, Mapping):
-        return {str(told(key)): told(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [told(one) for one in value]
-    return _plain(value)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, bytes):
-        return value.hex().upper()
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    return value

@@ -12,7 +12,8 @@ from issuer.roster_file import parse_csv, parse_toml
 from issuer.service.conversations import begin
 from issuer.service.guard import GuardedRoute, allow
 from issuer.service.house import Caller, TheHouse
-from issuer.service.models import Amount, Conversation, IdempotencyKey, Json, Serial, told
+from issuer.service.models import Amount, Conversation, IdempotencyKey, Json, Serial
+from issuer.telling import told
 from issuer.tokens import Role
 
 router = APIRouter(prefix="/v1", tags=["staff"], route_class=GuardedRoute)

@@ -21,9 +21,9 @@ from issuer.service.models import (
     Json,
     PhoneBody,
     Said,
-    told,
 )
 from issuer.service.problems import Refused
+from issuer.telling import told
 from issuer.tokens import Role
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute)

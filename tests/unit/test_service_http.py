@@ -11,7 +11,7 @@ from issuer.service.house import CALLERS_KEPT, RateLimit
 from issuer.service.wire import JsonLines
 from issuer.tokens import Role
 from tests.offices import NAMES, NOW, claim, document
-from tests.services import Desk, PhoneCard, PHONE, Ticker
+from tests.services import PHONE, Desk, PhoneCard, Ticker
 
 
 @pytest.fixture

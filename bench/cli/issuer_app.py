@@ -1,0 +1,152 @@
+"""`tapbench issuer`: its commands and their options. It is the back office, and its counter."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+issuer_app = typer.Typer(
+    help="The back office: students, tokens, the service, the books.", no_args_is_help=True
+)
+
+Office = Annotated[
+    Path, typer.Option("--office", metavar="DIR", help="The office's folder, made if needed.")
+]
+Db = Annotated[
+    str,
+    typer.Option(
+        "--db", metavar="URL", help="A database such as postgresql://user@host/name instead."
+    ),
+]
+Now = Annotated[
+    str, typer.Option("--now", help="The time, such as 2026-09-30T23:59:50+08:00; else the clock.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+OFFICE = Path("office")
+
+
+@issuer_app.command()
+def init(
+    office: Office = OFFICE,
+    db: Db = "",
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Take a roster of invented students over.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make an office: its database and the key of id documents. Done again, it changes nothing."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import init as command
+
+    command(Place(office, db, "", as_json), sample)
+
+
+@issuer_app.command()
+def roster(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A school's roster, TOML or CSV.")],
+    office: Office = OFFICE,
+    db: Db = "",
+    as_json: Json = False,
+) -> None:
+    """Take a school's roster over, whole or not at all (R2 to R4)."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import take_roster as command
+
+    command(Place(office, db, "", as_json), file)
+
+
+@issuer_app.command()
+def student(
+    school: Annotated[str, typer.Argument(help="The school's code.")],
+    number: Annotated[str, typer.Argument(help="The student's number.")],
+    office: Office = OFFICE,
+    db: Db = "",
+    as_json: Json = False,
+) -> None:
+    """Say how a student stands, and which cards there are."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import student as command
+
+    command(Place(office, db, "", as_json), school, number)
+
+
+@issuer_app.command()
+def token(
+    role: Annotated[str, typer.Argument(help="student, staff or gate.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the token goes.")],
+    login: Annotated[str, typer.Option(help="Whose: a login of the App or of staff.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=3660, help="How long it is good.")] = 30,
+    office: Office = OFFICE,
+    db: Db = "",
+    now: Now = "",
+    as_json: Json = False,
+) -> None:
+    """Make a token of the service and put it into a file that its owner alone can read."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import make_token as command
+
+    command(Place(office, db, now, as_json), role, login, days, out)
+
+
+@issuer_app.command()
+def refund(
+    serial: Annotated[str, typer.Argument(help="The card's serial, 20 digits.")],
+    key: Annotated[str, typer.Option("--key", help="The idempotency key of this refund.")],
+    login: Annotated[str, typer.Option(help="The member of staff.")] = "outlet",
+    office: Office = OFFICE,
+    db: Db = "",
+    now: Now = "",
+    as_json: Json = False,
+) -> None:
+    """Refund a card in cash at an outlet: from 200 yuan on, or one that cannot be read (R32)."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import outlet_refund as command
+
+    command(Place(office, db, now, as_json), serial, key, login)
+
+
+@issuer_app.command()
+def settle(office: Office = OFFICE, db: Db = "", now: Now = "", as_json: Json = False) -> None:
+    """Settle the balances of lost cards whose time is over (R29)."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import settle as command
+
+    command(Place(office, db, now, as_json))
+
+
+@issuer_app.command()
+def report(office: Office = OFFICE, db: Db = "", as_json: Json = False) -> None:
+    """Count cards and students, and show the balances of the ledger."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import report as command
+
+    command(Place(office, db, "", as_json))
+
+
+@issuer_app.command()
+def verify(office: Office = OFFICE, db: Db = "", as_json: Json = False) -> None:
+    """Examine the audit log and the ledger; exit code 1 if something is wrong."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import verify as command
+
+    raise typer.Exit(command(Place(office, db, "", as_json)))
+
+
+@issuer_app.command()
+def serve(
+    office: Office = OFFICE,
+    db: Db = "",
+    host: Annotated[str, typer.Option(help="The address; only this machine, if left out.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    now: Now = "",
+) -> None:
+    """Serve phones, outlets and gates over HTTP until Ctrl-C. Its log is JSON, a line a request.
+
+    With --now the service's time begins there and goes on.
+    """
+    from bench.cli.issuer import Place
+    from bench.cli.serve import serve as command
+
+    command(Place(office, db, now, False), host, port)

@@ -1,0 +1,74 @@
+"""`tapbench issuer serve`: the service until Ctrl-C."""
+
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from time import monotonic
+
+from bench.cli.issuer import Place
+from bench.cli.options import parse_moment
+from bench.clock import now as wall_clock
+from bench.office import close_office, open_office, station_names
+from bench.problem import Problem
+
+
+def serve(place: Place, host: str, port: int) -> None:
+    """Serve until Ctrl-C or SIGTERM. Raises Problem."""
+    try:
+        import uvicorn
+
+        from issuer.service import Limits, make_app
+        from issuer.service.house import House
+        from issuer.service.wire import JsonLines
+    except ModuleNotFoundError as error:
+        raise Problem(
+            f"{error.name} is missing; install it with pip install 'tapbench[issuer]'"
+        ) from error
+    office = open_office(place.folder, _running(place.now), place.db or None)
+    try:
+        _log_to_stderr(JsonLines())
+        app = make_app(office, House(office, Limits(), names=station_names()))
+        with _bound(host, port) as listening:
+            number = listening.getsockname()[1]
+            print(f"serving {place.folder} at http://{_shown(host)}:{number}", flush=True)
+            config = uvicorn.Config(app, log_config=None, ws="none", server_header=False)
+            uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        close_office(office)
+
+
+def _running(text: str) -> Callable[[], datetime]:
+    """The machine's clock, or one that begins at a moment and goes on."""
+    if not text:
+        return wall_clock
+    began, at = monotonic(), parse_moment(text)
+    return lambda: at + timedelta(seconds=monotonic() - began)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise Problem(
+            f"nothing can be served at {host}:{port}: {error.strerror}; choose another port"
+        ) from error
+    return listening
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _log_to_stderr(form: logging.Formatter) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(form)
+    for name in ("tapbench.service", "issuer"):
+        log = logging.getLogger(name)
+        log.setLevel(logging.INFO)
+        log.addHandler(handler)
