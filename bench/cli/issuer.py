@@ -165,9 +165,8 @@ def report(place: Place) -> None:
 def _report_words(found: Json) -> str:
     cards = ", ".join(f"{number} {state}" for state, number in sorted(found["cards"].items()))
     lines = [f"{found['students']} students; cards: {cards or 'none'}"]
-    # Of what is owed the ledger's balance is below zero; so it is printed.
     lines += [
-        f"  {name:10} {'-' if fen < 0 else ''}{money(abs(fen)):>12} yuan"
+        f"  {name:10} {('-' if fen < 0 else '') + money(abs(fen)):>12} yuan"
         for name, fen in found["balances"].items()
     ]
     return "\n".join(lines)

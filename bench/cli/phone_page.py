@@ -48,6 +48,9 @@ def card_page(page: Json) -> RenderableType:
 def findings_table(found: Iterable[Json]) -> Table:
     """What the rules say, those that fail in red."""
     table = Table(show_header=False, box=None, padding=(0, 1))
+    table.add_column()
+    table.add_column()
+    table.add_column(overflow="fold")
     for one in found:
         style = "bold red" if one["status"] == "failed" else ""
         table.add_row(_MARKS[one["status"]], one["rule"], Text(f"{one['zh']}\n{one['en']}", style))
@@ -79,11 +82,15 @@ def _days(page: Json) -> RenderableType:
     whole = max((end - begin).days + 1, 1)
     bar = ProgressBar(total=whole, completed=min(left, whole), width=_WIDTH)
     if page["renews_to"]:
-        renews = f"可延期至 {page['renews_to']} · may be renewed now"
+        renews = f"现可延期至 renewable to {page['renews_to']}"
     else:
-        renews = f"{page['renewable_from']} 起可延期 · renewable from then on"
-    words = f"有效期至 {end}，剩 {left} 天 · valid to {end}, {left} days left"
-    return Group(Text(words), bar, Text(renews, "dim"), Text())
+        renews = f"可延期自 renewable from {page['renewable_from']}"
+    rows = Table.grid()
+    rows.add_row(f"有效期 {begin} 至 {end} · valid to {end}")
+    rows.add_row(bar)
+    rows.add_row(Text(f"剩 {left} 天 · {left} days left; {renews}", "dim"))
+    rows.add_row("")
+    return rows
 
 
 def _trips(trips: Iterable[Json]) -> Table:
