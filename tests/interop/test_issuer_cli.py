@@ -1,22 +1,29 @@
 """`tapbench issuer` and `tapbench phone` as programs: in a folder, and against a served office."""
 
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from stat import S_IMODE
 
 import pytest
 
+from bench.cli.app import run_app
 from tests.offices import document
 
 NOW = ("--now", "2025-10-09T10:00:00+08:00")
 PROVE = ("--school", "UCAS", "--number", "2025K00000", "--name", "王小明")
 PROVE += ("--document", document(0))
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
 
 
 @pytest.fixture
@@ -25,21 +32,15 @@ def here(tmp_path) -> Path:
 
 
 def tapbench(here: Path, *arguments: str, code: int = 0) -> str:
-    """What a command prints; on standard error if it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", *arguments],
-        cwd=here,
-        env=os.environ | {"COLUMNS": "100", "PYTHONPATH": str(Path.cwd())},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    if code:
-        assert done.stderr.count("\n") == 1
-    return done.stderr if code else done.stdout
+    """What a command prints; on standard error if it fails. In this process, which is quicker."""
+    out, err = io.StringIO(), io.StringIO()
+    with chdir(here), redirect_stdout(out), redirect_stderr(err):
+        got = run_app(list(arguments))
+    assert got == code, err.getvalue()
+    if code == 2:
+        assert err.getvalue().count("\n") == 1
+        return err.getvalue()
+    return out.getvalue()
 
 
 @pytest.fixture
@@ -54,14 +55,15 @@ def ready(here) -> Path:
 @contextmanager
 def serving(here: Path):
     """The office served, with its log; ended by SIGTERM."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "issuer", "serve", "--port", "0", *NOW],
-        cwd=here,
-        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-        stdout=subprocess.PIPE,
-        stderr=(here / "log").open("w"),
-        text=True,
-    )
+    with (here / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench", "issuer", "serve", "--port", "0", *NOW],
+            cwd=here,
+            env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     try:
         line = process.stdout.readline()
         yield re.search(r"http://127\.0\.0\.1:\d+", line)[0], process
@@ -223,13 +225,4 @@ def test_a_changed_audit_log_is_found(ready):
         held.execute("DROP TRIGGER audit_no_update")
         held.execute("UPDATE audit SET detail = '{}' WHERE id = 1")
     held.close()
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "issuer", "verify"],
-        cwd=ready,
-        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "changed at line 1" in done.stdout
+    assert "changed at line 1" in tapbench(ready, "issuer", "verify", code=1)
