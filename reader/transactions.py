@@ -443,13 +443,16 @@ def recover(lost: Unresolved, is_last: bool = True) -> Txn[Receipt | None]:
     return _recovered(lost, proof.tac)
 
 
-def take_proof(lost: Unresolved) -> Txn[Receipt]:
+def take_proof(lost: Unresolved) -> Txn[Receipt | None]:
     """The selected purse's own proof of a lost debit, unchecked: its TAC is for clearing to check.
 
-    For staff, where the PSAM does not remember the debit (`Unproven`). Raises StatusError if the
-    card has no proof.
+    For staff, where the PSAM does not remember the debit (`Unproven`). Returns None if the card's
+    log has another transaction of that number: the proof is another gate's, and ours never reached
+    the card. Raises StatusError if the card has no proof.
     """
     proof = yield from ask("card", GET_PROVE, ProveData(lost.seq + 1), 0x00, lost.kind)
+    if (yield from _is_logged(lost)) is False:
+        return None
     return _recovered(lost, proof.tac)
 
 
