@@ -88,6 +88,11 @@ class Terminal:
         self._stop = stopping(self._modes)
 
     @property
+    def is_serving(self) -> bool:
+        """Whether cards are asked: no mode is in force for which nobody is served."""
+        return self._stop is None
+
+    @property
     def unresolved(self) -> dict[bytes, Unresolved]:
         """Debits of which the end is not known, by serial of the card."""
         return self.debits.unresolved

@@ -229,8 +229,15 @@ class _Serving:
 
     def run(self) -> int:
         """Until the count is reached. Returns 0 if the last card passed."""
-        policy, site = self._made.terminal.policy, self._site
-        lane = Lane(self._pass, site.coupler, policy, self._show.busy, site.now_ns)
+        terminal, site = self._made.terminal, self._site
+        lane = Lane(
+            self._pass,
+            site.coupler,
+            terminal.policy,
+            self._show.busy,
+            site.now_ns,
+            is_serving=lambda: terminal.is_serving,
+        )
         done, code = 0, 0
         while not self._count or done < self._count:
             self._show.waiting()
