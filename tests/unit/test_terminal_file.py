@@ -226,8 +226,12 @@ def test_a_bus_has_line_stop_heading_and_vehicle():
     ("found", "error", "said"),
     [
         ({"direction": "entry", "station": "Nowhere"}, UnknownStation, "has no station 'Nowhere'"),
-        ({"direction": "board", "line": 1}, UnknownLine, "has no line 0001"),
-        ({"direction": "board", "line": 0x0443, "stop": 99}, UnknownStop, "has no stop 0063"),
+        ({"direction": "board", "line": 1}, UnknownLine, "has no line 0x0001; there is 0x0443"),
+        (
+            {"direction": "board", "line": 0x0443, "stop": 99},
+            UnknownStop,
+            "has no stop 99; it has 1 to ",
+        ),
         ({"direction": "single", "line": 0x0443}, SettingsError, "for board or alight, not single"),
     ],
 )
