@@ -160,6 +160,13 @@ def test_in_an_emergency_no_command_leaves_the_gate(here, tmp_path: Path, direct
     assert not [event for event in events if event.get("layer") == "apdu"]
 
 
+def test_in_an_emergency_the_passenger_is_told_once(here):
+    done = here(*ENTRY, "--via", "inproc", "--mode", "emergency", *AT)
+    assert done.stdout.count("emergency release, do not enter") == 1
+    done = here(*EXIT, "--via", "inproc", "--mode", "emergency", *AT)
+    assert done.stdout.count("emergency release, please leave") == 1
+
+
 def test_without_an_emergency_the_same_trace_has_commands(here, tmp_path: Path):
     """The test above can fail."""
     trace = tmp_path / "gate.jsonl"
