@@ -23,6 +23,7 @@ from bench.recording import Recorder, outcome_words
 from bench.stages import stages
 from emulator.card.card import Card
 from reader.barrier import Barrier
+from reader.blacklist import BlacklistError
 from reader.lane import Lane, Served
 from reader.outcome import Outcome, Verdict
 from reader.session import Txn
@@ -205,6 +206,13 @@ class _Show:
     def busy(self) -> None:
         """A card is there."""
 
+    def listed(self, version: int) -> None:
+        """Another version of the blacklist is in force."""
+
+    def said(self, text: str) -> None:
+        """Something else that staff should know."""
+        raise NotImplementedError
+
     def served(self, served: Served, exchanges: list[Exchange]) -> None:
         """A card has had its turn. exchanges: with card and PSAM, of this turn."""
         raise NotImplementedError
@@ -240,6 +248,7 @@ class _Serving:
         )
         done, code = 0, 0
         while not self._count or done < self._count:
+            self._relist()
             self._show.waiting()
             self._exchanges = []  # a lane may refuse without a command
             served = lane.serve_one(self._options.wait_s if self._count else POLL_S)
@@ -252,6 +261,15 @@ class _Serving:
                 done += 1
                 code = 0 if served.outcome.verdict is Verdict.PASS else 1
         return code
+
+    def _relist(self) -> None:
+        """Take over what `tapbench lists apply` has done to the gate's copy since."""
+        lists = self._made.lists
+        try:
+            if lists is not None and lists.reload():
+                self._show.listed(lists.blacklist.version)
+        except BlacklistError as error:
+            self._show.said(f"{error}; version {self._made.blacklist.version} stays in force")
 
     def _pass(self, card: Transport) -> Outcome:
         terminal = self._made.terminal
@@ -276,12 +294,24 @@ class _Lines(_Show):
             return
         modes = ", ".join(sorted(mode.rule.en for mode in made.terminal.modes))
         kept = "" if made.journal is None else f"; {len(made.terminal.unresolved)} unresolved"
-        print(f"{_title(made)}; waiting for cards{kept}{modes and f'; {modes}'}.", flush=True)
+        lists = "" if made.lists is None else f"; blacklist version {made.blacklist.version}"
+        modes = modes and f"; {modes}"
+        print(f"{_title(made)}; waiting for cards{kept}{lists}{modes}.", flush=True)
+
+    def listed(self, version: int) -> None:
+        """See _Show."""
+        if not self._as_json:
+            print(f"blacklist version {version} is in force.", flush=True)
+
+    def said(self, text: str) -> None:
+        """See _Show."""
+        print(json.dumps({"error": text}, ensure_ascii=False) if self._as_json else text)
+        sys.stdout.flush()
 
     def served(self, served: Served, exchanges: list[Exchange]) -> None:
         """See _Show."""
         if served.outcome is None:
-            self._say(served.said)
+            self.said(served.said)
         elif self._as_json:
             print(json.dumps(_as_json(served, served.outcome, exchanges), ensure_ascii=False))
         else:
@@ -289,9 +319,6 @@ class _Lines(_Show):
             said = "; ".join([outcome.verdict.value.upper(), *outcome_words(outcome)])
             print(f"{said}  ({served.took_ms:.1f} ms)")
         sys.stdout.flush()
-
-    def _say(self, text: str) -> None:
-        print(json.dumps({"error": text}, ensure_ascii=False) if self._as_json else text)
 
 
 def _as_json(served: Served, outcome: Outcome, exchanges: list[Exchange]) -> dict[str, object]:
@@ -360,6 +387,14 @@ class _Display(_Show):
     def busy(self) -> None:
         """See _Show."""
         self._panel.busy()
+
+    def listed(self, version: int) -> None:
+        """See _Show."""
+        self._panel.blacklist(str(version))
+
+    def said(self, text: str) -> None:
+        """See _Show."""
+        self._panel.said(text)
 
     def served(self, served: Served, exchanges: list[Exchange]) -> None:
         """See _Show."""
