@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from datetime import time as time_of_day
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import fixtures
 from apdu.bcd import digits
 from bench.cli.air_options import find_timing
 from bench.cli.options import parse_moment, parse_yuan
-from bench.clock import now
+from bench.clock import SHANGHAI, now
 from bench.device.build import Device, desk, device
 from bench.device.couplers import LOCAL, Site, local_site, reader_of
 from bench.device.settings import Settings, make_settings, read_settings
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 POLL_S = 2.0
 """How long one search for a card lasts, so that Ctrl-C is heard."""
+
+
+MORNING = time_of_day(8)
+"""When a gate with cards of its own begins its day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def gate(options: GateOptions) -> int:
 def _serve(options: GateOptions) -> int:
     settings = _settings(options)
     with ExitStack() as stack:
-        made = stack.enter_context(device(settings, _clock(options.at)))
+        made = stack.enter_context(device(settings, _clock(options)))
         recorder = stack.enter_context(_recorder(options, _title(made)))
         site = stack.enter_context(_site(options.road))
         show: _Show
@@ -105,7 +110,7 @@ class DeskOptions:
 
 def staff(options: DeskOptions) -> int:
     """Put one card right. Returns 0 if it was done."""
-    settings, clock = _settings(options.gate), _clock(options.gate.at)
+    settings, clock = _settings(options.gate), _clock(options.gate)
     with ExitStack() as stack:
         made = stack.enter_context(desk(settings, clock))
         operation = _operation(made, options)
@@ -151,11 +156,15 @@ def _title(made: Device) -> str:
     return f"{stage} gate at {where}" if stage in ("entry", "exit") else f"{stage}, {where}"
 
 
-def _clock(at: str) -> Callable[[], datetime]:
-    if not at:
+def _clock(options: GateOptions) -> Callable[[], datetime]:
+    if options.at:
+        standing = parse_moment(options.at)
+        return lambda: standing
+    if options.road.via not in LOCAL:
         return now
-    standing = parse_moment(at)
-    return lambda: standing
+    # What a profile says of its days is true on the profiles' day, which runs on from its morning.
+    ahead = datetime.combine(fixtures.STANDING_DAY, MORNING, SHANGHAI) - now()
+    return lambda: now() + ahead
 
 
 def _recorder(options: GateOptions, title: str) -> AbstractContextManager[Recorder | None]:

@@ -55,6 +55,32 @@ def test_cards_of_this_process_are_presented_one_after_another(here, via: str):
     assert done.returncode == 0
 
 
+def test_with_cards_of_this_process_it_is_the_profiles_day(here):
+    named = (
+        "--profile",
+        "student",
+        "--profile",
+        "student-expiring",
+        "--profile",
+        "student-expired",
+    )
+    done = here(*ENTRY, "--via", "inproc", *named, "--balance", "50", "--json")
+    assert [tap["code"] for tap in told(done)] == [None, None, 32]
+    exit_ = here(*EXIT, "--via", "inproc", "--profile", "student-open-trip", "--json")
+    assert told(exit_)[0]["fare_fen"] == 400
+    desk = here(
+        "desk",
+        "missing-exit",
+        "--station",
+        "080019",
+        "--via",
+        "inproc",
+        "--profile",
+        "student-open-trip",
+    )
+    assert desk.returncode == 0, desk.stdout
+
+
 def test_a_timed_air_takes_the_time_it_says(here):
     done = here(
         *EXIT, "--via", "air", "--timing", "measured", "--profile", "student-open-trip", "--json",
