@@ -1,40 +1,31 @@
 """`tapbench gate` and `tapbench desk`: a terminal waits for cards and serves them."""
 
-import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from datetime import time as time_of_day
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING
 
 import fixtures
-from apdu.bcd import digits
 from bench.cli.air_options import find_timing
+from bench.cli.gate_show import Lines, Show, display, title_of
 from bench.cli.options import parse_moment, parse_yuan
 from bench.clock import SHANGHAI, now
 from bench.device.build import Device, desk, device
 from bench.device.couplers import LOCAL, Site, local_site, reader_of
 from bench.device.settings import Settings, make_settings, read_settings
 from bench.problem import Problem
-from bench.recording import Recorder, outcome_words
-from bench.stages import stages
+from bench.recording import Recorder
 from emulator.card.card import Card
-from reader.barrier import Barrier
 from reader.blacklist import BlacklistError
-from reader.lane import Lane, Served
+from reader.lane import Lane
 from reader.outcome import Outcome, Verdict
 from reader.session import Txn
 from reader.staff import Desk
 from reader.terminal import Terminal
 from reader.transport.base import NoCard, Transport
 from reader.transport.decorators import Exchange
-
-if TYPE_CHECKING:
-    from bench.cli.panel import Panel
 
 POLL_S = 2.0
 """How long one search for a card lasts, so that Ctrl-C is heard."""
@@ -87,13 +78,13 @@ def _serve(options: GateOptions) -> int:
     settings = _settings(options)
     with ExitStack() as stack:
         made = stack.enter_context(device(settings, _clock(options)))
-        recorder = stack.enter_context(_recorder(options, _title(made)))
+        recorder = stack.enter_context(_recorder(options, title_of(made)))
         site = stack.enter_context(_site(options.road))
-        show: _Show
+        show: Show
         if options.display:
-            show = stack.enter_context(_panel(made))
+            show = stack.enter_context(display(made))
         else:
-            show = _Lines(options.as_json)
+            show = Lines(options.as_json)
             show.begin(made)
         return _Serving(made, site, options, recorder, show).run()
 
@@ -122,7 +113,7 @@ def staff(options: DeskOptions) -> int:
         served = lane.serve_one(options.gate.wait_s)
         if served is None:
             raise lane.no_card or NoCard("No card came.")
-        _Lines(options.gate.as_json).served(served, turn.exchanges)
+        Lines(options.gate.as_json).served(served, turn.exchanges)
         return 0 if served.outcome and served.outcome.verdict is Verdict.PASS else 1
 
 
@@ -148,12 +139,6 @@ def _settings(options: GateOptions) -> Settings:
     if options.over.get("direction") is None:
         raise Problem("give --direction and --station, or --config with a file that names them")
     return make_settings({}, **options.over)
-
-
-def _title(made: Device) -> str:
-    where = made.place[1]
-    stage = made.terminal.stage
-    return f"{stage} gate at {where}" if stage in ("entry", "exit") else f"{stage}, {where}"
 
 
 def _clock(options: GateOptions) -> Callable[[], datetime]:
@@ -206,27 +191,6 @@ def _passing(
     return lambda card: recorder.pass_(terminal, card, business())
 
 
-class _Show:
-    """Where outcomes are shown: lines of text or JSON, or the display."""
-
-    def waiting(self) -> None:
-        """A card is waited for."""
-
-    def busy(self) -> None:
-        """A card is there."""
-
-    def listed(self, version: int) -> None:
-        """Another version of the blacklist is in force."""
-
-    def said(self, text: str) -> None:
-        """Something else that staff should know."""
-        raise NotImplementedError
-
-    def served(self, served: Served, exchanges: list[Exchange]) -> None:
-        """A card has had its turn. exchanges: with card and PSAM, of this turn."""
-        raise NotImplementedError
-
-
 class _Serving:
     """A gate at work."""
 
@@ -236,7 +200,7 @@ class _Serving:
         site: Site,
         options: GateOptions,
         recorder: Recorder | None,
-        show: _Show,
+        show: Show,
     ) -> None:
         self._made, self._site, self._options, self._show = made, site, options, show
         self._recorder = None if recorder is None else site.recorder(recorder)
@@ -289,126 +253,3 @@ class _Serving:
             return _passing(terminal, turn, terminal.tap)(card)
         finally:
             self._exchanges = turn.exchanges[begin:]
-
-
-class _Lines(_Show):
-    """Lines for people, or one JSON object a line."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-
-    def begin(self, made: Device) -> None:
-        """Say which gate this is."""
-        if self._as_json:
-            return
-        modes = ", ".join(sorted(mode.rule.en for mode in made.terminal.modes))
-        kept = "" if made.journal is None else f"; {len(made.terminal.unresolved)} unresolved"
-        lists = "" if made.lists is None else f"; blacklist version {made.blacklist.version}"
-        modes = modes and f"; {modes}"
-        print(f"{_title(made)}; waiting for cards{kept}{lists}{modes}.", flush=True)
-
-    def listed(self, version: int) -> None:
-        """See _Show."""
-        if not self._as_json:
-            print(f"blacklist version {version} is in force.", flush=True)
-
-    def said(self, text: str) -> None:
-        """See _Show."""
-        print(json.dumps({"error": text}, ensure_ascii=False) if self._as_json else text)
-        sys.stdout.flush()
-
-    def served(self, served: Served, exchanges: list[Exchange]) -> None:
-        """See _Show."""
-        if served.outcome is None:
-            self.said(served.said)
-        elif self._as_json:
-            print(json.dumps(_as_json(served, served.outcome, exchanges), ensure_ascii=False))
-        else:
-            outcome = served.outcome
-            said = "; ".join([outcome.verdict.value.upper(), *outcome_words(outcome)])
-            print(f"{said}  ({served.took_ms:.1f} ms)")
-        sys.stdout.flush()
-
-
-def _as_json(served: Served, outcome: Outcome, exchanges: list[Exchange]) -> dict[str, object]:
-    receipt, reason = outcome.receipt, outcome.reason
-    text_zh, text_en = outcome.text
-    return {
-        "verdict": outcome.verdict.value,
-        "lamp": outcome.verdict.lamp.value,
-        "reason": reason.name if reason else None,
-        "code": reason.code if reason else None,
-        "lab_code": reason.lab if reason else None,
-        "text_zh": text_zh,
-        "text_en": text_en,
-        "detail": outcome.detail,
-        "fare_fen": outcome.fare,
-        "missed_fen": outcome.missed.amount if outcome.missed else 0,
-        "balance_fen": receipt.balance if receipt else None,
-        "serial": digits(outcome.card) if outcome.card else None,
-        "tac": receipt.tac.hex().upper() if receipt else None,
-        "recovered": receipt.recovered if receipt else False,
-        "repeated": outcome.repeated,
-        "released": outcome.released,
-        "ms": round(served.took_ms, 3),
-        "stages_ms": [[stage.name, round(stage.ms, 3)] for stage in stages(exchanges)],
-    }
-
-
-@contextmanager
-def _panel(made: Device) -> Iterator[_Show]:
-    from rich.console import Console
-
-    from bench.cli.panel import Panel, Title
-
-    console = Console()
-    if not console.is_terminal:
-        raise Problem("--display needs a terminal; leave it out, or give --json for programs")
-    terminal = made.terminal
-    barrier = Barrier.of(terminal.policy, monotonic)
-    barrier.follow(terminal.modes)
-    title = Title(made.name, *made.place, terminal.stage)
-    panel = Panel(
-        console,
-        title,
-        terminal.policy,
-        terminal.now,
-        barrier.position,
-        lambda: len(terminal.unresolved),
-    )
-    panel.modes(terminal.modes)
-    panel.blacklist(str(made.blacklist.version))
-    with panel:
-        yield _Display(panel, barrier)
-
-
-class _Display(_Show):
-    """The live display and the barrier behind it."""
-
-    def __init__(self, panel: "Panel", barrier: Barrier) -> None:
-        self._panel = panel
-        self._barrier = barrier
-
-    def waiting(self) -> None:
-        """See _Show."""
-        self._panel.waiting()
-
-    def busy(self) -> None:
-        """See _Show."""
-        self._panel.busy()
-
-    def listed(self, version: int) -> None:
-        """See _Show."""
-        self._panel.blacklist(str(version))
-
-    def said(self, text: str) -> None:
-        """See _Show."""
-        self._panel.said(text)
-
-    def served(self, served: Served, exchanges: list[Exchange]) -> None:
-        """See _Show."""
-        if served.outcome is None:
-            self._panel.said(served.said)
-            return
-        self._barrier.decided(served.outcome)
-        self._panel.tapped(served.outcome, exchanges, served.took_ms)
