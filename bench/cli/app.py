@@ -270,7 +270,9 @@ def gate(
 
 @app.command()
 def desk(
-    operation: Annotated[str, typer.Argument(help="missing-entry, missing-exit or over-time.")],
+    operation: Annotated[
+        str, typer.Argument(help="missing-entry, missing-exit, over-time or prove.")
+    ],
     via: Annotated[str, typer.Option(help="pcsc, nfc, or inproc and air with a card of its own.")],
     station: Station = None,
     config: Config = None,

@@ -103,8 +103,7 @@ def staff(options: DeskOptions) -> int:
     """Put one card right. Returns 0 if it was done."""
     settings, clock = _settings(options.gate), _clock(options.gate)
     with ExitStack() as stack:
-        made = stack.enter_context(desk(settings, clock))
-        operation = _operation(made, options)
+        made, operation = _at_work(options, settings, clock, stack)
         recorder = stack.enter_context(_recorder(options.gate, f"desk at {made.where}"))
         site = stack.enter_context(_site(options.gate.road))
         turn = site.recorder(recorder)
@@ -117,6 +116,19 @@ def staff(options: DeskOptions) -> int:
         return 0 if served.outcome and served.outcome.verdict is Verdict.PASS else 1
 
 
+def _at_work(
+    options: DeskOptions, settings: Settings, clock: Callable[[], datetime], stack: ExitStack
+) -> tuple[Terminal, Txn[Outcome]]:
+    """Who serves the card, and how: a desk, or for `prove` the gate that has lost a debit."""
+    if options.operation != "prove":
+        made = stack.enter_context(desk(settings, clock))
+        return made, _operation(made, options)
+    if options.gate.config is None or settings.journal is None:
+        raise Problem("prove needs --config, the file of the gate that refused, with its journal")
+    gate = stack.enter_context(device(settings, clock)).terminal
+    return gate, gate.prove()
+
+
 def _operation(made: Desk, options: DeskOptions) -> Txn[Outcome]:
     if options.operation == "missing-exit":
         return made.missing_exit()
@@ -124,8 +136,8 @@ def _operation(made: Desk, options: DeskOptions) -> Txn[Outcome]:
         return made.over_time()
     if options.operation != "missing-entry":
         raise Problem(
-            f"there is no operation '{options.operation}'; choose missing-entry, missing-exit or"
-            " over-time"
+            f"there is no operation '{options.operation}'; choose missing-entry, missing-exit,"
+            " over-time or prove"
         )
     if options.origin is None:
         raise Problem("missing-entry needs --origin, the station where the passenger came in")
