@@ -10,6 +10,7 @@ from functools import cached_property
 
 from apdu.bcd import Moment
 from reader.journal import JournalError, TapJournal
+from reader.proofs import Overtaken, recover, take_proof
 from reader.psam_link import SecureModule
 from reader.rides import Sale
 from reader.session import ProtocolError, StatusError, Txn
@@ -17,12 +18,9 @@ from reader.taprecord import TapRecord
 from reader.transactions import (
     Accept,
     Interrupted,
-    Overtaken,
     Receipt,
     Unresolved,
     Watch,
-    recover,
-    take_proof,
 )
 from reader.transport.base import TransportError
 

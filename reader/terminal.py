@@ -19,6 +19,7 @@ from reader.journal import TapJournal
 from reader.modes import Mode, is_free, stopping, waived
 from reader.outcome import Outcome, Reject, Verdict
 from reader.policy import Policy
+from reader.proofs import Overtaken, Unproven
 from reader.psam_link import SecureModule
 from reader.session import ProtocolError, StatusError, Txn, run
 from reader.taprecord import TapRecord
@@ -26,9 +27,7 @@ from reader.transactions import (
     AnyView,
     Blocked,
     Interrupted,
-    Overtaken,
     Receipt,
-    Unproven,
     Unresolved,
     select_purse,
 )

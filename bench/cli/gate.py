@@ -19,9 +19,11 @@ from bench.problem import Problem
 from bench.recording import Recorder
 from emulator.card.card import Card
 from reader.blacklist import BlacklistError
+from reader.journal import JournalError
 from reader.lane import Lane
+from reader.modes import Mode
 from reader.outcome import Outcome, Verdict
-from reader.session import Txn
+from reader.session import StatusError, Txn
 from reader.staff import Desk
 from reader.terminal import Terminal
 from reader.transport.base import NoCard, Transport
@@ -221,7 +223,7 @@ class _Serving:
         self._count = options.cards or (len(options.road.profiles or "1") if is_local else 0)
 
     def run(self) -> int:
-        """Until the count is reached. Returns 0 if the last card passed."""
+        """Until the count is reached. Returns 0 if the last card passed, 2 if the gate broke."""
         terminal, site = self._made.terminal, self._site
         lane = Lane(
             self._pass,
@@ -236,7 +238,12 @@ class _Serving:
             self._relist()
             self._show.waiting()
             self._exchanges = []  # a lane may refuse without a command
-            served = lane.serve_one(self._options.wait_s if self._count else POLL_S)
+            try:
+                served = lane.serve_one(self._options.wait_s if self._count else POLL_S)
+            except (JournalError, StatusError) as broken:
+                self._fail(broken)
+                done, code = done + 1, 2
+                continue
             if served is None and self._count and lane.no_card is not None:
                 raise lane.no_card
             if served is None:
@@ -244,8 +251,16 @@ class _Serving:
             self._show.served(served, self._exchanges)
             if served.outcome is not None:
                 done += 1
-                code = 0 if served.outcome.verdict is Verdict.PASS else 1
+                passed = served.outcome.verdict is Verdict.PASS
+                code = 2 if code == 2 else int(not passed)
         return code
+
+    def _fail(self, broken: Exception) -> None:
+        """PSAM or journal has failed: the gate is out of order (domain facts 4.2)."""
+        terminal = self._made.terminal
+        terminal.modes |= {Mode.FAULT}
+        if not self._show.failed(str(broken), terminal.modes):
+            raise broken
 
     def _relist(self) -> None:
         """Take over what `tapbench lists apply` has done to the gate's copy since."""

@@ -14,6 +14,7 @@ from bench.recording import outcome_words
 from bench.stages import stages
 from reader.barrier import Barrier
 from reader.lane import Served
+from reader.modes import Mode
 from reader.outcome import Outcome
 from reader.transport.decorators import Exchange
 
@@ -43,6 +44,10 @@ class Show:
     def said(self, text: str) -> None:
         """Something else that staff should know."""
         raise NotImplementedError
+
+    def failed(self, text: str, modes: frozenset[Mode]) -> bool:
+        """The gate is broken and serves nobody more. Returns whether it stays on to show that."""
+        return False
 
     def served(self, served: Served, exchanges: list[Exchange]) -> None:
         """A card has had its turn. exchanges: with card and PSAM, of this turn."""
@@ -163,6 +168,13 @@ class _Display(Show):
     def said(self, text: str) -> None:
         """See Show."""
         self._panel.said(text)
+
+    def failed(self, text: str, modes: frozenset[Mode]) -> bool:
+        """See Show: until Ctrl-C."""
+        self._barrier.follow(modes)
+        self._panel.modes(modes)
+        self._panel.said(text)
+        return True
 
     def served(self, served: Served, exchanges: list[Exchange]) -> None:
         """See Show."""

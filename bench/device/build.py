@@ -76,8 +76,7 @@ class _Parts:
         self._settings = settings
         self._clock = clock
         self._stack = stack
-        path = settings.blacklist
-        self._lists = None if path is None else BlacklistFile(Path(path))
+        self._lists = None if settings.blacklist is None else _held(Path(settings.blacklist))
         self._blacklist: Container[bytes] = frozenset() if self._lists is None else self._lists
 
     def device(self) -> Device:
@@ -189,6 +188,16 @@ class _Parts:
     def _white_list(self) -> WhiteList:
         path = self._settings.white_list
         return LAB_WHITE_LIST if path is None else read_white_list(Path(path))
+
+
+def _held(path: Path) -> BlacklistFile:
+    """The gate's copy of the blacklist. Without one, listed cards would pass unnoticed."""
+    if not path.exists():
+        raise SettingsError(
+            f"there is no blacklist at {path}; make it with tapbench lists apply, or leave the key"
+            " 'blacklist' out"
+        )
+    return BlacklistFile(path)
 
 
 _USUAL = {

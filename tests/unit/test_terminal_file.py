@@ -191,6 +191,15 @@ def test_lists_of_files_decide(tmp_path: Path, write: Write):
         pass
 
 
+def test_a_blacklist_that_is_not_there_is_told(tmp_path: Path):
+    path = str(tmp_path / "black.txt")
+    with (
+        pytest.raises(SettingsError, match=r"there is no blacklist at .* make it with tapbench"),
+        device(settings(blacklist=path), clock),
+    ):
+        pass
+
+
 def test_modes_and_emergencies_come_from_the_file(write: Write):
     text = (
         ENTRY + 'modes = ["maintenance"]\n[[emergencies]]\nbegan = 2025-09-01\nended = 2025-09-02\n'
