@@ -12,7 +12,7 @@ import pytest
 
 from apdu.sw import SW
 from emulator.card.state import Blocked
-from issuer import blacklist_book, cards_book
+from issuer import blacklist_book, cards_book, ledger
 from issuer.card_access import CardBlocked
 from issuer.card_states import CardEvent, CardState
 from issuer.clearing import Clearing
@@ -200,3 +200,36 @@ def test_a_card_that_was_blocked_and_is_found_again_is_not_unlisted(campus: Camp
         assert tapped(gate(campus, held), chip).reason is Reject.BLOCKED
     reopened = BlacklistFile(held.held.path)
     assert card.serial in reopened.blacklist
+
+
+@pytest.mark.rule("R29")
+def test_the_money_of_a_lost_card_moves_once_to_the_new_one(campus: Campus, held: GateFile):
+    """Must-show 5 from the first top-up to the last fen."""
+    losses = pytest.importorskip("issuer.losses")
+    topups = pytest.importorskip("issuer.topups")
+    office, (account, chip, card) = campus.office, campus.opened()
+    on(chip, topups.top_up(office, account, "money", 5000))
+    journals = [MemoryJournal(name) for name in (b"GATE0001", b"GATE0002")]
+    for direction, journal in zip(Direction, journals, strict=True):
+        campus.clock.now += timedelta(minutes=20)
+        assert campus.pass_(chip, direction, journal=journal).verdict is Verdict.PASS
+    loss = losses.report_lost(office, account, "lost")
+    assert loss.frozen == 5000  # the gates have not sent the ride yet
+    assert held.fetch(campus) == loss.version
+    assert tapped(gate(campus, held), chip).reason is Reject.BLACKLISTED
+    new = blank("the new phone")
+    campus.open(account, new, "replacement")
+    clearing = Clearing(office.engine, office.roots["TMK"])
+    for journal in journals:
+        clearing.receive(build_batch(journal.gate, journal.records), campus.clock.now)
+    campus.clock.now += timedelta(days=office.policy.settle_days)
+    (settled,) = losses.settle(office, campus.clock.now)
+    assert (settled.card.serial, settled.rides, settled.left) == (card.serial, 400, 4600)
+    assert losses.settle(office, campus.clock.now) == []
+    for _ in range(2):
+        carried = on(new, topups.carry(office, account, "carry"))
+        assert (carried.amount, purse_in(new.image).actual) == (4600, 4600)
+    with pytest.raises(RuleError):
+        on(new, topups.carry(office, account, "carry again"))
+    assert purse_in(new.image).actual == 4600
+    assert ledger.trial_balance(office.engine).is_balanced
