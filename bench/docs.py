@@ -10,6 +10,7 @@ from apdu.statechart import states_svg
 from bench.decision_docs import decisions_page
 from bench.gate_picture import gate_picture
 from bench.money_docs import fares_page, policy_page
+from bench.rules_docs import rules_page
 from emulator.card.dialect import switches
 from emulator.card.profile import Profile
 from emulator.card.state import Blocked
@@ -196,6 +197,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "faults.md": faults_page,
     "fares.md": fares_page,
     "policy.md": policy_page,
+    "rules.md": rules_page,
     "decisions.md": decisions_page,
     "gate.svg": gate_picture,
 }

@@ -27,6 +27,7 @@ from issuer.documents import DocumentError, Documents
 from issuer.moments import moment_of, seconds_of
 from issuer.refusal import Refusal
 from issuer.roster import Standing, standing_of
+from issuer.rules_table import holds
 from issuer.tables import Account, IdentityCheck, Person, Student
 
 TOKEN_LIFE = timedelta(minutes=10)
@@ -105,6 +106,7 @@ def begin_check(session: Session, account_id: int, at: datetime) -> str:
     return token
 
 
+@holds("R5", "R24")
 def authenticate(
     session: Session,
     documents: Documents,

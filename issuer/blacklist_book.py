@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from apdu.bcd import digits
 from issuer.moments import moment_of, seconds_of
+from issuer.rules_table import holds
 from issuer.schema import LostCard
 from issuer.tables import BlacklistChange, Counter
 from reader.blacklist import Blacklist, BlacklistIncrement, BlacklistUpdate
@@ -24,6 +25,7 @@ STEPS_AT_ONCE = 1000
 _C = BlacklistChange
 
 
+@holds("R29")
 def change(
     session: Session, at: datetime, added: Iterable[bytes] = (), removed: Iterable[bytes] = ()
 ) -> int:

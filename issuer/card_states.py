@@ -7,6 +7,7 @@ never becomes usable again, also when the phone is found (R29).
 from enum import StrEnum
 
 from issuer.refusal import Refusal
+from issuer.rules_table import holds
 from issuer.tables import USABLE
 
 
@@ -88,6 +89,7 @@ _WANTED = {
 }
 
 
+@holds("R29", "R31", "R33")
 def step(state: CardState, event: CardEvent) -> CardState | Refusal:
     """What a card becomes, or why not."""
     after = NEXT.get((state, event))

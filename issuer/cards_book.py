@@ -17,6 +17,7 @@ from issuer.database import insert_new
 from issuer.errors import DatabaseError
 from issuer.moments import seconds_of
 from issuer.refusal import Refusal
+from issuer.rules_table import holds
 from issuer.tables import USABLE, CardRow, Counter, Person, Student
 
 IIN = "31052280"
@@ -49,6 +50,7 @@ class Card:
     online_seq: int
 
 
+@holds("R6")
 def reserve(
     session: Session,
     student_id: int,

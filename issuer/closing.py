@@ -8,6 +8,7 @@ from apdu.records import OnlyMac
 from apdu.sw import SW
 from apdu.value import value
 from issuer.card_access import CardBlocked, CardUnfit, MacHost, WrongCard, find_card, mac_for
+from issuer.rules_table import holds
 from issuer.unloading import (
     UnloadHost,
     UnloadReceipt,
@@ -73,6 +74,7 @@ class Closed:
     was_closed: bool
 
 
+@holds("R33")
 def close_card(
     serial: bytes,
     hosts: ClosingHosts,

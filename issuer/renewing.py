@@ -18,6 +18,7 @@ from issuer.card_access import (
     select_purse,
     tries_left,
 )
+from issuer.rules_table import holds
 from reader.session import ProtocolError, StatusError, Txn, ask
 
 _END_DATE = 0x18
@@ -47,6 +48,7 @@ class Renewed:
     is_written: bool
 
 
+@holds("R28")
 def renew_card(serial: bytes, new_end: date, host: MacHost) -> Txn[Renewed]:
     """Write a card's last valid day, and read it back from EF15 and from tag 9F0C.
 

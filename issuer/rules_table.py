@@ -100,7 +100,11 @@ RULES: tuple[SeedRule, ...] = (
 
 _BY_NAME = {rule.name: rule for rule in RULES}
 
-ELSEWHERE: Mapping[str, tuple[str, ...]] = {"R26": ("reader.checks.is_expired",)}
+ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "R25": ("reader.loading.load", "reader.loading.recover_load"),
+    "R26": ("reader.checks.is_expired",),
+    "R29": ("reader.blocking.block_card",),
+}
 """Functions outside the issuer that hold a rule, by dotted name."""
 
 _held: dict[str, list[str]] = {}

@@ -16,6 +16,7 @@ from issuer import cards_book
 from issuer.card_states import CardState
 from issuer.cards_book import Card
 from issuer.database import reading
+from issuer.finding import Text
 from issuer.moments import day_of, moment_of, seconds_of
 from issuer.office import Office
 from issuer.operations import DONE, Kind
@@ -87,13 +88,17 @@ class CardPage:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An operation on a statement. amount: fen. serial: of its card, None if it got none."""
+    """An operation on a statement. amount: fen. serial: of its card, None if it got none.
+
+    key: the one it was asked for with, by which it is resumed or given up.
+    """
 
     at: datetime
     kind: Kind
     state: str
     amount: int
     serial: bytes | None
+    key: str
 
 
 def cards_of(office: Office, account_id: int) -> tuple[Card, ...]:
@@ -140,6 +145,24 @@ def page(
         )
 
 
+@holds("R30")
+def phone_damaged(office: Office, account_id: int) -> Text:
+    """What to do about a damaged phone: its maker's business, and nothing happens to the card.
+
+    Raises LookupError.
+    """
+    card = card_of(office, account_id)
+    return _DAMAGED if card is None or not card.state.is_usable else _DAMAGED_WITH_CARD
+
+
+_DAMAGED = Text("手机损坏请咨询手机客服。", "A damaged phone is a matter for its maker's service.")
+_DAMAGED_WITH_CARD = Text(
+    "手机损坏请咨询手机客服；卡片继续有效；若维修后手机里没有这张卡，请先挂失再重新开卡。",
+    "A damaged phone is a matter for its maker's service. The card stays valid; if it is gone from"
+    " the phone after the repair, report it lost and open a new one.",
+)
+
+
 def statement(office: Office, account_id: int, most: int = STATEMENT) -> tuple[Line, ...]:
     """What an account has asked for, the latest first. Raises LookupError."""
     query = (
@@ -158,6 +181,7 @@ def statement(office: Office, account_id: int, most: int = STATEMENT) -> tuple[L
                 row.state,
                 row.amount,
                 None if serial is None else bytes.fromhex(serial),
+                row.key,
             )
             for row, serial in session.execute(query)
         )

@@ -220,15 +220,29 @@ def cut(chip: Chip, transaction: Txn[Any], at: int, point: CutPoint) -> Transpor
     return None
 
 
-def abandon(transaction: Txn[Any], chip: Chip, commands: int) -> Txn[Any]:
-    """Answer so many commands and no more: the program was killed. Keep it, or it is closed."""
-    chip.power_off()
-    chip.power_on()
-    link = InProcess(chip)
-    send = next(transaction)
-    for _ in range(commands):
-        send = transaction.send(link.transmit(send.command))
-    return transaction
+class Paused:
+    """A transaction that got so many answers and waits: its program is slow, or was killed."""
+
+    def __init__(self, transaction: Txn[Any], chip: Chip, commands: int) -> None:
+        chip.power_off()
+        chip.power_on()
+        self._transaction, self._link = transaction, InProcess(chip)
+        self._send = next(transaction)
+        for _ in range(commands):
+            self._send = transaction.send(self._link.transmit(self._send.command))
+
+    def finish(self) -> Any:
+        """Answer the rest. Returns what the transaction does."""
+        try:
+            while True:
+                answer = self._link.transmit(self._send.command)
+                self._send = self._transaction.send(answer)
+        except StopIteration as end:
+            return end.value
+
+    def close(self) -> None:
+        """The program ends in an orderly way."""
+        self._transaction.close()
 
 
 @dataclass

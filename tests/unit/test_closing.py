@@ -91,6 +91,7 @@ def assert_closed(card, books):
     assert list(books.paid.values()) == [HELD]
 
 
+@pytest.mark.rule("R33")
 def test_a_return_pays_out_and_ends_the_card():
     card, books = card_of(MONEYED), Books()
     done = on(card, close_card(SERIAL, books.hosts, DESK))
@@ -121,6 +122,7 @@ def test_a_second_return_of_the_same_card_changes_nothing():
 
 
 @each_point
+@pytest.mark.rule("R33")
 def test_a_card_lost_at_any_command_is_paid_out_once_and_ends(point):
     for at in range(1, len(COMMANDS) + 1):
         card, books = card_of(MONEYED), Books()

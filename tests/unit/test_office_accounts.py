@@ -21,6 +21,7 @@ def login(office: Office, name: str = "student") -> int:
     return office.do(accounts.log_in, name).id
 
 
+@pytest.mark.rule("R5")
 def test_an_account_comes_from_login_over_proof_to_openable(office: Office):
     made = office.do(accounts.log_in, "student")
     assert made == Held(made.id, AccountState.LOGGED_IN)
@@ -33,6 +34,7 @@ def test_an_account_comes_from_login_over_proof_to_openable(office: Office):
     assert office.do(accounts.account, made.id) == office.do(accounts.log_in, "student") == opened
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -53,6 +55,7 @@ def test_one_thing_that_does_not_fit_proves_nothing(office: Office, wrong: dict[
     assert said(office.authenticate(account, claim(0))) is AccountState.AUTHENTICATED
 
 
+@pytest.mark.rule("R5")
 def test_a_token_is_good_for_one_try(office: Office):
     account, other = login(office), login(office, "other")
 

@@ -56,6 +56,7 @@ def test_a_card_is_reserved_with_a_serial_of_the_laboratory(office: Office):
     assert office.do(cards_book.usable_of, card.person_id) == card
 
 
+@pytest.mark.rule("R29", "R31", "R33")
 @pytest.mark.parametrize("state", CardState)
 def test_a_card_follows_the_table_and_nothing_else(office: Office, state: CardState):
     office.fill(len(CardEvent))
@@ -72,6 +73,7 @@ def test_a_card_follows_the_table_and_nothing_else(office: Office, state: CardSt
             assert held == before
 
 
+@pytest.mark.rule("R29")
 def test_no_card_comes_back_to_life():
     """Once it is not usable, no event makes it usable: a found phone's card stays dead (R29)."""
     for (state, _), after in NEXT.items():
@@ -89,6 +91,7 @@ def test_every_refusal_is_a_sentence_in_two_languages():
         assert refusal.en[-1] == "."
 
 
+@pytest.mark.rule("R6")
 @pytest.mark.parametrize("state", CardState)
 def test_a_second_card_is_refused_exactly_while_the_first_is_usable(
     office: Office, state: CardState
@@ -107,6 +110,7 @@ def test_a_second_card_is_refused_exactly_while_the_first_is_usable(
         assert office.do(cards_book.cards_of, first.person_id) == [first, second]
 
 
+@pytest.mark.rule("R6")
 def test_a_person_at_two_schools_has_one_slot(office: Office):
     more = student_table(0, number="X1", school="OTHER", document=document(0))
     roster.take(office.engine, office.documents, parse_toml(SCHOOLS + more))
@@ -119,6 +123,7 @@ def test_a_person_at_two_schools_has_one_slot(office: Office):
     assert office.reserve(there).rule == "R6"
 
 
+@pytest.mark.rule("R6")
 def test_the_database_itself_refuses_a_second_usable_card(office: Office):
     """Whoever writes around the book is stopped by the index."""
     card = office.reserve(office.student())

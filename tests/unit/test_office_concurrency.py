@@ -28,6 +28,7 @@ def opened(session, student: int) -> Card | Refusal:
     return card
 
 
+@pytest.mark.rule("R6")
 def test_200_threads_that_open_a_card_for_one_student_get_one(office: Office):
     student = office.student()
     start = threading.Barrier(THREADS)

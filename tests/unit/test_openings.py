@@ -27,11 +27,10 @@ from issuer.phones import Medium, Phone, System
 from issuer.roster_file import parse_toml
 from reader.gate import Direction, Reject, Verdict
 from reader.transport.decorators import CutPoint
-from reader.transport.inprocess import InProcess
 from tests.cards import content_of, with_blocked
 from tests.offices import NOW, SCHOOLS, claim, student_table
 from tests.stock import card_of, stock_card
-from tests.students import PHONE, Campus, Failing, Gone, abandon, blank, cut, on, sent
+from tests.students import PHONE, Campus, Failing, Gone, Paused, blank, cut, on, sent
 
 each_point = pytest.mark.parametrize("point", CutPoint, ids=lambda point: point.name)
 THREADS = 200
@@ -262,6 +261,12 @@ def test_a_key_that_is_none_changes_nothing(campus, key):
     assert campus.rows() == []
 
 
+def test_a_key_of_another_wish_is_refused(campus):
+    account, _, _ = campus.opened()
+    campus.do(operations.begin, operations.Kind.TOP_UP, account, "money", 5000, NOW)
+    assert refused(campus, account, blank(), "money").reason == "key_reused"
+
+
 # Cards that cannot be had
 
 
@@ -292,8 +297,7 @@ def test_an_opening_that_outlived_its_card_is_given_up_and_begun_anew(campus):
 def test_a_card_reported_lost_while_it_was_being_made_is_never_opened(campus):
     account, chip = campus.account(), blank()
     cut(chip, opening(campus, account), 40, CutPoint.AFTER)
-    card = campus.do(cards_book.by_serial, bytes.fromhex(campus.rows()[0][0]))
-    campus.do(cards_book.move, card.id, CardEvent.REPORT_LOST, NOW)
+    lose(campus, bytes.fromhex(campus.rows()[0][0]))
     before = chip.image
     for reason in ("lost_no_activate", "given_up"):
         with pytest.raises(RuleError) as raised:
@@ -380,7 +384,7 @@ def test_a_second_blank_never_gets_the_serial_of_the_first(lone, point):
 @pytest.mark.rule("R6")
 def test_while_one_run_writes_another_blank_is_refused_and_a_killed_one_is_waited_for(campus):
     account, first, second = campus.account(), blank("first"), blank("second")
-    killed = abandon(opening(campus, account), first, 60)
+    killed = Paused(opening(campus, account), first, 60)
     assert state_of(campus, account) == MAKING
     before = second.image.directories
     with pytest.raises(RuleError) as raised:
@@ -397,7 +401,7 @@ def test_while_one_run_writes_another_blank_is_refused_and_a_killed_one_is_waite
 
 def test_the_card_of_a_killed_run_is_finished_at_once(campus):
     account, chip = campus.account(), blank()
-    killed = abandon(opening(campus, account), chip, 60)
+    killed = Paused(opening(campus, account), chip, 60)
     card = campus.open(account, chip)
     assert (card.state, len(campus.rows())) == (CardState.ACTIVE, 1)
     killed.close()
@@ -405,24 +409,64 @@ def test_the_card_of_a_killed_run_is_finished_at_once(campus):
 
 def test_a_run_that_was_overtaken_opens_nothing(campus):
     account, first, second = campus.account(), blank("first"), blank("second")
-    first.power_on()
-    slow = opening(campus, account)
-    link, send = InProcess(first), next(slow)
-    for _ in range(60):
-        send = slow.send(link.transmit(send.command))
+    slow = Paused(opening(campus, account), first, 60)
     campus.clock.now += timedelta(seconds=RUN_S)
     card = campus.open(account, second)
-
-    def rest():
-        command = send
-        while True:
-            command = slow.send(link.transmit(command.command))
-
-    with pytest.raises(RuleError) as raised:
-        rest()
-    assert raised.value.reason == "given_up"
+    assert reason_of(slow) == "given_up"
     assert serial_on(first) != card.serial
     assert campus.do(blacklist_book.is_listed, serial_on(first))
+
+
+def reason_of(paused):
+    """Why a run is refused that goes on."""
+    with pytest.raises(RuleError) as raised:
+        paused.finish()
+    return raised.value.reason
+
+
+def test_two_runs_with_one_card_end_in_one_card(campus):
+    account, chip, last = campus.account(), blank(), whole(campus)
+    slow = Paused(opening(campus, account), chip, last - 1)
+    card = campus.open(account, chip)
+    chip.power_off()
+    chip.power_on()
+    assert slow.finish() == card
+    assert [state for _, state in campus.rows()] == ["active", "active"]  # one was for counting
+    assert campus.actions().count("card.opened") == 2
+
+
+def test_a_run_that_comes_to_its_blank_when_all_is_done_leaves_it_blank(campus):
+    account, chip, spare = campus.account(), blank(), blank("spare")
+    before = spare.image
+    slow = Paused(opening(campus, account), spare, 3)
+    card = campus.open(account, chip)
+    assert slow.finish() == card
+    assert spare.image.directories == before.directories
+
+
+@pytest.mark.rule("R29")
+def test_a_card_that_is_lost_when_it_is_made_is_not_activated(campus):
+    account, chip, last = campus.account(), blank(), whole(campus)
+    slow = Paused(opening(campus, account), chip, last - 1)
+    lose(campus, serial_on(chip))
+    assert reason_of(slow) == "lost_no_activate"
+    assert (state_of(campus, account), campus.rows()[-1][1]) == (FAILED, "lost")
+
+
+@pytest.mark.rule("R29")
+def test_a_lost_one_gets_no_other_blank_either(campus):
+    account, chip, spare = campus.account(), blank(), blank("spare")
+    assert cut(chip, opening(campus, account), 60, CutPoint.AFTER)
+    slow = Paused(opening(campus, account), spare, 3)
+    before = spare.image.directories
+    lose(campus, bytes.fromhex(campus.rows()[-1][0]))
+    assert reason_of(slow) == "lost_no_give_up"
+    assert spare.image.directories == before
+
+
+def lose(campus, serial):
+    card = campus.do(cards_book.by_serial, serial)
+    campus.do(cards_book.move, card.id, CardEvent.REPORT_LOST, NOW)
 
 
 # Giving up
@@ -454,13 +498,13 @@ def test_what_is_done_or_was_never_begun_cannot_be_given_up(campus):
 
 
 def test_a_run_under_way_that_is_given_up_opens_nothing(campus):
-    account, chip = campus.account(), blank()
-    chip.power_on()
-    running = abandon(opening(campus, account), chip, 60)
-    give_up(campus.office, account, "open")
-    running.close()
-    assert [state for _, state in campus.rows()] == ["void"]
-    assert state_of(campus, account) == FAILED
+    for number, commands in enumerate((3, 60)):
+        account, chip = campus.account(number), blank()
+        running = Paused(opening(campus, account), chip, commands)
+        give_up(campus.office, account, "open")
+        assert reason_of(running) == "given_up"
+        assert state_of(campus, account) == FAILED
+    assert [state for _, state in campus.rows()] == ["void", "void"]
 
 
 # Many at once

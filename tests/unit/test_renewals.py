@@ -25,7 +25,7 @@ from reader.transport.decorators import CutPoint
 from tests.cards import content_of, with_blocked, with_content
 from tests.offices import SCHOOLS, student_table
 from tests.stock import card_of
-from tests.students import PHONE, Campus, Failing, Gone, blank, cut, on, sent
+from tests.students import PHONE, Campus, Failing, Gone, Paused, blank, cut, on, sent
 
 each_point = pytest.mark.parametrize("point", CutPoint, ids=lambda point: point.name)
 MARCH = datetime(2025, 3, 1, 12, tzinfo=SHANGHAI)
@@ -346,6 +346,33 @@ def test_cut_at_any_commit_it_is_renewed_once(campus, step, is_after):
     assert on(chip, renewing(campus, account)).end_date == NEW == end_on(chip)
     assert campus.card(card).end_date == NEW
     assert campus.actions().count("card.renewed") == 1
+
+
+def test_two_runs_at_once_renew_it_once(campus):
+    account, chip, _ = opened(campus)
+    slow = Paused(renewing(campus, account), chip, UPDATE)
+    after = on(chip, renewing(campus, account))
+    chip.power_off()
+    chip.power_on()
+    on(chip, renewing(campus, account))
+    assert slow_end(slow, chip) == after
+    assert campus.actions().count("card.renewed") == 1
+
+
+def slow_end(slow, chip):
+    """The end of a run whose card has been away meanwhile: the purse is selected again."""
+    chip.process(bytes.fromhex("00A4040008A00000063201010500"))
+    return slow.finish()
+
+
+def test_an_older_renewal_that_was_never_written_stays_as_it_is(campus):
+    account, chip, card = opened(campus)
+    cut(chip, renewing(campus, account, "2025"), UPDATE, CutPoint.BEFORE)
+    campus.clock.now = datetime(2026, 8, 1, tzinfo=SHANGHAI)
+    assert on(chip, renewing(campus, account, "2026")).end_date == date(2027, 9, 30)
+    assert refused(campus, account, chip, "2025").reason == "already_renewed"
+    assert state_of(campus, account, "2025") == WRITING
+    assert (campus.card(card).end_date, end_on(chip)) == (date(2027, 9, 30),) * 2
 
 
 def test_a_cut_renewal_that_is_resumed_a_year_later_gets_that_years_day(campus):

@@ -14,7 +14,7 @@ from issuer.clearing import Clearing
 from issuer.moments import SHANGHAI
 from issuer.openings import give_up, open_card
 from issuer.operations import DONE, FAILED, Kind, begin, step
-from issuer.status import STATEMENT, card_of, cards_of, page, statement
+from issuer.status import STATEMENT, card_of, cards_of, page, phone_damaged, statement
 from reader.batch import build_batch
 from reader.gate import Direction, Verdict
 from reader.journal import MemoryJournal
@@ -161,6 +161,21 @@ def english(key):
     return load_network().station(key).name_en
 
 
+@pytest.mark.rule("R30")
+def test_a_damaged_phone_is_its_makers_and_the_card_stays_as_it_is(campus):
+    account = campus.account()
+    assert phone_damaged(campus.office, account).zh == "手机损坏请咨询手机客服。"
+    card = campus.open(account, blank())
+    said = phone_damaged(campus.office, account)
+    assert said.zh.startswith("手机损坏请咨询手机客服；卡片继续有效")
+    assert said.en.endswith("report it lost and open a new one.")
+    assert campus.card(card) == card
+    # A repair that took the card away is a loss: then the slot is free again (R6, R29).
+    campus.do(cards_book.move, card.id, CardEvent.REPORT_LOST, NOW)
+    assert phone_damaged(campus.office, account).zh == "手机损坏请咨询手机客服。"
+    assert campus.open(account, blank("repaired"), "again").state is CardState.ACTIVE
+
+
 # Statements
 
 
@@ -171,9 +186,9 @@ def test_a_statement_tells_what_was_asked_for_the_latest_first(campus):
     campus.clock.now += timedelta(minutes=1)
     card = campus.open(account, blank(), "b")
     lines = statement(campus.office, account)
-    assert [(line.kind, line.state, line.serial) for line in lines] == [
-        (Kind.OPEN, DONE, card.serial),
-        (Kind.OPEN, FAILED, void.serial),
+    assert [(line.kind, line.state, line.serial, line.key) for line in lines] == [
+        (Kind.OPEN, DONE, card.serial, "b"),
+        (Kind.OPEN, FAILED, void.serial, "a"),
     ]
     assert [line.at for line in lines] == [NOW + timedelta(minutes=1), NOW]
     assert len(statement(campus.office, account, 1)) == 1

@@ -126,6 +126,7 @@ def test_a_top_up_ends_with_the_credit():
 
 
 @each_cut
+@pytest.mark.rule("R25")
 def test_after_the_next_visit_it_is_credited_and_paid_once(at, point):
     window, card = Window(), new_card()
     before = card.image
