@@ -17,17 +17,29 @@ from issuer.operations import DONE, FAILED
 from issuer.payer import Mishap, PayerAway
 from issuer.tables import AuditRow, Operation
 from issuer.topup_book import AUTHORISED, CHARGED, CHARGING
-from issuer.topups import cancel, find, outlet_top_up, pending, top_up
+from issuer.topups import cancel, outlet_top_up, pending, top_up
 from reader.loading import LoadInterrupted
 from reader.policy import Policy
 from reader.session import ProtocolError, StatusError, run
 from reader.transport.base import CardLost
 from reader.transport.decorators import CutPoint
 from tests.cards import with_app, with_purse
-from tests.issuers import Crash, Desk, again, change, commands_of, crashing, new_chip, on
+from tests.issuers import (
+    FEN,
+    Crash,
+    Desk,
+    Student,
+    again,
+    change,
+    commands_of,
+    crashing,
+    cut,
+    in_state,
+    new_chip,
+    on,
+)
 from tests.offices import END, NAMES, NOW, document
 
-FEN = 1000
 CREDIT, PROVE = bytes.fromhex("8052"), bytes.fromhex("805A")
 COMMANDS = ("SELECT", "READ BINARY", "INITIALIZE", "CREDIT")
 RESUMED = ("SELECT", "READ BINARY", "PROVE", "INITIALIZE", "CREDIT")
@@ -44,43 +56,9 @@ def desk(office) -> Desk:
     return Desk(office.engine)
 
 
-class Student:
-    """A student at a desk, with an open card; keys are counted."""
-
-    def __init__(self, desk: Desk, number: int = 0):
-        self.desk = desk
-        self.account = desk.student(number)
-        self.card, self.chip = desk.opened(self.account)
-        self.keys = (f"key-{n}" for n in count(1))
-
-    def top_up(self, key, fen=FEN):
-        return top_up(self.desk.office, self.account, key, fen)
-
-    def cancel(self, key):
-        return cancel(self.desk.office, self.account, key)
-
-    def op(self, key):
-        return self.desk.books.do(find, self.account, key)
-
-    def assert_has(self, fen):
-        """Payments are credits, to the fen, and nothing waits."""
-        assert self.chip.purse.actual == fen
-        assert self.desk.paid() == fen
-        assert self.desk.owed(Account.CARDS, self.card.id) == fen
-        assert self.desk.owed(Account.PAID_IN) == 0
-        assert self.desk.card(self.card.id).balance == fen
-        self.desk.assert_balanced()
-
-
 @pytest.fixture
 def student(desk) -> Student:
     return Student(desk)
-
-
-def cut(student, key, at, point):
-    """A top-up whose card leaves at a command, and nobody is told."""
-    with pytest.raises((CardLost, LoadInterrupted)):
-        on(student.chip, student.top_up(key), at, point)
 
 
 def crash(student, transaction, at, is_after):
@@ -88,23 +66,6 @@ def crash(student, transaction, at, is_after):
     with crashing(student.desk.engine, at, is_after=is_after), pytest.raises(Crash):
         on(student.chip, transaction)
     student.desk.restart()
-
-
-def in_state(student, state, key):
-    """A top-up that stands in a state, as mishaps leave it."""
-    if state == CHARGING:
-        student.desk.mishaps.planned = [Mishap.LOST_AFTER]
-        with pytest.raises(PayerAway):
-            on(student.chip, student.top_up(key))
-    elif state == AUTHORISED:
-        cut(student, key, 4, CutPoint.BEFORE)
-    elif state == CHARGED:
-        other = f"{key}-other"
-        cut(student, key, 4, CutPoint.BEFORE)
-        on(student.chip, student.top_up(other))
-    else:
-        cut(student, key, 1, CutPoint.BEFORE)
-    assert student.op(key).state == state
 
 
 # Well
