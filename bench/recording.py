@@ -183,7 +183,7 @@ def outcome_words(outcome: Outcome) -> list[str]:
     """A gate's decision in words, behind the verdict."""
     parts = []
     receipt, reason = outcome.receipt, outcome.reason
-    if outcome.released:
+    if outcome.released and reason is None:  # else the reason says it
         parts.append(" / ".join(outcome.text))
     if outcome.repeated:
         parts.append("the same card again, nothing asked of it")

@@ -26,13 +26,22 @@ class BlacklistFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
+        self._seen = _stamp(self.path)
         self.blacklist = _stored(self.path)
+
+    def __contains__(self, serial: object) -> bool:
+        return serial in self.blacklist
 
     def reload(self) -> bool:
         """Take over a later version that another program has put into the file.
 
-        Returns whether there was one. Raises BlacklistError; the list in force stays.
+        A file that nobody has changed since is not read again. Returns whether there was one.
+        Raises BlacklistError; the list in force stays.
         """
+        stamp = _stamp(self.path)
+        if stamp == self._seen:
+            return False
+        self._seen = stamp
         stored = _stored(self.path)
         if stored.version <= self.blacklist.version:
             return False
@@ -69,6 +78,15 @@ class BlacklistFile:
             f"the blacklist {self.path} takes no update ({why}); "
             f"version {self.blacklist.version} stays in force: mend that and send the update again"
         )
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    """What changes with a file's content; None if there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # whoever reads it says what is wrong
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _stored(path: str) -> Blacklist:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from apdu.bcd import Moment
 from reader.journal import JournalError, TapJournal
+from reader.proofs import Overtaken, recover, take_proof
 from reader.psam_link import SecureModule
 from reader.rides import Sale
 from reader.session import ProtocolError, StatusError, Txn
@@ -17,12 +18,9 @@ from reader.taprecord import TapRecord
 from reader.transactions import (
     Accept,
     Interrupted,
-    Overtaken,
     Receipt,
     Unresolved,
     Watch,
-    recover,
-    take_proof,
 )
 from reader.transport.base import TransportError
 
@@ -124,22 +122,26 @@ class Debits:
             del self.unresolved[serial]
             self._kept.pop(lost.terminal_seq, None)
             raise
+        return self._ended(serial, receipt)
+
+    def prove(self, serial: bytes) -> Txn[tuple[Receipt | None, TapRecord | None]]:
+        """Take the selected purse's word for its lost debit, which the PSAM does not remember.
+
+        Staff decide so; clearing checks the TAC. Returns as `resolve` does. Raises StatusError if
+        the card has no proof, TransportError, ProtocolError, JournalError: then it is still
+        unresolved.
+        """
+        return self._ended(serial, (yield from take_proof(self.unresolved[serial])))
+
+    def _ended(
+        self, serial: bytes, receipt: Receipt | None
+    ) -> tuple[Receipt | None, TapRecord | None]:
+        """It is known now how a lost debit ended: keep it. Raises JournalError."""
+        lost = self.unresolved[serial]
         kept = self._kept.get(lost.terminal_seq)
         self._keep(receipt, lost.terminal_seq)
         del self.unresolved[serial]
         return receipt, None if kept is None else kept.record
-
-    def prove(self, serial: bytes) -> Txn[Receipt]:
-        """Take the selected purse's word for its lost debit, which the PSAM does not remember.
-
-        Staff decide so; clearing checks the TAC. Raises StatusError if the card has no proof,
-        TransportError, ProtocolError, JournalError: then it is still unresolved.
-        """
-        lost = self.unresolved[serial]
-        receipt = yield from take_proof(lost)
-        self._keep(receipt, lost.terminal_seq)
-        del self.unresolved[serial]
-        return receipt
 
     def _keep(self, receipt: Receipt | None, terminal_seq: int) -> None:
         """Write how a debit ended, before the barrier opens. Raises JournalError."""

@@ -7,7 +7,7 @@ their order in `reader.checks`, the money in `reader.fares`.
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import Enum
 
 from apdu.bcd import Moment, unpack_moment
@@ -59,10 +59,15 @@ class Emergency:
         if self.ended < self.began:
             raise ValueError(f"An emergency that began on {self.began} did not end {self.ended}.")
 
-    def excuses(self, entered: date, today: date, days: int) -> bool:
-        """Whether an open trip is its consequence, and still accepted."""
-        is_from_it = self.began <= entered <= self.ended
-        return is_from_it and today <= self.ended + timedelta(days=days)
+    def excuses(self, entered_at: datetime, today: date, policy: Policy) -> bool:
+        """Whether an open trip is its consequence, and still accepted.
+
+        Who entered before midnight of its first day may have been inside when it began (D).
+        """
+        first = datetime.combine(self.began, time.min)
+        began_at = first - timedelta(seconds=policy.overtime_after_s)
+        is_from_it = began_at <= entered_at and entered_at.date() <= self.ended
+        return is_from_it and today <= self.ended + timedelta(days=policy.emergency_trip_days)
 
 
 @dataclass(frozen=True)
@@ -152,9 +157,8 @@ class Gate(Terminal):
         """Whether an open trip comes from an emergency release (4.2)."""
         if entered_at is None:
             return False
-        days = self.policy.emergency_trip_days
-        entered, today = entered_at.date(), now.date()
-        return any(e.excuses(entered, today, days) for e in self.config.emergencies)
+        today = now.date()
+        return any(e.excuses(entered_at, today, self.policy) for e in self.config.emergencies)
 
     def _origin(self, trip: RailTrip) -> Station | None:
         """Where an open trip began, if one can ride from there to here."""

@@ -314,12 +314,23 @@ def _foreign(path: str, first: bytes, head: bytes) -> str:
     if not first.startswith(_HEAD):
         return f"{path} is no journal of a gate; choose another file"
     found, wanted = (
-        part[len(_HEAD) :].split(b"\n")[0].decode("ascii", "replace") for part in (first, head)
+        _named(part[len(_HEAD) :].split(b"\n")[0].decode("ascii", "replace"))
+        for part in (first, head)
     )
     return (
         f"the journal {path} is of another gate: expected gate and terminal {wanted}, "
         f"found {found}; choose another file"
     )
+
+
+def _named(owner: str) -> str:
+    """Gate and terminal as people write them: a gate's name is text where it can be."""
+    gate, _, terminal = owner.partition(" ")
+    try:
+        text = bytes.fromhex(gate).decode("ascii")
+    except ValueError:
+        return owner
+    return f"{text if text.isprintable() else gate} {terminal}"
 
 
 def _sum_of(head: bytes) -> int:

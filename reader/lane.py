@@ -51,6 +51,8 @@ class Lane:
     on_card: called when a card is about to be tapped, before its time begins.
     now_ns:  a monotonic clock.
     sleep:   waits so many seconds.
+    is_serving: whether `pass_` asks cards at all; if not, how many there are does not matter: an
+             emergency lets out who holds two.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Lane:
         on_card: Callable[[], None] = lambda: None,
         now_ns: Callable[[], int] = time.perf_counter_ns,
         sleep: Callable[[float], None] = time.sleep,
+        is_serving: Callable[[], bool] = lambda: True,
     ) -> None:
         self._pass = pass_
         self._coupler = coupler
@@ -68,6 +71,7 @@ class Lane:
         self._on_card = on_card
         self._now_ns = now_ns
         self._sleep = sleep
+        self._is_serving = is_serving
         self.no_card: NoCard | None = None
         """Why `serve_one` has returned None, unless the last card is still there."""
         self._is_there = False  # a card that has had its turn
@@ -87,7 +91,8 @@ class Lane:
         if card is None:
             return None
         self._is_there = True
-        count = 1 if self._one_by_one else _cards_in_field(self._coupler)
+        is_counted = not self._one_by_one and self._is_serving()
+        count = _cards_in_field(self._coupler) if is_counted else 1
         if count > 1:
             detail = f"{count} cards in the field"
             return Served(Outcome(Verdict.REJECT, Reject.TOO_MANY_CARDS, detail), 0.0)

@@ -60,7 +60,7 @@ RULES = {
         "故障",
         "fault",
         stops=Reject.FAULT,
-        note="As closed; what the gate falls into when its PSAM, journal or reader fails.",
+        note="As closed, for a gate whose PSAM, journal or reader has failed. An operator sets it.",
     ),
     Mode.MAINTENANCE: ModeRule(
         "维护", "maintenance", stops=Reject.MAINTENANCE, note="As closed, while staff work on it."

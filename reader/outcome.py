@@ -26,7 +26,7 @@ class Reject(Enum):
     screen. lab: the laboratory's reject code, or None.
     """
 
-    EMERGENCY = ("紧急放行，禁止进站", "emergency release, do not enter", 10, None)
+    EMERGENCY = ("紧急放行，禁止进入", "emergency release, do not enter", 10, None)
     CLOSED = ("暂停服务", "not in service", 11, None)
     FAULT = ("设备故障，请使用其他通道", "out of order, please use another gate", 12, None)
     MAINTENANCE = ("设备维护中", "under maintenance", 13, None)
@@ -57,8 +57,8 @@ class Reject(Enum):
     )
     NOT_BOARDED = ("无上车记录，请联系司乘", "no boarding record, please ask staff", 46, None)
     STATION_UNKNOWN = (
-        "进站车站未知，请到服务窗口",
-        "entry station unknown, please see staff",
+        "行程起点未知，请联系工作人员",
+        "where the ride began is unknown, please see staff",
         47,
         None,
     )

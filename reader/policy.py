@@ -177,6 +177,14 @@ class Policy(Knobbed):
         " not tapped off. Validators have such a limit, in minutes; how many is not known.",
         "ASSUMED, domain facts 4.1",
     )
+    bus_ride_s: int = _bus(
+        21_600,
+        _SECONDS,
+        "s",
+        "The longest ride on one bus. What was boarded longer ago was not tapped off, also if the"
+        " same bus comes again.",
+        "ASSUMED, no source",
+    )
     min_entry_bus: str = _bus(
         "farthest",
         One(("farthest", "lowest")),

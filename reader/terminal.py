@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from apdu.bcd import Moment
+from apdu.files import PublicInfo
 from apdu.sw import SW
 from reader.blocking import block_card
 from reader.debits import Debits, Taken
@@ -18,6 +19,7 @@ from reader.journal import TapJournal
 from reader.modes import Mode, is_free, stopping, waived
 from reader.outcome import Outcome, Reject, Verdict
 from reader.policy import Policy
+from reader.proofs import Overtaken, Unproven
 from reader.psam_link import SecureModule
 from reader.session import ProtocolError, StatusError, Txn, run
 from reader.taprecord import TapRecord
@@ -25,9 +27,7 @@ from reader.transactions import (
     AnyView,
     Blocked,
     Interrupted,
-    Overtaken,
     Receipt,
-    Unproven,
     Unresolved,
     select_purse,
 )
@@ -87,6 +87,11 @@ class Terminal:
         self._stop = stopping(self._modes)
 
     @property
+    def is_serving(self) -> bool:
+        """Whether cards are asked: no mode is in force for which nobody is served."""
+        return self._stop is None
+
+    @property
     def unresolved(self) -> dict[bytes, Unresolved]:
         """Debits of which the end is not known, by serial of the card."""
         return self.debits.unresolved
@@ -106,17 +111,21 @@ class Terminal:
     def prove(self) -> Txn[Outcome]:
         """Staff let a card prove the debit for which it is UNPROVEN here: the passage it paid for.
 
-        A card of which nothing is open, or that has no proof, is refused as UNPROVEN.
+        A card of which nothing is open, or that has no proof, is refused as UNPROVEN. One whose
+        debit was not taken, or was for no passage, taps again: there is nothing to stop it now.
         """
-        info = yield from select_purse()
+        info = yield from _selected()
+        if isinstance(info, Outcome):
+            return info
         if info.serial not in self.unresolved:
             detail = "no debit of this card is open here"
             return Outcome(Verdict.REJECT, Reject.UNPROVEN, detail, serial=info.serial)
         try:
-            receipt = yield from self.debits.prove(info.serial)
+            receipt, record = yield from self.debits.prove(info.serial)
         except StatusError as refused:
             return Outcome(Verdict.REJECT, Reject.UNPROVEN, str(refused), serial=info.serial)
-        return Outcome(Verdict.PASS, receipt=receipt)
+        passed = None if receipt is None else self._recovered(receipt, record)
+        return passed or Outcome(Verdict.TAP_AGAIN, receipt=receipt, serial=info.serial)
 
     def now(self) -> datetime:
         """The terminal's time."""
@@ -132,12 +141,9 @@ class Terminal:
         stopped = self._stopped()
         if stopped is not None:
             return stopped
-        try:
-            info = yield from select_purse()
-        except Blocked as blocked:
-            return Outcome(Verdict.REJECT, Reject.BLOCKED, str(blocked))
-        except StatusError as refused:
-            return Outcome(Verdict.REJECT, Reject.NOT_OUR_CARD, str(refused))
+        info = yield from _selected()
+        if isinstance(info, Outcome):
+            return info
         if self._is_repeated(info.serial, now):
             return Outcome(Verdict.PASS, repeated=True, serial=info.serial)
         try:
@@ -244,6 +250,16 @@ class Terminal:
             reason, detail = _refused_debit(refused)
             return Outcome(Verdict.REJECT, reason, detail, view, missed=missed)
         return Outcome(Verdict.PASS, view=view, receipt=receipt, fare=fare, missed=missed)
+
+
+def _selected() -> Txn[PublicInfo | Outcome]:
+    """The card's purse, selected, or why it is refused."""
+    try:
+        return (yield from select_purse())
+    except Blocked as blocked:
+        return Outcome(Verdict.REJECT, Reject.BLOCKED, str(blocked))
+    except StatusError as refused:
+        return Outcome(Verdict.REJECT, Reject.NOT_OUR_CARD, str(refused))
 
 
 def _refused_debit(refused: StatusError) -> tuple[Reject, str]:

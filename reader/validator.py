@@ -137,9 +137,9 @@ class Validator(Terminal):
         view = yield from read_bus_card(with_log=self.config.line.is_flat)
         now = local(now)
         at = Moment.of(now)
-        boarded_at = self._boarded_here(view.trip)
+        boarded_at = self._boarded_here(view.trip, now)
         is_again = self.is_way_in and self._is_same_boarding(view, now)
-        facts = self._facts(view, at, boarded_at, is_again)
+        facts = self._facts(view, now, boarded_at, is_again)
         reason = first_refusal(self._checks, facts, self.waived)
         if reason is not None:
             return (yield from self._refused(reason, view))
@@ -150,10 +150,12 @@ class Validator(Terminal):
             return Outcome(Verdict.PASS, view=view, repeated=True)
         return (yield from self._board(view, at, rider))
 
-    def _facts(self, view: BusView, at: Moment, boarded_at: Stop | None, is_again: bool) -> Facts:
-        config, trip = self.config, view.trip
+    def _facts(
+        self, view: BusView, now: datetime, boarded_at: Stop | None, is_again: bool
+    ) -> Facts:
+        config, trip, at = self.config, view.trip, Moment.of(now)
         is_missed = is_aboard(trip) and not is_again
-        is_open = is_missed if self.is_way_in else self._is_of_this_bus(trip)
+        is_open = is_missed if self.is_way_in else self._is_of_this_bus(trip, now)
         at_boarding = self.policy.validity_test_at_exit == "entry_time"
         day = at.date
         if not self.is_way_in and at_boarding and is_open and _time(trip.board_time) is not None:
@@ -169,14 +171,19 @@ class Validator(Terminal):
             boarded_at is not None,
         )
 
-    def _is_of_this_bus(self, trip: BusTrip) -> bool:
+    def _is_of_this_bus(self, trip: BusTrip, now: datetime) -> bool:
+        """Whether the open ride is one on this bus, and not of a day long past."""
         place = self.place
         here = place.city, place.vehicle, place.line_bytes
-        return is_aboard(trip) and here == (trip.board_city, trip.board_vehicle, trip.board_line)
+        if not is_aboard(trip) or here != (trip.board_city, trip.board_vehicle, trip.board_line):
+            return False
+        boarded = _time(trip.board_time)
+        # Without a time it is taken for this ride: what it costs is known.
+        return boarded is None or (now - boarded).total_seconds() <= self.policy.bus_ride_s
 
-    def _boarded_here(self, trip: BusTrip) -> Stop | None:
+    def _boarded_here(self, trip: BusTrip, now: datetime) -> Stop | None:
         """Where the card boarded this bus, if it did at one of its stops."""
-        if not self._is_of_this_bus(trip):
+        if not self._is_of_this_bus(trip, now):
             return None
         try:
             return self.config.line.stop(trip.board_station)
@@ -188,7 +195,7 @@ class Validator(Terminal):
         boarded = None
         if self.config.line.is_flat:
             boarded = self._paid_here(view.latest)
-        elif self._is_of_this_bus(view.trip):
+        elif self._is_of_this_bus(view.trip, now):
             boarded = _time(view.trip.board_time)
         if boarded is None:
             return False

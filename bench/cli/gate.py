@@ -1,41 +1,40 @@
 """`tapbench gate` and `tapbench desk`: a terminal waits for cards and serves them."""
 
-import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from datetime import time as time_of_day
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING
 
 import fixtures
-from apdu.bcd import digits
 from bench.cli.air_options import find_timing
+from bench.cli.gate_show import Lines, Show, display, title_of
 from bench.cli.options import parse_moment, parse_yuan
-from bench.clock import now
+from bench.clock import SHANGHAI, now
 from bench.device.build import Device, desk, device
 from bench.device.couplers import LOCAL, Site, local_site, reader_of
 from bench.device.settings import Settings, make_settings, read_settings
 from bench.problem import Problem
-from bench.recording import Recorder, outcome_words
-from bench.stages import stages
+from bench.recording import Recorder
 from emulator.card.card import Card
-from reader.barrier import Barrier
-from reader.lane import Lane, Served
+from reader.blacklist import BlacklistError
+from reader.journal import JournalError
+from reader.lane import Lane
+from reader.modes import Mode
 from reader.outcome import Outcome, Verdict
-from reader.session import Txn
+from reader.session import StatusError, Txn
 from reader.staff import Desk
 from reader.terminal import Terminal
 from reader.transport.base import NoCard, Transport
 from reader.transport.decorators import Exchange
 
-if TYPE_CHECKING:
-    from bench.cli.panel import Panel
-
 POLL_S = 2.0
 """How long one search for a card lasts, so that Ctrl-C is heard."""
+
+
+MORNING = time_of_day(8)
+"""When a gate with cards of its own begins its day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +79,14 @@ def gate(options: GateOptions) -> int:
 def _serve(options: GateOptions) -> int:
     settings = _settings(options)
     with ExitStack() as stack:
-        made = stack.enter_context(device(settings, _clock(options.at)))
-        recorder = stack.enter_context(_recorder(options, _title(made)))
+        made = stack.enter_context(device(settings, _clock(options)))
+        recorder = stack.enter_context(_recorder(options, title_of(made)))
         site = stack.enter_context(_site(options.road))
-        show: _Show
+        show: Show
         if options.display:
-            show = stack.enter_context(_panel(made))
+            show = stack.enter_context(display(made))
         else:
-            show = _Lines(options.as_json)
+            show = Lines(options.as_json)
             show.begin(made)
         return _Serving(made, site, options, recorder, show).run()
 
@@ -104,10 +103,9 @@ class DeskOptions:
 
 def staff(options: DeskOptions) -> int:
     """Put one card right. Returns 0 if it was done."""
-    settings, clock = _settings(options.gate), _clock(options.gate.at)
+    settings, clock = _settings(options.gate), _clock(options.gate)
     with ExitStack() as stack:
-        made = stack.enter_context(desk(settings, clock))
-        operation = _operation(made, options)
+        made, operation = _at_work(options, settings, clock, stack)
         recorder = stack.enter_context(_recorder(options.gate, f"desk at {made.where}"))
         site = stack.enter_context(_site(options.gate.road))
         turn = site.recorder(recorder)
@@ -116,8 +114,21 @@ def staff(options: DeskOptions) -> int:
         served = lane.serve_one(options.gate.wait_s)
         if served is None:
             raise lane.no_card or NoCard("No card came.")
-        _Lines(options.gate.as_json).served(served, turn.exchanges)
+        Lines(options.gate.as_json).served(served, turn.exchanges)
         return 0 if served.outcome and served.outcome.verdict is Verdict.PASS else 1
+
+
+def _at_work(
+    options: DeskOptions, settings: Settings, clock: Callable[[], datetime], stack: ExitStack
+) -> tuple[Terminal, Txn[Outcome]]:
+    """Who serves the card, and how: a desk, or for `prove` the gate that has lost a debit."""
+    if options.operation != "prove":
+        made = stack.enter_context(desk(settings, clock))
+        return made, _operation(made, options)
+    if options.gate.config is None or settings.journal is None:
+        raise Problem("prove needs --config, the file of the gate that refused, with its journal")
+    gate = stack.enter_context(device(settings, clock)).terminal
+    return gate, gate.prove()
 
 
 def _operation(made: Desk, options: DeskOptions) -> Txn[Outcome]:
@@ -127,8 +138,8 @@ def _operation(made: Desk, options: DeskOptions) -> Txn[Outcome]:
         return made.over_time()
     if options.operation != "missing-entry":
         raise Problem(
-            f"there is no operation '{options.operation}'; choose missing-entry, missing-exit or"
-            " over-time"
+            f"there is no operation '{options.operation}'; choose missing-entry, missing-exit,"
+            " over-time or prove"
         )
     if options.origin is None:
         raise Problem("missing-entry needs --origin, the station where the passenger came in")
@@ -144,17 +155,15 @@ def _settings(options: GateOptions) -> Settings:
     return make_settings({}, **options.over)
 
 
-def _title(made: Device) -> str:
-    where = made.place[1]
-    stage = made.terminal.stage
-    return f"{stage} gate at {where}" if stage in ("entry", "exit") else f"{stage}, {where}"
-
-
-def _clock(at: str) -> Callable[[], datetime]:
-    if not at:
+def _clock(options: GateOptions) -> Callable[[], datetime]:
+    if options.at:
+        standing = parse_moment(options.at)
+        return lambda: standing
+    if options.road.via not in LOCAL:
         return now
-    standing = parse_moment(at)
-    return lambda: standing
+    # What a profile says of its days is true on the profiles' day, which runs on from its morning.
+    ahead = datetime.combine(fixtures.STANDING_DAY, MORNING, SHANGHAI) - now()
+    return lambda: now() + ahead
 
 
 def _recorder(options: GateOptions, title: str) -> AbstractContextManager[Recorder | None]:
@@ -196,20 +205,6 @@ def _passing(
     return lambda card: recorder.pass_(terminal, card, business())
 
 
-class _Show:
-    """Where outcomes are shown: lines of text or JSON, or the display."""
-
-    def waiting(self) -> None:
-        """A card is waited for."""
-
-    def busy(self) -> None:
-        """A card is there."""
-
-    def served(self, served: Served, exchanges: list[Exchange]) -> None:
-        """A card has had its turn. exchanges: with card and PSAM, of this turn."""
-        raise NotImplementedError
-
-
 class _Serving:
     """A gate at work."""
 
@@ -219,7 +214,7 @@ class _Serving:
         site: Site,
         options: GateOptions,
         recorder: Recorder | None,
-        show: _Show,
+        show: Show,
     ) -> None:
         self._made, self._site, self._options, self._show = made, site, options, show
         self._recorder = None if recorder is None else site.recorder(recorder)
@@ -228,14 +223,27 @@ class _Serving:
         self._count = options.cards or (len(options.road.profiles or "1") if is_local else 0)
 
     def run(self) -> int:
-        """Until the count is reached. Returns 0 if the last card passed."""
-        policy, site = self._made.terminal.policy, self._site
-        lane = Lane(self._pass, site.coupler, policy, self._show.busy, site.now_ns)
+        """Until the count is reached. Returns 0 if the last card passed, 2 if the gate broke."""
+        terminal, site = self._made.terminal, self._site
+        lane = Lane(
+            self._pass,
+            site.coupler,
+            terminal.policy,
+            self._show.busy,
+            site.now_ns,
+            is_serving=lambda: terminal.is_serving,
+        )
         done, code = 0, 0
         while not self._count or done < self._count:
+            self._relist()
             self._show.waiting()
             self._exchanges = []  # a lane may refuse without a command
-            served = lane.serve_one(self._options.wait_s if self._count else POLL_S)
+            try:
+                served = lane.serve_one(self._options.wait_s if self._count else POLL_S)
+            except (JournalError, StatusError) as broken:
+                self._fail(broken)
+                done, code = done + 1, 2
+                continue
             if served is None and self._count and lane.no_card is not None:
                 raise lane.no_card
             if served is None:
@@ -243,8 +251,25 @@ class _Serving:
             self._show.served(served, self._exchanges)
             if served.outcome is not None:
                 done += 1
-                code = 0 if served.outcome.verdict is Verdict.PASS else 1
+                passed = served.outcome.verdict is Verdict.PASS
+                code = 2 if code == 2 else int(not passed)
         return code
+
+    def _fail(self, broken: Exception) -> None:
+        """PSAM or journal has failed: the gate is out of order (domain facts 4.2)."""
+        terminal = self._made.terminal
+        terminal.modes |= {Mode.FAULT}
+        if not self._show.failed(str(broken), terminal.modes):
+            raise broken
+
+    def _relist(self) -> None:
+        """Take over what `tapbench lists apply` has done to the gate's copy since."""
+        lists = self._made.lists
+        try:
+            if lists is not None and lists.reload():
+                self._show.listed(lists.blacklist.version)
+        except BlacklistError as error:
+            self._show.said(f"{error}; version {self._made.blacklist.version} stays in force")
 
     def _pass(self, card: Transport) -> Outcome:
         terminal = self._made.terminal
@@ -255,109 +280,3 @@ class _Serving:
             return _passing(terminal, turn, terminal.tap)(card)
         finally:
             self._exchanges = turn.exchanges[begin:]
-
-
-class _Lines(_Show):
-    """Lines for people, or one JSON object a line."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-
-    def begin(self, made: Device) -> None:
-        """Say which gate this is."""
-        if self._as_json:
-            return
-        modes = ", ".join(sorted(mode.rule.en for mode in made.terminal.modes))
-        kept = "" if made.journal is None else f"; {len(made.terminal.unresolved)} unresolved"
-        print(f"{_title(made)}; waiting for cards{kept}{modes and f'; {modes}'}.", flush=True)
-
-    def served(self, served: Served, exchanges: list[Exchange]) -> None:
-        """See _Show."""
-        if served.outcome is None:
-            self._say(served.said)
-        elif self._as_json:
-            print(json.dumps(_as_json(served, served.outcome, exchanges), ensure_ascii=False))
-        else:
-            outcome = served.outcome
-            said = "; ".join([outcome.verdict.value.upper(), *outcome_words(outcome)])
-            print(f"{said}  ({served.took_ms:.1f} ms)")
-        sys.stdout.flush()
-
-    def _say(self, text: str) -> None:
-        print(json.dumps({"error": text}, ensure_ascii=False) if self._as_json else text)
-
-
-def _as_json(served: Served, outcome: Outcome, exchanges: list[Exchange]) -> dict[str, object]:
-    receipt, reason = outcome.receipt, outcome.reason
-    text_zh, text_en = outcome.text
-    return {
-        "verdict": outcome.verdict.value,
-        "lamp": outcome.verdict.lamp.value,
-        "reason": reason.name if reason else None,
-        "code": reason.code if reason else None,
-        "lab_code": reason.lab if reason else None,
-        "text_zh": text_zh,
-        "text_en": text_en,
-        "detail": outcome.detail,
-        "fare_fen": outcome.fare,
-        "missed_fen": outcome.missed.amount if outcome.missed else 0,
-        "balance_fen": receipt.balance if receipt else None,
-        "serial": digits(outcome.card) if outcome.card else None,
-        "tac": receipt.tac.hex().upper() if receipt else None,
-        "recovered": receipt.recovered if receipt else False,
-        "repeated": outcome.repeated,
-        "released": outcome.released,
-        "ms": round(served.took_ms, 3),
-        "stages_ms": [[stage.name, round(stage.ms, 3)] for stage in stages(exchanges)],
-    }
-
-
-@contextmanager
-def _panel(made: Device) -> Iterator[_Show]:
-    from rich.console import Console
-
-    from bench.cli.panel import Panel, Title
-
-    console = Console()
-    if not console.is_terminal:
-        raise Problem("--display needs a terminal; leave it out, or give --json for programs")
-    terminal = made.terminal
-    barrier = Barrier.of(terminal.policy, monotonic)
-    barrier.follow(terminal.modes)
-    title = Title(made.name, *made.place, terminal.stage)
-    panel = Panel(
-        console,
-        title,
-        terminal.policy,
-        terminal.now,
-        barrier.position,
-        lambda: len(terminal.unresolved),
-    )
-    panel.modes(terminal.modes)
-    panel.blacklist(str(made.blacklist.version))
-    with panel:
-        yield _Display(panel, barrier)
-
-
-class _Display(_Show):
-    """The live display and the barrier behind it."""
-
-    def __init__(self, panel: "Panel", barrier: Barrier) -> None:
-        self._panel = panel
-        self._barrier = barrier
-
-    def waiting(self) -> None:
-        """See _Show."""
-        self._panel.waiting()
-
-    def busy(self) -> None:
-        """See _Show."""
-        self._panel.busy()
-
-    def served(self, served: Served, exchanges: list[Exchange]) -> None:
-        """See _Show."""
-        if served.outcome is None:
-            self._panel.said(served.said)
-            return
-        self._barrier.decided(served.outcome)
-        self._panel.tapped(served.outcome, exchanges, served.took_ms)

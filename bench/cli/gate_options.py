@@ -34,4 +34,10 @@ Profiles = Annotated[
 GateBalance = Annotated[
     str | None, typer.Option(metavar="YUAN", help="With inproc or air: what is on each card.")
 ]
-At = Annotated[str, typer.Option(help="The terminal's time, YYYY-MM-DDThh:mm:ss; now if left out.")]
+At = Annotated[
+    str,
+    typer.Option(
+        help="The terminal's time, standing still, YYYY-MM-DDThh:mm:ss; if left out now, and with"
+        " inproc or air the profiles' day from 08:00 on."
+    ),
+]

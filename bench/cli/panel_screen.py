@@ -24,7 +24,13 @@ from reader.outcome import Lamp, Outcome, Reject, Verdict
 SVG_SIZE: Final = (100, 30)
 """Columns and rows of a picture."""
 
-_DIRECTIONS = {"entry": "进站", "exit": "出站", "board": "上车", "alight": "下车"}
+_DIRECTIONS = {
+    "entry": "进站",
+    "exit": "出站",
+    "board": "上车",
+    "alight": "下车",
+    "single": "一票制",
+}
 _LAMPS = {Lamp.GREEN: "绿", Lamp.RED: "红", Lamp.AMBER: "黄"}
 _LAMP_STYLES = {
     Lamp.GREEN: "bold white on green4",

@@ -1,4 +1,4 @@
-"""Options that several commands have: the road, the seed, and the simulated air."""
+"""Options that several commands have: the road, the seed, the air, JSON and a recording."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,4 +17,8 @@ Noise = Annotated[
 ]
 Faults = Annotated[
     Path | None, typer.Option(metavar="FILE", help="With air: what goes wrong, JSON Lines.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Trace = Annotated[
+    Path | None, typer.Option("--trace", help="Keep a recording in a file; see tapbench trace.")
 ]

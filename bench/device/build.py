@@ -1,7 +1,7 @@
 """A terminal from its settings: gate, validator or desk, with its PSAM, lists and journal."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,13 +33,22 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A terminal that works. name: its own. place: where it is, in Chinese and in English."""
+    """A terminal that works.
+
+    name: its own. place: where it is, in Chinese and in English. lists: its copy of the blacklist;
+    what that reloads is in force at the next tap.
+    """
 
     terminal: Terminal
     name: str
     place: tuple[str, str]
-    blacklist: Blacklist
+    lists: BlacklistFile | None
     journal: TapJournal | None
+
+    @property
+    def blacklist(self) -> Blacklist:
+        """The list in force."""
+        return Blacklist() if self.lists is None else self.lists.blacklist
 
 
 @contextmanager
@@ -67,8 +76,8 @@ class _Parts:
         self._settings = settings
         self._clock = clock
         self._stack = stack
-        path = settings.blacklist
-        self._blacklist = Blacklist() if path is None else BlacklistFile(Path(path)).blacklist
+        self._lists = None if settings.blacklist is None else _held(Path(settings.blacklist))
+        self._blacklist: Container[bytes] = frozenset() if self._lists is None else self._lists
 
     def device(self) -> Device:
         self._demand_place()
@@ -78,7 +87,7 @@ class _Parts:
         terminal, place = make(psam, journal)
         if self._settings.modes is not None:
             terminal.modes = frozenset(Mode(word) for word in self._settings.modes)
-        return Device(terminal, self._name(psam), place, self._blacklist, journal)
+        return Device(terminal, self._name(psam), place, self._lists, journal)
 
     def _demand_place(self) -> None:
         """See that station or line are there before a PSAM or a journal is made."""
@@ -179,6 +188,16 @@ class _Parts:
     def _white_list(self) -> WhiteList:
         path = self._settings.white_list
         return LAB_WHITE_LIST if path is None else read_white_list(Path(path))
+
+
+def _held(path: Path) -> BlacklistFile:
+    """The gate's copy of the blacklist. Without one, listed cards would pass unnoticed."""
+    if not path.exists():
+        raise SettingsError(
+            f"there is no blacklist at {path}; make it with tapbench lists apply, or leave the key"
+            " 'blacklist' out"
+        )
+    return BlacklistFile(path)
 
 
 _USUAL = {

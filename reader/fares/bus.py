@@ -85,7 +85,8 @@ class BusLine:
         for stop in self.stops:
             if stop.index == index:
                 return stop
-        raise UnknownStop(f"Line {self.name_en} has no stop {index:04X}.")
+        known = f"{self.stops[0].index} to {self.stops[-1].index}"
+        raise UnknownStop(f"Line {self.name_en} has no stop {index}; it has {known}.")
 
 
 class UnknownLine(ValueError):
@@ -116,8 +117,8 @@ class BusNetwork:
         for line in self.lines:
             if line.number == number:
                 return line
-        known = ", ".join(f"{line.number:04X} {line.name_en}" for line in self.lines)
-        raise UnknownLine(f"{self.name} has no line {number:04X}; there is {known}.")
+        known = ", ".join(f"0x{line.number:04X} {line.name_en}" for line in self.lines)
+        raise UnknownLine(f"{self.name} has no line 0x{number:04X}; there is {known}.")
 
 
 def stops_at(*metres: int) -> tuple[Stop, ...]:

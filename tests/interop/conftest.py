@@ -14,7 +14,7 @@ from tests.echo import EchoCard
 from tests.needs import missing, require_module, require_tool
 
 # pcscd looks into its slots every 0.4 s; the rest is for machines under load.
-NOTICED_S = 10.0
+NOTICED_S = 30.0
 
 Runner = Callable[..., str]
 Here = Callable[..., subprocess.CompletedProcess[str]]

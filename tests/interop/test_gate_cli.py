@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+from datetime import datetime
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,18 @@ from typing import Any
 import pytest
 
 import fixtures
-from bench.scenario import ENTRY_TERMINAL, sam_keys
+from apdu.commands import DEBIT
+from bench.device.build import device
+from bench.device.settings import read_settings
+from bench.scenario import ENTRY_TERMINAL, EXIT_TERMINAL, sam_keys
 from emulator.frontends.udp import UdpFrontend
 from emulator.frontends.vpcd import VpcdFrontend
 from reader.journal import FRAME, Journal, read_records
+from reader.outcome import Verdict
 from reader.psam import Psam
+from reader.psam_store import PsamFile
 from reader.taprecord import CLOCK_BACK, Mark
+from reader.transport.base import CardLost
 from tests.cards import purse_in
 
 AT = ("--at", "2025-09-08T08:01:42")
@@ -53,6 +60,32 @@ def test_cards_of_this_process_are_presented_one_after_another(here, via: str):
     }  # fmt: skip
     assert sum(ms for _, ms in found[0]["stages_ms"]) <= found[0]["ms"] + 0.01  # rounded
     assert done.returncode == 0
+
+
+def test_with_cards_of_this_process_it_is_the_profiles_day(here):
+    named = (
+        "--profile",
+        "student",
+        "--profile",
+        "student-expiring",
+        "--profile",
+        "student-expired",
+    )
+    done = here(*ENTRY, "--via", "inproc", *named, "--balance", "50", "--json")
+    assert [tap["code"] for tap in told(done)] == [None, None, 32]
+    exit_ = here(*EXIT, "--via", "inproc", "--profile", "student-open-trip", "--json")
+    assert told(exit_)[0]["fare_fen"] == 400
+    desk = here(
+        "desk",
+        "missing-exit",
+        "--station",
+        "080019",
+        "--via",
+        "inproc",
+        "--profile",
+        "student-open-trip",
+    )
+    assert desk.returncode == 0, desk.stdout
 
 
 def test_a_timed_air_takes_the_time_it_says(here):
@@ -162,6 +195,13 @@ def test_in_an_emergency_no_command_leaves_the_gate(here, tmp_path: Path, direct
     assert not [event for event in events if event.get("layer") == "apdu"]
 
 
+def test_in_an_emergency_the_passenger_is_told_once(here):
+    done = here(*ENTRY, "--via", "inproc", "--mode", "emergency", *AT)
+    assert done.stdout.count("emergency release, do not enter") == 1
+    done = here(*EXIT, "--via", "inproc", "--mode", "emergency", *AT)
+    assert done.stdout.count("emergency release, please leave") == 1
+
+
 def test_without_an_emergency_the_same_trace_has_commands(here, tmp_path: Path):
     """The test above can fail."""
     trace = tmp_path / "gate.jsonl"
@@ -193,6 +233,43 @@ def test_a_desk_closes_a_trip_over_nfcpy_s_air(here, tmp_path: Path):
     assert (record.trip, record.amount) == (0x08, 300)
 
 
+class Forgetful:
+    """A card that leaves before it answers DEBIT."""
+
+    def __init__(self, card: Any) -> None:
+        self.card = card
+
+    def transmit(self, command: bytes) -> bytes:
+        answer: bytes = self.card.process(command)
+        if command[:2] == bytes((DEBIT.cla, DEBIT.ins)):
+            raise CardLost("gone")
+        return answer
+
+
+def test_staff_let_a_card_prove_what_the_psam_has_forgotten(here, tmp_path: Path):
+    config, journal = tmp_path / "gate.toml", tmp_path / "gate.journal"
+    config.write_text(
+        f'direction = "exit"\nstation = "080019"\njournal = "gate.journal"\n'
+        f'terminal = "{EXIT_TERMINAL.hex()}"\n'
+    )
+    card, at = fixtures.card("student-open-trip"), datetime.fromisoformat(AT[1])
+    with device(read_settings(config), lambda: at) as made:
+        assert made.terminal.pass_(Forgetful(card)).verdict is Verdict.TAP_AGAIN
+    psam = tmp_path / "gate.journal.psam"
+    psam.unlink()
+    PsamFile(psam, EXIT_TERMINAL, 100).close()
+    card.power_off()
+    with UdpFrontend(card, port=0).running() as front:
+        road = ("--via", "nfc", "--device", "udp:{}:{}".format(*front.address), *AT)
+        refused = here("gate", "--config", config, "--cards", "1", *road)
+        assert (refused.returncode, "code 70" in refused.stdout) == (1, True), refused
+        proved = here("desk", "prove", "--config", config, "--json", *road)
+    (tap,) = told(proved)
+    assert (tap["verdict"], tap["balance_fen"], tap["recovered"]) == ("pass", 4600, True)
+    (record,) = read_records(journal)
+    assert (record.mark, record.amount, record.tac.hex().upper()) == (Mark.TAKEN, 400, tap["tac"])
+
+
 @pytest.mark.parametrize(
     ("operation", "more", "code", "said"),
     [
@@ -201,6 +278,7 @@ def test_a_desk_closes_a_trip_over_nfcpy_s_air(here, tmp_path: Path):
         ("over-time", (), 1, "no entry record"),
         ("missing-entry", (), 2, "missing-entry needs --origin"),
         ("missing-entry", ("--origin", "Xidam"), 2, "has no station 'Xidam'"),
+        ("prove", (), 2, "prove needs --config"),
         ("refund", (), 2, "there is no operation 'refund'; choose missing-entry"),
     ],
 )

@@ -3,10 +3,13 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import fixtures
 from reader.blacklist import Blacklist, BlacklistIncrement
 from reader.blacklist_file import BlacklistFile
 from reader.blacklist_text import build_update
@@ -136,3 +139,28 @@ def test_bad_files_are_told_in_one_sentence(refused, tmp_path):
     assert "directory" in refused("apply", tmp_path, held)
     assert "no full list" in refused("apply", written(tmp_path / "step", TO_EIGHT), held)
     assert BlacklistFile(held).blacklist == SEVEN
+
+
+def test_a_gate_that_runs_takes_over_what_is_applied_to_its_list(tmp_path):
+    held = BlacklistFile(tmp_path / "list")
+    held.take(build_update(SEVEN))
+    config = tmp_path / "gate.toml"
+    config.write_text(
+        'direction = "entry"\nstation = "Yongtaizhuang"\nblacklist = "list"\n'
+        "[policy]\npassback_s = 0\n"
+    )
+    words = ["gate", "--via", "inproc", "--config", str(config), "--balance", "50"]
+    words += ["--profile", "student"] * 4 + ["--every", "0.5", "--at", "2025-09-08T08:01:42"]
+    gate = subprocess.Popen(
+        [sys.executable, "-m", "bench", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert gate.stdout is not None
+    assert "blacklist version 7" in gate.stdout.readline()
+    assert gate.stdout.readline().startswith("PASS")
+    student = fixtures.load_profile("student").serial
+    held.take(build_update(BlacklistIncrement(7, frozenset({student}))))
+    rest, _ = gate.communicate(timeout=30)
+    assert "blacklist version 8 is in force.\n" in rest
+    assert "(code 33)" in rest.splitlines()[-1]

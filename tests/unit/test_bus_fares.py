@@ -178,7 +178,7 @@ def test_who_may_board_can_pay_every_stop_ahead(line, data):
 
 def test_a_stop_is_found_by_its_number():
     assert LONG.stop(3).at_m == 10_001
-    with pytest.raises(UnknownStop, match="Line 300 has no stop 0063"):
+    with pytest.raises(UnknownStop, match="Line 300 has no stop 99; it has 1 to "):
         LONG.stop(99)
 
 

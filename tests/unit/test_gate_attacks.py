@@ -26,6 +26,8 @@ from reader.session import ProtocolError, StatusError, run
 from reader.transactions import select_purse
 from reader.transport.base import CardLost
 from reader.transport.inprocess import InProcess
+from reader.trips import BOARDED
+from tests.buses import MISSED, missed_case, trip_of
 
 AT = datetime(2025, 9, 8, 8, 1, 42, tzinfo=SHANGHAI)
 TERMINAL = bytes.fromhex("300089000340")
@@ -200,6 +202,50 @@ def test_a_debit_the_psam_has_forgotten_goes_to_staff_and_is_not_forgotten(monke
     assert made.unresolved == {}
     assert made.months.total(proved.receipt.serial).paid == 400
     assert balance_of(card) == 4600
+
+
+class LeavingBefore(Altering):
+    """The card leaves as a command is sent: it never gets it."""
+
+    def transmit(self, command: bytes) -> bytes:
+        if command[:2] == bytes((self.spec.cla, self.spec.ins)):
+            raise CardLost("gone")
+        return self.card.process(command)
+
+
+def test_staff_do_not_take_another_gates_proof_for_a_debit_that_never_was():
+    made, other, card = gate(), gate(), inside()
+    assert made.pass_(LeavingBefore(card, DEBIT, lost)).verdict is Verdict.TAP_AGAIN
+    other.psam = Psam(bytes.fromhex("300089000341"), {1: fixtures.load_roots()["PMK"]})
+    other.debits.psam = other.psam
+    card.power_off()
+    assert other.pass_(InProcess(card)).verdict is Verdict.PASS
+    made.psam = Psam(TERMINAL, {1: fixtures.load_roots()["PMK"]}, 100)  # remembers nothing
+    card.power_off()
+    assert made.pass_(InProcess(card)).reason is Reject.UNPROVEN
+    proved = run(made.prove(), {"psam": made.psam, "card": InProcess(card)})
+    assert (proved.verdict, proved.receipt) == (Verdict.TAP_AGAIN, None)
+    assert made.unresolved == {}
+    assert not made.months.total(bytes.fromhex("03105228009900000017")).paid
+    assert made.pass_(InProcess(card)).reason is Reject.NOT_ENTERED
+    assert balance_of(card) == 4600
+
+
+def test_a_fare_of_the_ride_before_that_staff_let_a_card_prove_opens_nothing():
+    bus, card = missed_case().validator(), missed_case().card()
+    assert bus.pass_(Altering(card, DEBIT, lost)).verdict is Verdict.TAP_AGAIN
+    bus.psam = Psam(bus.psam.terminal, {1: fixtures.load_roots()["PMK"]}, 100)
+    card.power_off()
+    assert bus.pass_(InProcess(card)).reason is Reject.UNPROVEN
+    proved = run(bus.prove(), {"psam": bus.psam, "card": InProcess(card)})
+    assert (proved.verdict, proved.receipt.amount) == (Verdict.TAP_AGAIN, MISSED)
+    assert bus.pass_(InProcess(card)).verdict is Verdict.PASS
+    assert trip_of(card.image).state == BOARDED
+
+
+def test_a_blocked_card_is_told_so_when_staff_want_its_proof():
+    blocked = InProcess(fixtures.card("student-blocked"))
+    assert run(gate().prove(), {"psam": gate().psam, "card": blocked}).reason is Reject.BLOCKED
 
 
 def of_trip(**fields):

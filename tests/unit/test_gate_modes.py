@@ -361,7 +361,12 @@ def inside_since(at: datetime, place: Place = PLACE):
         (datetime(2025, 9, 8, 8, 0), datetime(2025, 9, 16, 23, 59, 59), True),  # the 7th day
         (datetime(2025, 9, 8, 8, 0), datetime(2025, 9, 17, 0, 0, 0), False),  # the 8th
         (datetime(2025, 9, 9, 8, 0), datetime(2025, 9, 17, 0, 0, 0), False),
-        (datetime(2025, 9, 7, 23, 59, 59), datetime(2025, 9, 10, 6, 0), False),  # before it began
+        (
+            datetime(2025, 9, 7, 23, 59, 59),
+            datetime(2025, 9, 10, 6, 0),
+            True,
+        ),  # may be inside still
+        (datetime(2025, 9, 7, 12, 0), datetime(2025, 9, 10, 6, 0), False),  # before it began
         (datetime(2025, 9, 10, 0, 0, 0), datetime(2025, 9, 10, 6, 0), False),  # after its end
     ],
 )
@@ -378,6 +383,18 @@ def test_another_emergency_does_not_excuse_a_trip_of_none():
     )
     both_of = (other, Emergency(BEGAN, date(2025, 9, 14)))
     assert passed(entry_at(now, emergencies=both_of), inside_since(at)).reason is None
+
+
+@pytest.mark.parametrize(
+    ("entered_at", "is_excused"),
+    [(datetime(2025, 9, 7, 20, 0), True), (datetime(2025, 9, 7, 19, 59, 59), False)],
+)
+def test_who_entered_before_midnight_may_have_been_inside_when_it_began(
+    entered_at: datetime, is_excused: bool
+):
+    gate = entry_at(datetime(2025, 9, 10, 8, 0), emergencies=(RELEASE,))
+    reason = passed(gate, inside_since(entered_at)).reason
+    assert (reason is None) == is_excused
 
 
 def test_how_many_days_is_policy():

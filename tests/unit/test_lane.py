@@ -16,6 +16,7 @@ from emulator.radio.faults import Fault, FaultKind, Script
 from emulator.radio.station import Station
 from reader.gate import Direction, Gate
 from reader.lane import FIRST_REST_S, LONGEST_REST_S, SLICE_S, Lane, Served
+from reader.modes import Mode
 from reader.outcome import Reject
 from reader.policy import Policy
 from reader.session import ProtocolError
@@ -57,6 +58,7 @@ class Field:
             self.policy,
             now_ns=clock.now_ns,
             sleep=lambda seconds: self.air.pause(round(seconds * 1e9)),
+            is_serving=lambda: self.gate.is_serving,
         )
 
     def pass_(self, card: Transport) -> Any:
@@ -166,6 +168,18 @@ def test_too_many_cards_are_refused_and_no_command_goes_to_any(count: int):
     assert served.outcome.detail == f"{count} cards in the field"
     assert (lane.taps, lane.commands) == (0, 0)
     assert lane.serve() is None, "it is said once"
+
+
+@pytest.mark.parametrize("mode", [Mode.EMERGENCY, Mode.CLOSED])
+def test_a_gate_that_asks_no_card_does_not_count_them(mode: Mode):
+    lane = Field(REFUSE)
+    lane.gate.modes = {mode}
+    lane.put(*[transit_card(uid) for uid in UIDS[:2]])
+    served = lane.serve()
+    assert served is not None
+    assert served.outcome is not None
+    assert served.outcome.reason is mode.rule.stops
+    assert lane.commands == 0
 
 
 def test_of_too_many_cards_none_is_served_until_all_have_gone():

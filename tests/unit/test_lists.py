@@ -516,3 +516,20 @@ def test_whenever_it_is_killed_there_is_the_old_list_or_the_new():
     )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"killed \d\d+ times: \d+ old, \d+ new\n", done.stdout)
+
+
+def test_a_changed_file_is_taken_over_and_a_damaged_one_told_once(tmp_path):
+    held, writer = BlacklistFile(tmp_path / "list"), BlacklistFile(tmp_path / "list")
+    assert not held.reload()
+    writer.take(build_update(SEVEN))
+    assert held.reload()
+    assert (held.blacklist, A in held, C in held) == (SEVEN, True, False)
+    assert not held.reload()
+    (tmp_path / "list").write_bytes(b"junk")
+    with pytest.raises(BlacklistError):
+        held.reload()
+    assert not held.reload()
+    assert held.blacklist == SEVEN
+    (tmp_path / "list").unlink()
+    assert not held.reload()
+    assert A in held, "a gate works with the last list it has"

@@ -209,7 +209,8 @@ def test_there_is_a_line_of_each_kind_that_matters():
 
 
 def test_an_unknown_line_lists_those_there_are():
-    with pytest.raises(UnknownLine, match="no line 0007; there is 0443 BRT 1, 012C Sample 300"):
+    said = "no line 0x0007; there is 0x0443 BRT 1, 0x012C Sample 300"
+    with pytest.raises(UnknownLine, match=said):
         BUSES.line(7)
 
 

@@ -162,7 +162,9 @@ def test_the_head_says_which_gate_when_and_by_which_lists():
     assert "blacklist none" in shown(fresh(blacklist=""))
 
 
-@pytest.mark.parametrize(("direction", "zh"), [("entry", "进站"), ("board", "上车"), ("x", "")])
+@pytest.mark.parametrize(
+    ("direction", "zh"), [("entry", "进站"), ("board", "上车"), ("single", "一票制"), ("x", "")]
+)
 def test_the_direction_is_told_in_two_languages(direction: str, zh: str):
     state = fresh(title=replace(TITLE, direction=direction))
     assert f"{zh} {direction}".strip() in rows(state)[0]

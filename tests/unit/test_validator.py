@@ -15,7 +15,7 @@ from apdu.files import EF1A, EF1E
 from emulator.card.state import Blocked
 from issuer.tac import TacCheck, tac_is_right
 from reader.checks import ALIGHT_CHECKS, BOARD_CHECKS, MONEY
-from reader.fares.bus import BusLine, Heading, LineKind, Stop, stops_at
+from reader.fares.bus import BusLine, Heading, LineKind, Stop, missed_charge, stops_at
 from reader.gate import Reject, Verdict
 from reader.journal import MemoryJournal
 from reader.modes import Mode
@@ -26,6 +26,7 @@ from reader.transport.inprocess import InProcess
 from reader.trips import ALIGHTED, BOARDED
 from reader.validator import BusConfig, Door
 from tests.buses import (
+    BOARDED_AT,
     BUSES,
     EXPRESS,
     FARES,
@@ -48,6 +49,7 @@ from tests.buses import (
     missed_case,
     psam,
     ride_from,
+    stop_at,
     tapped,
     trip_of,
 )
@@ -356,6 +358,25 @@ def test_what_is_collected_is_the_fare_to_the_farther_end(at_m, due):
     again = Case(Door.BOARD, at=LATER).validator()
     assert tapped(again, card).missed.amount == due
     assert card.purse.actual == 5000 - due
+
+
+@pytest.mark.parametrize(("late_s", "is_this_ride"), [(0, True), (1, False), (40 * 86_400, False)])
+def test_a_ride_longer_than_any_was_not_tapped_off_though_the_same_bus_comes_again(
+    late_s: int, is_this_ride: bool
+):
+    made = case(Door.ALIGHT)
+    made.at = BOARDED_AT + timedelta(hours=6, seconds=late_s)
+    card = made.card()
+    outcome = tapped(made.validator(), card)
+    assert outcome.reason is (None if is_this_ride else Reject.NOT_BOARDED)
+    if is_this_ride:
+        return
+    card.power_off()
+    boarding = case(Door.BOARD)
+    boarding.at = made.at
+    again = tapped(boarding.validator(), card)
+    assert again.verdict is Verdict.PASS
+    assert again.missed.amount == missed_charge(LINE, stop_at(LINE, 0)) == 800
 
 
 def test_the_money_of_a_missed_ride_is_of_the_line_and_operator_it_was_ridden_on():

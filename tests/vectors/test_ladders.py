@@ -13,9 +13,10 @@ from fixtures.network import load_network
 from issuer.loads import SoftLoadHost
 from reader.gate import Direction, Gate, GateConfig, Verdict
 from reader.loading import LoadInterrupted, load, recover_load
+from reader.proofs import recover
 from reader.psam import Psam
 from reader.session import ask, run
-from reader.transactions import purchase, read_card, recover, select_purse
+from reader.transactions import purchase, read_card, select_purse
 from reader.transport.base import CardLost
 from tests.vectors.ladders import LADDERS, Ladder
 
