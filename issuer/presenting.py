@@ -89,7 +89,7 @@ def present(serial: bytes, rule: str) -> Txn[PublicInfo]:
     except WrongCard as wrong:
         raise foreign(wrong.serial) from wrong
     except CardBlocked as blocked:
-        raise _blocked(rule, is_permanent=blocked.is_permanent) from blocked
+        raise locked_out(rule, is_permanent=blocked.is_permanent) from blocked
 
 
 def whichever(rule: str) -> Txn[PublicInfo]:
@@ -97,7 +97,7 @@ def whichever(rule: str) -> Txn[PublicInfo]:
     try:
         yield from select_purse()
     except CardBlocked as blocked:
-        raise _blocked(rule, is_permanent=blocked.is_permanent) from blocked
+        raise locked_out(rule, is_permanent=blocked.is_permanent) from blocked
     return (yield from read_public_info())
 
 
@@ -111,7 +111,8 @@ def foreign(serial: bytes) -> RuleError:
     )
 
 
-def _blocked(rule: str, *, is_permanent: bool) -> RuleError:
+def locked_out(rule: str, *, is_permanent: bool) -> RuleError:
+    """The error that tells that a card is blocked. rule: of the operation that wants it."""
     if is_permanent:
         return RuleError(
             rule,

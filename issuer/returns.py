@@ -30,7 +30,7 @@ from issuer.ledger import Account
 from issuer.office import Office
 from issuer.operations import BEGUN, DONE, Kind, Op, begin, operation, step
 from issuer.paying_out import Refunded, outlet_refund, refund
-from issuer.presenting import account_name, demand, foreign, moment, own_card, present
+from issuer.presenting import account_name, demand, foreign, locked_out, moment, own_card, present
 from issuer.refunds import Channel, channel_of
 from issuer.refunds import refund as refund_of
 from issuer.refusal import Refusal
@@ -66,7 +66,7 @@ def give_back(office: Office, account_id: int, key: str) -> Txn[Returned]:
     if op.is_over:
         return _told(office, op)
     card = _card(office, op)
-    if op.state == BEGUN:
+    if _has_top_ups(office, card):
         info = yield from present(card.serial, "R33")
         yield from settle_others(office, card, info, None)
         _give_top_ups_back(office, card)
@@ -92,7 +92,7 @@ def _close(office: Office, op: Op, card: Card) -> Txn[Closed]:
     except WrongCard as wrong:
         raise foreign(wrong.serial) from wrong
     except CardBlocked as blocked:
-        raise RuleError.of(_LOCKED) from blocked
+        raise locked_out("R33", is_permanent=blocked.is_permanent) from blocked
 
 
 class _Books:
@@ -152,6 +152,8 @@ class _Books:
 
     def _let(self, session: Session, made: UnresolvedUnload) -> None:
         card, now = self._admit(session)
+        if made.offer.online_seq < card.online_seq:
+            raise RuleError.of(_ELSEWHERE)
         if made.offer.balance > owed(session, Account.CARDS, card.id):
             raise RuleError.of(_TOO_MUCH)
         if self.settled is not None:
@@ -201,17 +203,23 @@ def _end(session: Session, office: Office, op: Op, closed: Closed) -> Op:
     if now.is_over:
         return now
     if closed.was_closed and now.state not in (UNLOADED, BLOCKING):
-        raise RuleError.of(_LOCKED)
+        raise locked_out("R33", is_permanent=True)
     card = demand(cards_book.move(session, held.id, CardEvent.RETURN, at))
     spent = owed(session, Account.CARDS, card.id)
     if spent:
         posting = sides(card.id, Account.CARDS, {Account.OPERATORS: spent})
         ledger.post(session, now.id, "spent", posting, at)
+    cards_book.note(session, card.id, at, balance=0)
     fen = owed(session, Account.PAYABLE, card.id)
     done = step(session, now, DONE, at, data={"fen": fen})
     subject, detail = f"card:{card.serial.hex()}", {"op": op.id, "fen": fen}
     audit.append(session, at, account_name(op.account_id), "card.returned", subject, detail)
     return done
+
+
+def _has_top_ups(office: Office, card: Card) -> bool:
+    with reading(office.engine) as session:
+        return bool(topup_book.on_its_way(session, card.id))
 
 
 def _give_top_ups_back(office: Office, card: Card) -> None:
@@ -240,12 +248,6 @@ def _refused(office: Office, balance: int, *, is_inside: bool) -> Refusal:
     return said
 
 
-_LOCKED = Refusal(
-    "R33",
-    "blocked",
-    "此卡已被锁定，不能在线退卡，请挂失；余额按后台账目处理。",
-    "The card is blocked and cannot be returned; report it lost, and the books tell what it held.",
-)
 _ELSEWHERE = Refusal(
     "R33",
     "under_way",

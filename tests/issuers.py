@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import count
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
@@ -22,16 +24,24 @@ from issuer.devices import Catalogue
 from issuer.documents import Documents
 from issuer.ledger import Account
 from issuer.office import Office
-from issuer.payer import Mishap, SoftPayer
+from issuer.payer import Mishap, PayerAway, SoftPayer
 from issuer.policy import IssuerPolicy
+from issuer.schema import BatchRow, TapRow
+from issuer.topup_book import AUTHORISED, CHARGED, CHARGING
+from issuer.topups import cancel, find, top_up
+from reader.loading import LoadInterrupted
 from reader.policy import Policy
 from reader.session import Txn, run
+from reader.taprecord import Mark
+from reader.transport.base import CardLost
 from reader.transport.decorators import CutPoint, Cutting, Recording
 from reader.transport.inprocess import InProcess
 from tests import offices
+from tests.cards import with_purse
 from tests.offices import END, KEY, NOW
 from tests.stock import TRANSPORT
 
+FEN = 1000
 ROOTS = fixtures.load_roots()
 
 
@@ -198,3 +208,78 @@ def crashing(engine: Engine, at: int, *, is_after: bool) -> Iterator[list[int]]:
     finally:
         event.remove(engine, "commit", before)
         event.remove(Session, "after_commit", after)
+
+
+def ride(desk: Desk, card: Card, fen: int, counter: int, **changed: Any) -> None:
+    """A gate's record of a ride reaches clearing. changed: columns of the tap."""
+    name = f"{desk.books.do(lambda s: s.query(BatchRow).count()):032d}"
+    told = {"mark": int(Mark.TAKEN), "tac_is_right": True, "is_online": False, "is_copy": False}
+    numbers = {"kind": 9, "trip": 4, "counter": counter, "amount": fen, "before": 0, "after": 0}
+    numbers |= {"terminal_seq": counter, "at": 0, "day": 20250908, "tested": 0, "expires": 20260930}
+    words = {"line": "0001", "station": "0001", "operator": "0001", "terminal": "300089000195"}
+    tap = told | numbers | words | {"serial": card.serial.hex(), "gate": "00" * 8, "body": b""}
+
+    def take(session: Session) -> None:
+        session.add(
+            BatchRow(batch_id=name, gate="00" * 8, first=1, last=1, received=0, deliveries=1)
+        )
+        session.flush()
+        session.add(TapRow(batch_id=name, **(tap | changed)))
+
+    desk.books.do(take)
+
+
+def spend(chip: Chip, fen: int) -> None:
+    """Money leaves a card at a gate."""
+    change(chip, with_purse(actual=chip.purse.actual - fen))
+
+
+class Student:
+    """A student at a desk, with an open card; keys are counted."""
+
+    def __init__(self, desk: Desk, number: int = 0):
+        self.desk = desk
+        self.account = desk.student(number)
+        self.card, self.chip = desk.opened(self.account)
+        self.keys = (f"key-{n}" for n in count(1))
+
+    def top_up(self, key, fen=FEN):
+        return top_up(self.desk.office, self.account, key, fen)
+
+    def cancel(self, key):
+        return cancel(self.desk.office, self.account, key)
+
+    def op(self, key):
+        return self.desk.books.do(find, self.account, key)
+
+    def assert_has(self, fen):
+        """Payments are credits, to the fen, and nothing waits."""
+        assert self.chip.purse.actual == fen
+        assert self.desk.paid() == fen
+        assert self.desk.owed(Account.CARDS, self.card.id) == fen
+        assert self.desk.owed(Account.PAID_IN) == 0
+        assert self.desk.card(self.card.id).balance == fen
+        self.desk.assert_balanced()
+
+
+def cut(student, key, at, point):
+    """A top-up whose card leaves at a command, and nobody is told."""
+    with pytest.raises((CardLost, LoadInterrupted)):
+        on(student.chip, student.top_up(key), at, point)
+
+
+def in_state(student, state, key, point=CutPoint.BEFORE, mishap=Mishap.LOST_AFTER):
+    """A top-up that stands in a state, as mishaps leave it."""
+    if state == CHARGING:
+        student.desk.mishaps.planned = [mishap]
+        with pytest.raises(PayerAway):
+            on(student.chip, student.top_up(key))
+    elif state == AUTHORISED:
+        cut(student, key, 4, point)
+    elif state == CHARGED:
+        other = f"{key}-other"
+        cut(student, key, 4, CutPoint.BEFORE)
+        on(student.chip, student.top_up(other))
+    else:
+        cut(student, key, 1, CutPoint.BEFORE)
+    assert student.op(key).state == state

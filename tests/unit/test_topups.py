@@ -17,17 +17,29 @@ from issuer.operations import DONE, FAILED
 from issuer.payer import Mishap, PayerAway
 from issuer.tables import AuditRow, Operation
 from issuer.topup_book import AUTHORISED, CHARGED, CHARGING
-from issuer.topups import cancel, find, outlet_top_up, pending, top_up
+from issuer.topups import cancel, outlet_top_up, pending, top_up
 from reader.loading import LoadInterrupted
 from reader.policy import Policy
 from reader.session import ProtocolError, StatusError, run
 from reader.transport.base import CardLost
 from reader.transport.decorators import CutPoint
 from tests.cards import with_app, with_purse
-from tests.issuers import Crash, Desk, again, change, commands_of, crashing, new_chip, on
+from tests.issuers import (
+    FEN,
+    Crash,
+    Desk,
+    Student,
+    again,
+    change,
+    commands_of,
+    crashing,
+    cut,
+    in_state,
+    new_chip,
+    on,
+)
 from tests.offices import END, NAMES, NOW, document
 
-FEN = 1000
 CREDIT, PROVE = bytes.fromhex("8052"), bytes.fromhex("805A")
 COMMANDS = ("SELECT", "READ BINARY", "INITIALIZE", "CREDIT")
 RESUMED = ("SELECT", "READ BINARY", "PROVE", "INITIALIZE", "CREDIT")
@@ -44,43 +56,9 @@ def desk(office) -> Desk:
     return Desk(office.engine)
 
 
-class Student:
-    """A student at a desk, with an open card; keys are counted."""
-
-    def __init__(self, desk: Desk, number: int = 0):
-        self.desk = desk
-        self.account = desk.student(number)
-        self.card, self.chip = desk.opened(self.account)
-        self.keys = (f"key-{n}" for n in count(1))
-
-    def top_up(self, key, fen=FEN):
-        return top_up(self.desk.office, self.account, key, fen)
-
-    def cancel(self, key):
-        return cancel(self.desk.office, self.account, key)
-
-    def op(self, key):
-        return self.desk.books.do(find, self.account, key)
-
-    def assert_has(self, fen):
-        """Payments are credits, to the fen, and nothing waits."""
-        assert self.chip.purse.actual == fen
-        assert self.desk.paid() == fen
-        assert self.desk.owed(Account.CARDS, self.card.id) == fen
-        assert self.desk.owed(Account.PAID_IN) == 0
-        assert self.desk.card(self.card.id).balance == fen
-        self.desk.assert_balanced()
-
-
 @pytest.fixture
 def student(desk) -> Student:
     return Student(desk)
-
-
-def cut(student, key, at, point):
-    """A top-up whose card leaves at a command, and nobody is told."""
-    with pytest.raises((CardLost, LoadInterrupted)):
-        on(student.chip, student.top_up(key), at, point)
 
 
 def crash(student, transaction, at, is_after):
@@ -88,23 +66,6 @@ def crash(student, transaction, at, is_after):
     with crashing(student.desk.engine, at, is_after=is_after), pytest.raises(Crash):
         on(student.chip, transaction)
     student.desk.restart()
-
-
-def in_state(student, state, key):
-    """A top-up that stands in a state, as mishaps leave it."""
-    if state == CHARGING:
-        student.desk.mishaps.planned = [Mishap.LOST_AFTER]
-        with pytest.raises(PayerAway):
-            on(student.chip, student.top_up(key))
-    elif state == AUTHORISED:
-        cut(student, key, 4, CutPoint.BEFORE)
-    elif state == CHARGED:
-        other = f"{key}-other"
-        cut(student, key, 4, CutPoint.BEFORE)
-        on(student.chip, student.top_up(other))
-    else:
-        cut(student, key, 1, CutPoint.BEFORE)
-    assert student.op(key).state == state
 
 
 # Well
@@ -312,27 +273,56 @@ def test_a_spoilt_answer_to_the_credit_is_asked_for_again(student, answer):
     student.assert_has(FEN)
 
 
+def by_turns(student, order, keys):
+    """Two runs on the same card, command by command; what they raise is nobody's here."""
+    again(student.chip)
+    runs = [student.top_up(key) for key in keys]
+    waiting = [next(one) for one in runs]
+    for which in order:
+        if waiting[which] is None:
+            continue
+        answer = student.chip.process(waiting[which].command)
+        try:
+            waiting[which] = runs[which].send(answer)
+        except (StopIteration, RuleError, ProtocolError, StatusError, LoadInterrupted):
+            waiting[which] = None
+
+
+ORDERS = [[int(n not in (0, *firsts)) for n in range(8)] for firsts in combinations(range(1, 8), 3)]
+"""Every order of four commands of one run, who begins, and four of another."""
+
+
 def test_two_who_run_the_same_top_up_by_turns_credit_it_once(student):
-    """Every order of the commands of two runs on the same card."""
-    total = 0
-    for others in combinations(range(1, 8), 3):  # the one who begins is the first
-        turns = (0, *others)
+    for number, order in enumerate(ORDERS, 1):
         key = next(student.keys)
-        again(student.chip)
-        runs = [student.top_up(key), student.top_up(key)]
-        waiting = [next(runs[0]), next(runs[1])]
-        for number in range(8):
-            which = 0 if number in turns else 1
-            if waiting[which] is None:
-                continue
-            try:
-                answer = student.chip.process(waiting[which].command)
-                waiting[which] = runs[which].send(answer)
-            except (StopIteration, RuleError, ProtocolError, StatusError, LoadInterrupted):
-                waiting[which] = None
+        by_turns(student, order, (key, key))
         on(student.chip, student.top_up(key))
-        total += FEN
-        student.assert_has(total)
+        student.assert_has(number * FEN)
+
+
+def test_two_top_ups_by_turns_are_both_credited(student):
+    for number, order in enumerate(ORDERS, 1):
+        keys = next(student.keys), next(student.keys)
+        by_turns(student, order, keys)
+        for key in keys:
+            on(student.chip, student.top_up(key))
+        student.assert_has(2 * number * FEN)
+
+
+def test_an_offer_that_another_load_has_overtaken_is_not_let_through(student):
+    """The card offers, another top-up comes and goes, and only then the office hears of it."""
+    slow = student.top_up("slow")
+    again(student.chip)
+    sent = next(slow)
+    for _ in range(2):
+        sent = slow.send(student.chip.process(sent.command))
+    offer = student.chip.process(sent.command)
+    for key in ("b", "c"):
+        on(student.chip, student.top_up(key))
+    with pytest.raises(RuleError, match="Another top-up of this card is under way"):
+        slow.send(offer)
+    on(student.chip, student.top_up("slow"))
+    student.assert_has(3 * FEN)
 
 
 # The office dies
