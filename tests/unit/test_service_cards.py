@@ -3,16 +3,21 @@
 import pytest
 from sqlalchemy import select
 
+import fixtures
 from apdu.commands import GET_BALANCE
+from emulator.card.personalise import personalise
 from issuer.client import ServiceError
 from issuer.errors import RuleError
 from issuer.ledger import trial_balance
 from issuer.tables import Payment
 from issuer.tokens import Role
+from reader.gate import Direction, Verdict
 from reader.session import ask, run
 from reader.transport.base import CardLost
 from tests.offices import NOW, claim
 from tests.services import PHONE, Desk, PhoneCard
+from tests.stock import ROOTS
+from tests.students import Campus
 
 
 @pytest.fixture
@@ -188,3 +193,26 @@ def test_a_key_that_is_none_is_refused(desk, key):
 def test_who_has_no_card_is_told_so(desk):
     answer = desk.get("/v1/card", desk.student())
     assert (answer.status_code, answer.json()["reason"]) == (404, "no_card")
+
+
+@pytest.mark.rule("R31")
+def test_a_card_with_an_open_trip_is_not_taken_back(desk):
+    remote, phone = opened(desk)
+    remote.top_up("money", 2000, phone)
+    phone.again()
+    campus = Campus.of(desk.books.engine)
+    assert campus.pass_(phone.card, Direction.ENTRY).verdict is Verdict.PASS
+    with pytest.raises(RuleError) as refused:
+        remote.give_back("too-early", phone.again())
+    assert refused.value.rule == "R31"
+    assert refused.value.zh
+    assert remote.page()["card"]["state"] == "active"
+    assert balance(phone) == 2000
+
+
+def test_a_card_of_another_issuer_is_refused_and_nothing_is_paid(desk):
+    remote, _ = opened(desk)
+    foreign = PhoneCard(personalise(fixtures.load_profile("student-foreign-city"), ROOTS))
+    with pytest.raises((ServiceError, RuleError)):
+        remote.top_up("foreign", 1000, foreign)
+    assert desk.remote(desk.student()).page()["balance"] == 0
