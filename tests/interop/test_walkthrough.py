@@ -14,7 +14,7 @@ def test_every_heading_of_the_seed_is_walked():
     assert all(len(steps) > 2 for steps in found.values())
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(300)
 def test_every_command_prints_what_the_page_says(tmp_path):
     for heading, steps in sections(PAGE.read_text("utf-8")).items():
         for step in steps:
