@@ -461,9 +461,9 @@ def _by_serial(desk: Desk, serial: bytes) -> Card:
 
 @contextmanager
 def database(kind: str) -> Iterator[str]:
-    """A new database: sqlite or postgresql."""
+    """A new database: sqlite or postgresql. Processes die here and machines do not."""
     if kind == "postgresql":
-        with cluster(is_durable=True) as server:
+        with cluster() as server:
             yield server.database("storm")
         return
     with tempfile.TemporaryDirectory() as folder:
