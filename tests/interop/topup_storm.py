@@ -205,12 +205,12 @@ class Remote:
 
     def _ask(self, slot: Torn, wish: Wish) -> None:
         slot.slot.leave()
-        self.line.send(wish)
         timer = None
         if self.storm.strikes(KILL_IDLE, "offices killed at a moment"):
             timer = threading.Timer(self.storm.source.uniform(0.0, 0.1), self.process.kill)
             timer.start()
         try:
+            self.line.send(wish)  # the process may have been killed when the last wish was over
             self._serve_card(slot)
         except (EOFError, OSError, Gone):
             self._kill()
