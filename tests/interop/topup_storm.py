@@ -205,12 +205,12 @@ class Remote:
 
     def _ask(self, slot: Torn, wish: Wish) -> None:
         slot.slot.leave()
-        self.line.send(wish)
         timer = None
         if self.storm.strikes(KILL_IDLE, "offices killed at a moment"):
             timer = threading.Timer(self.storm.source.uniform(0.0, 0.1), self.process.kill)
             timer.start()
         try:
+            self.line.send(wish)  # the process may have been killed when the last wish was over
             self._serve_card(slot)
         except (EOFError, OSError, Gone):
             self._kill()
@@ -461,9 +461,9 @@ def _by_serial(desk: Desk, serial: bytes) -> Card:
 
 @contextmanager
 def database(kind: str) -> Iterator[str]:
-    """A new database: sqlite or postgresql."""
+    """A new database: sqlite or postgresql. Processes die here and machines do not."""
     if kind == "postgresql":
-        with cluster(is_durable=True) as server:
+        with cluster() as server:
             yield server.database("storm")
         return
     with tempfile.TemporaryDirectory() as folder:
