@@ -1,11 +1,13 @@
 """No operation reads a whole table: every statement of a student's life is explained by SQLite."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
-from issuer.database import open_database
+from issuer.database import open_database, writing
+from issuer.tokens import Role, find, make, revoke
 from tests.office_life import live
 from tests.offices import NOW, Office, small_roster
 
@@ -21,6 +23,7 @@ GROWING = {
     "audit",
     "blacklist_changes",
     "lost_cards",
+    "tokens",
 }
 """Tables with a row for each student, card or operation."""
 
@@ -70,6 +73,16 @@ def test_no_statement_of_a_students_life_reads_a_table_that_grows(file_office: O
 def test_a_student_on_the_roster_is_found_without_reading_the_others(file_office: Office):
     heard = Heard(file_office.engine)
     file_office.fill(41)
+    assert heard.scans() == []
+
+
+def test_a_token_is_made_found_and_revoked_without_reading_the_others(file_office: Office):
+    heard = Heard(file_office.engine)
+    with writing(file_office.engine) as session:
+        token = make(session, Role.GATE, None, NOW, NOW + timedelta(days=1))
+        assert find(session, token, NOW)
+        assert revoke(session, token, NOW)
+    assert len(heard.statements) >= 3
     assert heard.scans() == []
 
 

@@ -3,7 +3,6 @@
 import ast
 import importlib
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,6 @@ MODULES = [
     *("applicant", "devices", "eligibility", "finding", "phones", "policy", "refunds", "refusal"),
     *("rules_table", "validity", "versions"),
 ]
-AWAITED: dict[str, str] = {
-    "R25": "issuer.topups",
-    "R29": "issuer.losses",
-    "R31": "issuer.paying_out",
-    "R32": "issuer.paying_out",
-    "R33": "issuer.returns",
-}
-"""Rules whose operation in the office is still to come, and where it will be."""
-
 HELD_IN = {
     "R6": "issuer.openings",
     "R20": "issuer.status",
@@ -71,16 +61,8 @@ def test_every_rule_has_a_function_that_holds_it_and_a_test_that_proves_it(rule)
     assert TESTS.get(rule.name), f"no test proves {rule.name}"
 
 
-def test_who_is_awaited_has_not_come():
-    """Once a module is there, it holds its rule, and the entry goes."""
-    come = {name: module for name, module in AWAITED.items() if find_spec(module)}
-    assert not come, "take these off AWAITED"
-
-
 @pytest.mark.parametrize(("name", "module"), HELD_IN.items())
 def test_what_a_student_does_is_held_where_the_office_does_it(name, module):
-    if name in AWAITED:
-        pytest.skip(f"{AWAITED[name]} is not there yet")
     assert any(place.startswith(f"{module}.") for place in holders()[name])
 
 
