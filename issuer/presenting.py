@@ -1,0 +1,128 @@
+"""A card is presented for an operation: whose it is, and the rule's sentence if it cannot be.
+
+A card that is not fit is a rule's no here, because nothing was changed; a card that has left is a
+`TransportError` as everywhere.
+"""
+
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from apdu.bcd import Moment
+from apdu.files import PublicInfo
+from issuer import accounts, cards_book
+from issuer.card_access import CardBlocked, WrongCard, find_card, read_public_info, select_purse
+from issuer.card_states import CardState
+from issuer.cards_book import Card
+from issuer.errors import RuleError
+from issuer.moments import SHANGHAI
+from issuer.office import Office
+from issuer.refusal import Refusal
+from issuer.rules_table import holds
+from reader.session import Txn
+
+T = TypeVar("T")
+
+
+def demand(said: T | Refusal) -> T:
+    """What was asked for. Raises RuleError if it was refused."""
+    if isinstance(said, Refusal):
+        raise RuleError.of(said)
+    return said
+
+
+def moment(office: Office) -> Moment:
+    """The office's time as a card takes it."""
+    return Moment.of(office.now().astimezone(SHANGHAI))
+
+
+def account_name(account_id: int) -> str:
+    """An account as the audit log and the payer know it."""
+    return f"account:{account_id}"
+
+
+@holds("R24")
+def person_of(session: Session, account_id: int) -> int:
+    """Whose an account is: every operation is on that person's own cards. Raises RuleError."""
+    held = accounts.account(session, account_id)
+    if held.person_id is None:
+        raise RuleError(
+            "R5",
+            "尚未通过身份认证，请先在高校服务中认证。",
+            "The identity is not proven yet; do it in 高校服务 first.",
+            "not_authenticated",
+        )
+    return held.person_id
+
+
+def own_card(session: Session, account_id: int, rule: str) -> Card:
+    """The active card of an account's person. Raises RuleError.
+
+    rule: the one that wants a card.
+    """
+    card = cards_book.usable_of(session, person_of(session, account_id))
+    if card is None:
+        raise RuleError(
+            rule,
+            "您没有可用的学生卡，请先开卡。",
+            "You have no usable student card; open one first.",
+            "no_card",
+        )
+    if card.state is not CardState.ACTIVE:
+        raise RuleError(
+            rule,
+            "您的学生卡正在开通，请先完成开通。",
+            "Your student card is being opened; finish that first.",
+            "being_opened",
+        )
+    return card
+
+
+@holds("R24")
+def present(serial: bytes, rule: str) -> Txn[PublicInfo]:
+    """Find this card's purse in the field. Raises RuleError if another or no usable one is there.
+
+    rule: of the operation that wants it.
+    """
+    try:
+        return (yield from find_card(serial))
+    except WrongCard as wrong:
+        raise foreign(wrong.serial) from wrong
+    except CardBlocked as blocked:
+        raise locked_out(rule, is_permanent=blocked.is_permanent) from blocked
+
+
+def whichever(rule: str) -> Txn[PublicInfo]:
+    """Whatever purse is in the field. Raises RuleError if it is blocked."""
+    try:
+        yield from select_purse()
+    except CardBlocked as blocked:
+        raise locked_out(rule, is_permanent=blocked.is_permanent) from blocked
+    return (yield from read_public_info())
+
+
+def foreign(serial: bytes) -> RuleError:
+    """The error that tells that a card is not the one that the operation is for."""
+    return RuleError(
+        "R24",
+        f"所贴的卡（{serial.hex()}）不是本业务的卡，请贴本人的卡。",
+        f"Card {serial.hex()} is not the one this is for; present your own card.",
+        "foreign_card",
+    )
+
+
+def locked_out(rule: str, *, is_permanent: bool) -> RuleError:
+    """The error that tells that a card is blocked. rule: of the operation that wants it."""
+    if is_permanent:
+        return RuleError(
+            rule,
+            "此卡已永久锁定，请挂失；余额按后台账目处理。",
+            "The card is blocked for good; report it lost, and the books tell what it held.",
+            "blocked_for_good",
+        )
+    return RuleError(
+        rule,
+        "此卡已锁定，请到自营服务网点解锁。",
+        "The card is blocked; have an outlet unblock it.",
+        "blocked",
+    )
