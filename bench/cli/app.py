@@ -16,6 +16,7 @@ from bench.cli.gate_app import desk, gate
 from bench.cli.lists_app import lists_app
 from bench.cli.psam_app import psam_app
 from bench.cli.road_options import Faults, Json, Noise, Seed, Timing, Trace, Via
+from bench.cli.semester_app import semester
 from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
@@ -201,6 +202,7 @@ def emulate(
 
 app.command()(gate)
 app.command()(desk)
+app.command()(semester)
 
 
 @app.command()

@@ -1,0 +1,183 @@
+"""The students of a semester: who they are, what they have in mind, and their line of the roster.
+
+Everybody is invented, documents too. What a student will do follows from the seed alone.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from random import Random
+
+from emulator.card.card import Card as Chip
+from issuer.accounts import Claim
+from issuer.cards_book import Card
+from issuer.devices import Brand
+from issuer.phones import Phone, System
+from issuer.roster_file import Roster, SchoolLine, StudentLine
+
+FIRST_DAY = date(2025, 9, 1)
+"""The first day of the school year."""
+
+PARTNER, STRANGER = "UCAS", "OTHER"
+SCHOOLS = (
+    SchoolLine(1, PARTNER, "中国科学院大学", "University of CAS", "普通高校", True),
+    SchoolLine(2, STRANGER, "别处大学", "University of Elsewhere", "普通高校", False),
+)
+
+GOOD_PHONE = Phone(
+    Brand.HUAWEI,
+    System.HARMONYOS,
+    model="HUAWEI P50 Pro",
+    app="6.0.0.1",
+    huawei_wallet="9.0.13.304",
+    is_wallet_latest=True,
+    has_nfc=True,
+    is_nfc_on=True,
+    is_wallet_logged_in=True,
+    is_app_logged_in=True,
+)
+"""A phone that every rule is content with."""
+
+OLD_APP = "1.0"
+"""A version of the App that is too old."""
+
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_HABITS = ((2000, 2000), (2000, 5000), (3000, 10_000), (3000, 5000), (15_000, 20_000))
+"""Below how much a student tops up, and by how much. Fen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a student has in mind. Days are dates; None: never.
+
+    rides:   the chance of a day with rides on a school day. low, amount: of top-ups, fen.
+    renews:  by the year of the window. leaves: returns the card. loses: the phone.
+    """
+
+    opens: date
+    rides: float
+    low: int
+    amount: int
+    renews: dict[int, date | None]
+    is_graduate: bool
+    leaves: date | None
+    loses: date | None
+    wants_another: bool
+    has_old_app: bool
+    mistypes: bool
+
+
+@dataclass(slots=True)
+class Student:
+    """A student and what has become of him or her.
+
+    chip: the card in the phone. card: the same as the office knows it. inside: left without tapping
+    out. gave_up: refused so often that he or she rides with it no more. wishes: numbers keys.
+    """
+
+    number: int
+    school: str
+    plan: Plan
+    account: int = 0
+    is_proven: bool = False
+    is_refused: bool = False
+    opening: Chip | None = None
+    opened: int = 0
+    chip: Chip | None = None
+    card: Card | None = None
+    found: Chip | None = None
+    reported: date | None = None
+    settles: date | None = None
+    refusals: int = 0
+    wishes: int = 0
+    pending: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """An invented name."""
+        return f"Student {self.number:05d}"
+
+    @property
+    def claim(self) -> Claim:
+        """Who the student says to be."""
+        return Claim(self.school, student_number(self.number), self.name, document(self.number))
+
+    def key(self, word: str) -> str:
+        """A new idempotency key."""
+        self.wishes += 1
+        return f"{word}-{self.wishes}"
+
+
+def document(number: int) -> str:
+    """The document of an invented person: of no region there is."""
+    body = f"000000200001{number:05d}"
+    total = sum(int(digit) * weight for digit, weight in zip(body, _WEIGHTS, strict=True))
+    return body + "10X98765432"[total % 11]
+
+
+def student_number(number: int) -> str:
+    """The number a school has given."""
+    return f"2025K{number:05d}"
+
+
+def students_of(count: int, days: int, seed: int) -> list[Student]:
+    """The students of a semester. The last of each 40 is of a school that does not cooperate."""
+    made = []
+    for number in range(count):
+        chance = Random(f"semester {seed} student {number}")  # noqa: S311 - repeatable on purpose
+        school = STRANGER if number % 40 == 39 else PARTNER
+        made.append(Student(number, school, _plan(chance, days)))
+    return made
+
+
+def roster_of(students: list[Student], graduated: bool = False) -> Roster:
+    """The roster; graduated: as it is after graduation."""
+    lines = tuple(
+        StudentLine(
+            one.number + 1,
+            one.school,
+            student_number(one.number),
+            one.name,
+            document(one.number),
+            "硕士",
+            "毕业" if graduated and one.plan.is_graduate else "正式学籍",
+            False,
+        )
+        for one in students
+    )
+    return Roster("semester", SCHOOLS, lines)
+
+
+def _plan(chance: Random, days: int) -> Plan:
+    last = FIRST_DAY + timedelta(days=days)
+    low, amount = chance.choice(_HABITS)
+    is_graduate = chance.random() < 0.3
+    leaves = date(FIRST_DAY.year + 1, 7, chance.randint(1, 20))
+    return Plan(
+        opens=FIRST_DAY + timedelta(days=min(int(chance.triangular(0, 25, 3)), days - 1)),
+        rides=chance.uniform(0.1, 0.45),
+        low=low,
+        amount=amount,
+        renews={year: _renews(chance, year) for year in range(FIRST_DAY.year, last.year + 1)},
+        is_graduate=is_graduate,
+        leaves=leaves if is_graduate and chance.random() < 0.85 else None,
+        loses=_loses(chance),
+        wants_another=chance.random() < 0.8,
+        has_old_app=chance.random() < 0.06,
+        mistypes=chance.random() < 0.04,
+    )
+
+
+def _renews(chance: Random, year: int) -> date | None:
+    """In August most of them, some in September, some too late, some never."""
+    when = chance.random()
+    if when < 0.7:
+        return date(year, 7, 30) + timedelta(days=chance.randint(0, 32))
+    if when < 0.8:
+        return date(year, 9, chance.randint(1, 30))
+    late = date(year, 10, chance.randint(1, 25))
+    return late if when < 0.94 or year == FIRST_DAY.year else None
+
+
+def _loses(chance: Random) -> date | None:
+    day = chance.randint(20, 380)
+    return FIRST_DAY + timedelta(days=day) if chance.random() < 0.12 else None
