@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak clean
+.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak semester clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -57,6 +57,9 @@ books: $(VENV)/.dev ## kill gates and validators, and clearing, 300 times each, 
 
 soak: $(VENV)/.dev ## 100,000 taps on one gate with everything that goes wrong in years
 	$(BIN)/python -m tests.property.soak --count 100000 --seed 1
+
+semester: $(VENV)/.dev ## 200 students live a school year, and the books are balanced
+	$(BIN)/tapbench semester --students 200 --days 400 --seed 1
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

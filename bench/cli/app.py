@@ -284,6 +284,24 @@ def bench_clearing(
     raise typer.Exit(command(cards, db, as_json))
 
 
+@bench_app.command("issuer")
+def bench_issuer(
+    students: Annotated[
+        int, typer.Option(min=10, max=100_000, help="Students on the roster when there are many.")
+    ] = 100_000,
+    cards: Annotated[int, typer.Option(min=1, max=1000, help="Cards opened in a run.")] = 10,
+    runs: Annotated[int, typer.Option(min=1, max=20, help="Runs; medians are over them.")] = 5,
+    db: Annotated[
+        str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Time openings and top-ups with cards, with few students and with many."""
+    from bench.cli.bench_issuer import bench_issuer as command
+
+    raise typer.Exit(command(students, cards, runs, db, as_json))
+
+
 @bench_app.command("journal")
 def bench_journal(
     where: Annotated[str, typer.Option("--in", help="Directory on the disk to measure.")] = ".",

@@ -69,7 +69,8 @@ def _report(lived: Semester) -> list[str]:
     lines += _table("Ledger, yuan", {name: _yuan(fen) for name, fen in books.ledger.items()})
     lines += [
         f"{lived.records:,} records in {lived.batches:,} batches were cleared.",
-        f"On cards {_yuan(books.on_cards)} yuan, by the books {_yuan(books.in_books)}.",
+        f"On cards {_yuan(books.on_cards)} yuan; by the books {_yuan(books.in_books)}, which is "
+        f"the account cards less {_yuan(books.rides)} for rides that were cleared.",
         f"The payer was charged {_yuan(books.charged)}: {_yuan(books.credited)} are on cards or "
         f"were spent, {_yuan(books.given_back)} were given back for top-ups that failed; "
         f"it paid back {_yuan(books.refunded)} in all.",

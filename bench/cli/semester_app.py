@@ -9,8 +9,10 @@ from bench.cli.road_options import Json
 
 
 def semester(
-    students: Annotated[int, typer.Option(help="How many students.")] = 200,
-    days: Annotated[int, typer.Option(help="How many days, from 1 September 2025 on.")] = 400,
+    students: Annotated[int, typer.Option(min=1, max=10_000, help="How many students.")] = 200,
+    days: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many days, from 1 September 2025 on.")
+    ] = 400,
     seed: Annotated[int, typer.Option(help="The same seed, the same year.")] = 1,
     out: Annotated[
         Path | None,

@@ -27,7 +27,8 @@ EXPLAINED = {
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Sums in fen. on_cards: in the purses of usable cards. in_books: CARDS less rides cleared.
+    """Sums in fen. on_cards: in the purses of usable cards. in_books: what should be there, which
+    is the ledger's account CARDS less rides: what clearing has of usable cards, and operators get.
 
     charged, refunded: by the payer. credited: of what it was charged, put on cards. given_back: for
     top-ups that came to nothing. wrong: every sentence about what does not fit; empty if balanced.
@@ -35,6 +36,7 @@ class Books:
 
     on_cards: int
     in_books: int
+    rides: int
     charged: int
     credited: int
     given_back: int
@@ -55,34 +57,45 @@ def close_books(office: Office, town: Town, dealings: Dealings) -> Books:
     trial = ledger.trial_balance(office.engine)
     wrong: list[str] = []
     with reading(office.engine) as session:
-        on_cards, in_books = _cards(session, dealings, wrong)
+        on_cards, in_books, rides = _cards(session, dealings, wrong)
         payer = _payer(session, wrong)
     if not trial.is_balanced:
         wrong.append(f"the trial balance is off: {trial.balances}, {trial.unbalanced}")
     if payer["charged"] - payer["refunded"] != trial.balances[Account.PAYER]:
         wrong.append("the ledger's account of the payer is not what the payer says")
+    fares = town.told.fares.total()
+    if fares != rides - trial.balances[Account.OPERATORS]:
+        wrong.append(f"gates took {fares} fen, and the books have another sum for rides")
+    if in_books + rides != -trial.balances[Account.CARDS]:
+        wrong.append("what cards should hold and their rides are not the account CARDS")
     if trial.balances[Account.PAID_IN]:
         wrong.append(f"{-trial.balances[Account.PAID_IN]} fen were paid and never credited")
-    wrong += [
-        f"clearing found {number} of {fault.code} ({fault.en})"
-        for fault, number in faults.items()
-        if fault not in EXPLAINED
-    ]
-    most = dealings.tally.counts["rides with a found phone"] * 2
-    if faults.get(Fault.BLACKLISTED, 0) > most:
-        wrong.append(f"clearing found {faults[Fault.BLACKLISTED]} taps of lost cards, {most} known")
+    wrong += _unexplained(faults, dealings.tally.counts["rides with a found phone"])
     if town.open_debits():
         wrong.append(f"{town.open_debits()} debits at gates are still open")
     if not audit.verify(office.engine).is_whole:
         wrong.append("the audit log does not hold together")
     named = {str(name): fen for name, fen in sorted(trial.balances.items())}
     found = {f"{fault.code} {fault.en}": number for fault, number in faults.items()}
-    return Books(on_cards, in_books, ledger=named, faults=found, wrong=tuple(wrong), **payer)
+    return Books(on_cards, in_books, rides, ledger=named, faults=found, wrong=tuple(wrong), **payer)
 
 
-def _cards(session: Session, dealings: Dealings, wrong: list[str]) -> tuple[int, int]:
-    """What is on usable cards, by themselves and by the books; each for itself."""
-    on_cards = in_books = 0
+def _unexplained(faults: dict[Fault, int], found_rides: int) -> list[str]:
+    """What clearing found and should not have. found_rides: of two taps each."""
+    wrong = [
+        f"clearing found {number} of {fault.code} ({fault.en})"
+        for fault, number in faults.items()
+        if fault not in EXPLAINED
+    ]
+    late = faults.get(Fault.BLACKLISTED, 0)
+    if late > 2 * found_rides:
+        wrong.append(f"clearing found {late} taps of lost cards, {2 * found_rides} are known")
+    return wrong
+
+
+def _cards(session: Session, dealings: Dealings, wrong: list[str]) -> tuple[int, int, int]:
+    """What is on usable cards, by themselves and by the books, and their rides; each for itself."""
+    on_cards = in_books = rides = 0
     for row in session.scalars(select(CardRow).order_by(CardRow.id)):
         card = cards_book.card(session, row.id)
         held = owed(session, Account.CARDS, card.id)
@@ -90,12 +103,13 @@ def _cards(session: Session, dealings: Dealings, wrong: list[str]) -> tuple[int,
             if held:
                 wrong.append(f"card {row.id} is {card.state} and holds {held} fen in the books")
             continue
-        held -= unsettled(session, card)
+        ridden = unsettled(session, card)
+        held, rides = held - ridden, rides + ridden
         actual = dealings.chips[card.serial].purse.actual
         if actual != held:
             wrong.append(f"card {row.id} holds {actual} fen, and {held} by the books")
         on_cards, in_books = on_cards + actual, in_books + held
-    return on_cards, in_books
+    return on_cards, in_books, rides
 
 
 def _payer(session: Session, wrong: list[str]) -> dict[str, int]:

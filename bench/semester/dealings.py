@@ -5,6 +5,7 @@ not answer; the same is then asked for again with the same key.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TypeVar
@@ -26,6 +27,7 @@ from issuer.payer import Mishap, PayerAway
 from issuer.phones import Phone
 from issuer.refunds import Channel
 from issuer.refusal import Refusal
+from issuer.topup_book import Ended
 from reader.session import Txn, run
 from reader.transport.base import Transport, TransportError
 from reader.transport.decorators import CutPoint, Cutting
@@ -36,8 +38,9 @@ T = TypeVar("T")
 CUT = 0.03
 """The chance that a card is taken away in the middle of an operation."""
 
-_COMMANDS, _TRIES, _RETRY_S = 24, 12, 5
-_CASH = 0.05
+_COMMANDS, _TRIES, _RETRY_S = (4, 8, 40), 12, 5
+_LOAD_COMMANDS = 5
+_CASH, _WALKS_AWAY = 0.05, 0.01
 _MISHAPS = ((0.01, Mishap.LOST_BEFORE), (0.025, Mishap.LOST_AFTER), (0.032, Mishap.DECLINED))
 
 
@@ -119,7 +122,10 @@ class Dealings:
         account = self._outlet if is_cash else who.account
         make = topups.outlet_top_up if is_cash else topups.top_up
         key = f"{who.number}-{key}"
+        walks_away = not is_cash and self.chance.random() < _WALKS_AWAY
         try:
+            if walks_away and self._given_up(who, key, amount):
+                return False
             self.present(who.chip, lambda: make(office, account, key, amount))
         except RuleError as no:
             self.refused(f"{no.rule} {no.reason}")
@@ -127,6 +133,28 @@ class Dealings:
         self.tally.counts["top-ups in cash" if is_cash else "top-ups by phone"] += 1
         self.tally.money["topped up in cash" if is_cash else "topped up by phone"] += amount
         self.tally.topups[(self.town.clock().date() - FIRST_DAY).days // 7] += amount
+        return True
+
+    def _given_up(self, who: Student, key: str, amount: int) -> bool:
+        """Take the card away in the middle of a top-up, and cancel it. Returns whether that went.
+
+        It does not if the card was credited already: then it is told so, and has the money.
+        """
+        office, account, chip = self.office, who.account, who.chip
+        assert chip is not None
+        link = self._watch(chip).link(taken_away(chip, self.chance, _LOAD_COMMANDS))
+        chip.power_on()
+        with suppress(TransportError, PayerAway):
+            run(topups.top_up(office, account, key, amount), {"card": link})
+            return False
+        try:
+            self.present(chip, lambda: topups.cancel(office, account, key))
+        except RuleError as no:
+            if no.reason != Ended.CREDITED:
+                raise
+            self.tally.counts["top-ups that were on the card when cancelled"] += 1
+            return False
+        self.tally.counts["top-ups cancelled"] += 1
         return True
 
     def renew(self, who: Student) -> bool:
@@ -153,7 +181,7 @@ class Dealings:
         """Settle the lost cards whose time has come."""
         for one in losses.settle(self.office, self.office.now()):
             self.tally.counts["lost cards settled"] += 1
-            self.tally.money["late rides of lost cards"] += one.rides
+            self.tally.money["spent on rides by lost cards"] += one.rides
             self.tally.money["left on lost cards"] += one.left
 
     def carry(self, who: Student) -> None:
@@ -235,12 +263,15 @@ class Dealings:
         """The card, which is sometimes taken away. What outlets see of loads stays with it."""
         link: Transport = InProcess(chip)
         if self.chance.random() < CUT:
-            link = taken_away(chip, self.chance, _COMMANDS)
+            link = taken_away(chip, self.chance, self.chance.choice(_COMMANDS))
+        return self._watch(chip).link(link)
+
+    def _watch(self, chip: Chip) -> LoadWatch:
         watch = self._watches.get(id(chip))
         if watch is None:
             watch = LoadWatch(OUTLET, self.town.operator, self.town.loaded)
             self._watches[id(chip)] = watch
-        return watch.link(link)
+        return watch
 
 
 def taken_away(chip: Chip, chance: Random, commands: int) -> Transport:

@@ -3,7 +3,7 @@
 Everybody is invented, documents too. What a student will do follows from the seed alone.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 
@@ -70,8 +70,10 @@ class Plan:
 class Student:
     """A student and what has become of him or her.
 
-    chip: the card in the phone. card: the same as the office knows it. inside: left without tapping
-    out. gave_up: refused so often that he or she rides with it no more. wishes: numbers keys.
+    is_refused: the rules give no card, or none is wanted any more. opened: cards so far.
+    chip: the card in the phone. card: the last one as the office knows it. found: the card in a
+    phone that was lost. reported, settles: days of a loss that is not over. refusals: at gates,
+    of a card that has expired. wishes: numbers keys.
     """
 
     number: int
@@ -80,7 +82,6 @@ class Student:
     account: int = 0
     is_proven: bool = False
     is_refused: bool = False
-    opening: Chip | None = None
     opened: int = 0
     chip: Chip | None = None
     card: Card | None = None
@@ -89,22 +90,26 @@ class Student:
     settles: date | None = None
     refusals: int = 0
     wishes: int = 0
-    pending: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """An invented name."""
-        return f"Student {self.number:05d}"
 
     @property
     def claim(self) -> Claim:
         """Who the student says to be."""
-        return Claim(self.school, student_number(self.number), self.name, document(self.number))
+        return claim_of(self.number, self.school)
 
     def key(self, word: str) -> str:
         """A new idempotency key."""
         self.wishes += 1
         return f"{word}-{self.wishes}"
+
+
+def claim_of(number: int, school: str) -> Claim:
+    """Who a student says to be."""
+    return Claim(school, student_number(number), name_of(number), document(number))
+
+
+def name_of(number: int) -> str:
+    """An invented name."""
+    return f"Student {number:05d}"
 
 
 def document(number: int) -> str:
@@ -132,19 +137,16 @@ def students_of(count: int, days: int, seed: int) -> list[Student]:
 def roster_of(students: list[Student], graduated: bool = False) -> Roster:
     """The roster; graduated: as it is after graduation."""
     lines = tuple(
-        StudentLine(
-            one.number + 1,
-            one.school,
-            student_number(one.number),
-            one.name,
-            document(one.number),
-            "硕士",
-            "毕业" if graduated and one.plan.is_graduate else "正式学籍",
-            False,
-        )
-        for one in students
+        roster_line(one.number, one.school, graduated and one.plan.is_graduate) for one in students
     )
     return Roster("semester", SCHOOLS, lines)
+
+
+def roster_line(number: int, school: str, has_graduated: bool = False) -> StudentLine:
+    """A student's line."""
+    status = "毕业" if has_graduated else "正式学籍"
+    told = student_number(number), name_of(number), document(number)
+    return StudentLine(number + 1, school, *told, "硕士", status, False)
 
 
 def _plan(chance: Random, days: int) -> Plan:
