@@ -152,6 +152,8 @@ class _Books:
 
     def _let(self, session: Session, made: UnresolvedUnload) -> None:
         card, now = self._admit(session)
+        if made.offer.online_seq < card.online_seq:
+            raise RuleError.of(_ELSEWHERE)
         if made.offer.balance > owed(session, Account.CARDS, card.id):
             raise RuleError.of(_TOO_MUCH)
         if self.settled is not None:

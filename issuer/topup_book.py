@@ -116,7 +116,8 @@ def admit(
     if any(one.state != BEGUN for one in open_ones(session, card.id, Kind.RETURN)):
         return BEING_RETURNED
     others = on_its_way(session, card.id, op.id)
-    if any(one.state == AUTHORISED for one in others):
+    # An older number: another load was made on the card since it offered this one.
+    if offer.online_seq < card.online_seq or any(one.state == AUTHORISED for one in others):
         return ELSEWHERE
     waiting = sum(amount_of(one) for one in others if one.state in PAID)
     return over_ceiling(office, offer.balance + waiting, amount_of(op)) or now

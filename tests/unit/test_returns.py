@@ -314,6 +314,22 @@ def test_a_card_lost_in_the_middle_of_its_return_is_settled_as_lost(student, poi
         anew(student)
 
 
+@pytest.mark.rule("R33")
+def test_an_offer_that_a_top_up_has_overtaken_is_not_let_through(student):
+    """The card offers its money, a top-up comes and goes, and only then the office hears of it."""
+    slow = returning(student)
+    again(student.chip)
+    sent = next(slow)
+    while not sent.command.startswith(bytes.fromhex("805005")):
+        sent = slow.send(student.chip.process(sent.command))
+    offer = student.chip.process(sent.command)
+    on(student.chip, student.top_up("late", 1000))
+    with pytest.raises(RuleError, match="Something else is under way"):
+        slow.send(offer)
+    on(student.chip, returning(student))
+    assert_closed(student, HELD + 1000)
+
+
 # Refunds
 
 

@@ -273,27 +273,56 @@ def test_a_spoilt_answer_to_the_credit_is_asked_for_again(student, answer):
     student.assert_has(FEN)
 
 
+def by_turns(student, order, keys):
+    """Two runs on the same card, command by command; what they raise is nobody's here."""
+    again(student.chip)
+    runs = [student.top_up(key) for key in keys]
+    waiting = [next(one) for one in runs]
+    for which in order:
+        if waiting[which] is None:
+            continue
+        answer = student.chip.process(waiting[which].command)
+        try:
+            waiting[which] = runs[which].send(answer)
+        except (StopIteration, RuleError, ProtocolError, StatusError, LoadInterrupted):
+            waiting[which] = None
+
+
+ORDERS = [[int(n not in (0, *firsts)) for n in range(8)] for firsts in combinations(range(1, 8), 3)]
+"""Every order of four commands of one run, who begins, and four of another."""
+
+
 def test_two_who_run_the_same_top_up_by_turns_credit_it_once(student):
-    """Every order of the commands of two runs on the same card."""
-    total = 0
-    for others in combinations(range(1, 8), 3):  # the one who begins is the first
-        turns = (0, *others)
+    for number, order in enumerate(ORDERS, 1):
         key = next(student.keys)
-        again(student.chip)
-        runs = [student.top_up(key), student.top_up(key)]
-        waiting = [next(runs[0]), next(runs[1])]
-        for number in range(8):
-            which = 0 if number in turns else 1
-            if waiting[which] is None:
-                continue
-            try:
-                answer = student.chip.process(waiting[which].command)
-                waiting[which] = runs[which].send(answer)
-            except (StopIteration, RuleError, ProtocolError, StatusError, LoadInterrupted):
-                waiting[which] = None
+        by_turns(student, order, (key, key))
         on(student.chip, student.top_up(key))
-        total += FEN
-        student.assert_has(total)
+        student.assert_has(number * FEN)
+
+
+def test_two_top_ups_by_turns_are_both_credited(student):
+    for number, order in enumerate(ORDERS, 1):
+        keys = next(student.keys), next(student.keys)
+        by_turns(student, order, keys)
+        for key in keys:
+            on(student.chip, student.top_up(key))
+        student.assert_has(2 * number * FEN)
+
+
+def test_an_offer_that_another_load_has_overtaken_is_not_let_through(student):
+    """The card offers, another top-up comes and goes, and only then the office hears of it."""
+    slow = student.top_up("slow")
+    again(student.chip)
+    sent = next(slow)
+    for _ in range(2):
+        sent = slow.send(student.chip.process(sent.command))
+    offer = student.chip.process(sent.command)
+    for key in ("b", "c"):
+        on(student.chip, student.top_up(key))
+    with pytest.raises(RuleError, match="Another top-up of this card is under way"):
+        slow.send(offer)
+    on(student.chip, student.top_up("slow"))
+    student.assert_has(3 * FEN)
 
 
 # The office dies
