@@ -18,6 +18,7 @@ from bench.cli.lists_app import lists_app
 from bench.cli.phone_app import phone_app
 from bench.cli.psam_app import psam_app
 from bench.cli.road_options import Faults, Json, Noise, Seed, Timing, Trace, Via
+from bench.cli.semester_app import semester
 from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
@@ -217,6 +218,7 @@ def emulate(
 
 app.command()(gate)
 app.command()(desk)
+app.command()(semester)
 
 
 @app.command()
@@ -296,6 +298,24 @@ def bench_clearing(
     from bench.cli.bench_clearing import bench_clearing as command
 
     raise typer.Exit(command(cards, db, as_json))
+
+
+@bench_app.command("issuer")
+def bench_issuer(
+    students: Annotated[
+        int, typer.Option(min=10, max=100_000, help="Students on the roster when there are many.")
+    ] = 100_000,
+    cards: Annotated[int, typer.Option(min=1, max=1000, help="Cards opened in a run.")] = 10,
+    runs: Annotated[int, typer.Option(min=1, max=20, help="Runs; medians are over them.")] = 5,
+    db: Annotated[
+        str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Time openings and top-ups with cards, with few students and with many."""
+    from bench.cli.bench_issuer import bench_issuer as command
+
+    raise typer.Exit(command(students, cards, runs, db, as_json))
 
 
 @bench_app.command("journal")
