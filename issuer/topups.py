@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from apdu.commands import INIT_LOAD
 from apdu.files import PublicInfo
+from apdu.show import money
 from apdu.sw import SW
 from issuer import cards_book, topup_book
 from issuer.card_money import left_on_lost
@@ -199,7 +200,14 @@ def _demand_amount(office: Office, amount: int) -> None:
             f"The amount of a top-up is at least {least} fen and a multiple of {by} fen.",
             "amount_not_allowed",
         )
-    demand(topup_book.over_ceiling(office, 0, amount))
+    most = office.gate_policy.max_balance
+    if amount > most:
+        raise RuleError(
+            "R25",
+            f"一次最多充值{money(most)}元，这是卡内余额的上限。",
+            f"One top-up is at most {money(most)} yuan, which is all that a card may hold.",
+            "over_ceiling",
+        )
 
 
 Whose = tuple[int, str]
