@@ -21,9 +21,6 @@ from apdu.value import value
 from reader.session import ProtocolError, StatusError, Txn, ask
 from reader.transport.base import TransportError
 
-_NO_TAC = bytes(4)
-"""An unload has no TAC: its proof ends with zeros (4.20, Q8)."""
-
 
 class UnloadHost(Protocol):
     """The party that owns the unload key and pays the money out."""
@@ -175,7 +172,7 @@ def recover_unload(lost: UnresolvedUnload, host: UnloadHost) -> Txn[UnloadReceip
         if refused.sw == SW.PROOF_NOT_AVAILABLE:
             return None
         raise
-    if proof.tac != _NO_TAC:
+    if any(proof.tac):  # an unload has no TAC: its proof ends with zeros (4.20, Q8)
         raise ProtocolError("GET TRANSACTION PROVE: the proof of an unload does not end in zeros")
     host.confirm(lost.info, lost.asked, lost.offer, lost.when, proof.mac2)
     return lost.receipt(proof.mac2, recovered=True)

@@ -12,20 +12,20 @@ def quietly(line: str) -> None:
     """Progress of a slice is of no interest."""
 
 
-def test_after_fifteen_hundred_taps_journal_card_and_psam_agree_to_the_last_fen():
-    result = soak.campaign(1500, seed=5, say=quietly, psam="memory")
-    assert result.taps >= 1500
+def test_after_a_thousand_taps_journal_card_and_psam_agree_to_the_last_fen():
+    result = soak.campaign(1000, seed=5, say=quietly, psam="memory")
+    assert result.taps >= 1000
     assert len(result.faults) > len(FAULTS) / 2
     assert result.recovered > 3, "some answers to DEBIT are lost, or nothing is shown"
-    assert result.fates[Fate.TAKEN] == result.records > 1000
+    assert result.fates[Fate.TAKEN] == result.records > 600
     assert result.fates[Fate.VOID] > 3
     assert result.fates[Fate.BURNT] > 0
     assert result.ends["passed again"] > 10
 
 
 def test_a_soak_replays_from_its_seed_whatever_keeps_the_psam_s_numbers():
-    one = soak.campaign(200, seed=3, say=quietly, psam="file")
-    other = soak.campaign(200, seed=3, say=quietly, psam="memory")
+    one = soak.campaign(120, seed=3, say=quietly, psam="file")
+    other = soak.campaign(120, seed=3, say=quietly, psam="memory")
     assert (one.ends, one.faults, one.fates, one.paid_here, one.loaded) == (
         other.ends,
         other.faults,

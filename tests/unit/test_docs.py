@@ -32,8 +32,10 @@ def test_the_page_in_docs_is_fresh(name):
     assert path.read_text("utf-8") == PAGES[name](), f"docs/{name} is stale: run `make docs`"
 
 
-def test_writing_touches_stale_pages_alone(tmp_path):
-    assert write(tmp_path) == list(PAGES)
+def test_writing_touches_stale_pages_alone(tmp_path, monkeypatch):
+    quick = {name: PAGES[name] for name in ("commands.md", "files.md", "states.svg")}
+    monkeypatch.setattr("bench.docs.PAGES", quick)
+    assert write(tmp_path) == list(quick)
     (tmp_path / "files.md").write_text("old", "utf-8")
     assert write(tmp_path) == ["files.md"]
     assert write(tmp_path) == []
