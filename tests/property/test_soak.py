@@ -18,7 +18,7 @@ def test_after_a_thousand_taps_journal_card_and_psam_agree_to_the_last_fen():
     assert len(result.faults) > len(FAULTS) / 2
     assert result.recovered > 3, "some answers to DEBIT are lost, or nothing is shown"
     assert result.fates[Fate.TAKEN] == result.records > 600
-    assert result.fates[Fate.VOID] > 3
+    assert result.fates[Fate.VOID] > 0
     assert result.fates[Fate.BURNT] > 0
     assert result.ends["passed again"] > 10
 
