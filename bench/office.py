@@ -27,6 +27,7 @@ from issuer.database import open_database, transact
 from issuer.devices import Catalogue
 from issuer.documents import Documents, KeyFileError, load_key
 from issuer.errors import DatabaseError
+from issuer.migrating import demand_office
 from issuer.moments import Now
 from issuer.office import Office
 from issuer.payer import Mishaps, SoftPayer, no_mishap
@@ -74,6 +75,7 @@ def open_office(
     except (DatabaseError, KeyFileError) as error:
         raise Problem(str(error)) from error
     try:
+        demand_office(engine)
         transact(engine, documents.demand_same_key)
     except DatabaseError as error:
         engine.dispose()

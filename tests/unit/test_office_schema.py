@@ -124,3 +124,20 @@ def test_without_alembic_clearing_works_and_the_office_says_what_is_missing(tmp_
     migrating.demand_office(engine)
     assert differences(engine) == []
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "command", [("issuer", "init", "--sample"), ("semester", "--students", "2", "--days", "2")]
+)
+def test_without_alembic_a_command_of_the_office_says_what_to_install(tmp_path, command):
+    (tmp_path / "alembic.py").write_text("raise ModuleNotFoundError('no', name='alembic')\n")
+    said = subprocess.run(
+        [sys.executable, "-m", "bench", *command],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"},
+    )
+    assert said.returncode == 2
+    assert "pip install 'tapbench[issuer]'" in said.stderr
+    assert "Traceback" not in said.stderr
