@@ -120,9 +120,6 @@ def cut_recovery(one: Story, left: Left, wanted: Image) -> None:
         budget += 1
 
 
-TOTAL: dict[str, int] = {}
-
-
 @pytest.mark.parametrize("name", ACTS)
 def test_a_cut_anywhere_leaves_the_old_card_or_the_new_one(name: str, some: Some):
     one, committed = story(name), False
@@ -147,14 +144,4 @@ def test_a_cut_anywhere_leaves_the_old_card_or_the_new_one(name: str, some: Some
             if not one.inside[budget] or budget % 97 == 0:
                 cut_recovery(one, left, image)
     assert one.seen == {"old", "new"}
-    TOTAL[name] = one.points
-
-
-def test_the_number_of_cut_points(capsys: pytest.CaptureFixture[str], some: Some):
-    if set(TOTAL) != set(ACTS):
-        pytest.skip("the acts were not all played in this run")
-    with capsys.disabled():
-        counts = ", ".join(f"{name} {points}" for name, points in TOTAL.items())
-        print(f"\npower cut: {sum(TOTAL.values())} cut points: {counts}")  # noqa: T201 - wanted
-    assert sum(TOTAL.values()) > (5000 if some.is_whole else 2000)
-    assert min(TOTAL.values()) > (300 if some.is_whole else 50)
+    assert one.points > (300 if some.is_whole else 50)
