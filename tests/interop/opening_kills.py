@@ -98,7 +98,7 @@ def open_until_killed(
 def killed(where: str, campus: Campus, wish: tuple[int, str], step: Step, chip: Chip) -> None:
     """Let an office open a card and die at a step. Raises AssertionError if it does not."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.interop.opening_kills"])
+    context.set_forkserver_preload(["tests.students"])
     ours, theirs = context.Pipe()
     process = context.Process(
         target=open_until_killed, args=(where, campus.clock(), wish, step, theirs), daemon=True
