@@ -118,10 +118,12 @@ def test_a_batch_the_database_cannot_store_waits(desk, line, outbox, monkeypatch
         raise DatabaseError("locked")
 
     monkeypatch.setattr(Clearing, "receive", broken)
-    uplink = Uplink(outbox)
-    forward_http(uplink, line, time.monotonic)
-    assert uplink.delivered == 0
-    assert "could not store" in uplink.refused[0]
+    uplink, waiting = Uplink(outbox), outbox.waiting()
+    with pytest.raises(LineError, match="took no batch now; the batches wait"):
+        forward_http(uplink, line, time.monotonic)
+    assert (uplink.delivered, uplink.refused, outbox.waiting()) == (0, [], waiting)
+    monkeypatch.undo()
+    assert forward_http(Uplink(outbox), line, time.monotonic) == 3
 
 
 @pytest.mark.parametrize("versions", [1, 3, STEPS + 5])
