@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.road_options import Json
+
 clearing_app = typer.Typer(
     help="Clear the records of gates: check, find what is wrong, balance the day.",
     no_args_is_help=True,
@@ -16,7 +18,6 @@ Db = Annotated[
         "--db", metavar="URL", help="A file, or a URL such as postgresql://user@host/name."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @clearing_app.command()

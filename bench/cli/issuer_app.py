@@ -5,24 +5,19 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.office_options import OFFICE, Now, Office
+from bench.cli.road_options import Json
+
 issuer_app = typer.Typer(
     help="The back office: students, tokens, the service, the books.", no_args_is_help=True
 )
 
-Office = Annotated[
-    Path, typer.Option("--office", metavar="DIR", help="The office's folder, made if needed.")
-]
 Db = Annotated[
     str,
     typer.Option(
         "--db", metavar="URL", help="A database such as postgresql://user@host/name instead."
     ),
 ]
-Now = Annotated[
-    str, typer.Option("--now", help="The time, such as 2026-09-30T23:59:50+08:00; else the clock.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-OFFICE = Path("office")
 
 
 @issuer_app.command()

@@ -1,5 +1,6 @@
 """`tapbench issuer serve`: the service until Ctrl-C."""
 
+import ipaddress
 import logging
 import socket
 import sys
@@ -33,7 +34,11 @@ def serve(place: Place, host: str, port: int) -> None:
         with _bound(host, port) as listening:
             number = listening.getsockname()[1]
             print(f"serving {place.folder} at http://{_shown(host)}:{number}", flush=True)
-            config = uvicorn.Config(app, log_config=None, ws="none", server_header=False)
+            _warn_of(host)
+            # X-Forwarded-For is anybody's word: with it who guesses tokens is never slowed down.
+            config = uvicorn.Config(
+                app, log_config=None, ws="none", server_header=False, proxy_headers=False
+            )
             uvicorn.Server(config).run(sockets=[listening])
     finally:
         close_office(office)
@@ -53,12 +58,31 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
-    except OSError as error:
+    except (OSError, UnicodeError, TypeError) as error:  # a name can be no name in several ways
         listening.close()
+        why = getattr(error, "strerror", None) or "that is no address"
         raise Problem(
-            f"nothing can be served at {host}:{port}: {error.strerror}; choose another port"
+            f"nothing can be served at {_shown(host)}:{port}: {why}; choose another port, or an "
+            "address of this machine"
         ) from error
     return listening
+
+
+def _warn_of(host: str) -> None:
+    """Tokens and id documents go over the line as they are: say so if others can reach it."""
+    if not _is_loopback(host):
+        print(
+            f"tapbench: {host} may be reached from other machines, and tokens go there in the "
+            "clear; leave --host out, or put a proxy with TLS in front",
+            file=sys.stderr,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _shown(host: str) -> str:

@@ -11,6 +11,7 @@ import uvicorn
 
 from emulator.card.card import Card
 from issuer import blacklist_book
+from issuer.service import Limits
 from issuer.service.gates import STEPS
 from issuer.tokens import Role
 from reader.batch import Refusal, parse_answer
@@ -119,9 +120,23 @@ def test_a_batch_the_database_cannot_store_waits(desk, line, outbox, monkeypatch
 
     monkeypatch.setattr(Clearing, "receive", broken)
     uplink = Uplink(outbox)
-    forward_http(uplink, line, time.monotonic)
-    assert uplink.delivered == 0
-    assert "could not store" in uplink.refused[0]
+    with pytest.raises(LineError, match="503"):
+        forward_http(uplink, line, time.monotonic)
+    assert (uplink.delivered, uplink.refused) == (0, [])
+    assert len(outbox.waiting()) == 3
+
+
+def test_a_station_with_many_batches_waits_when_it_asks_too_often(office, outbox):
+    desk, slept = Desk(office, NOW, Limits(per_second=1, burst=1)), []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        desk.ticker.at += seconds
+
+    with served(desk) as url:
+        line = Service(url, desk.token(Role.GATE))
+        assert forward_http(Uplink(outbox), line, time.monotonic, sleep) == 3
+    assert slept == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("versions", [1, 3, STEPS + 5])
@@ -155,7 +170,22 @@ def test_an_answer_that_is_no_blacklist_leaves_the_gate_with_what_it_has(
     assert held.blacklist.version == 0
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x", "127.0.0.1:80", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ftp://x",
+        "127.0.0.1:80",
+        "http://",
+        "http://[::1",
+        "http://h:port",
+        "http://h:99999",
+        "http://a..b",
+        "http://h/ü",
+        "http://h/a b",
+        "http://h/\n",
+    ],
+)
 def test_an_address_that_is_none_is_refused(url):
     with pytest.raises(ValueError, match="address"):
         Service(url, "tb_x")
