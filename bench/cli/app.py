@@ -19,6 +19,7 @@ from bench.cli.phone_app import phone_app
 from bench.cli.psam_app import psam_app
 from bench.cli.road_options import Faults, Json, Noise, Seed, Timing, Trace, Via
 from bench.cli.semester_app import semester
+from bench.cli.station_app import station
 from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
@@ -99,10 +100,12 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from reader.fare import UnknownStation
     from reader.fares.bus import UnknownLine, UnknownStop
     from reader.journal import JournalError
+    from reader.outbox import OutboxError
     from reader.policy import PolicyError
     from reader.psam_store import PsamFileError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
+    from reader.upload import LineError
     from reader.white_list import WhiteListError
 
     return (
@@ -123,6 +126,8 @@ def _known_problems() -> tuple[type[Exception], ...]:
         RuleError,
         ServiceError,
         JournalError,
+        LineError,
+        OutboxError,
         PsamFileError,
         UnknownStation,
         UnknownLine,
@@ -219,6 +224,7 @@ def emulate(
 app.command()(gate)
 app.command()(desk)
 app.command()(semester)
+app.command()(station)
 
 
 @app.command()

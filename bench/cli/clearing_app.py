@@ -23,9 +23,12 @@ Db = Annotated[
 @clearing_app.command()
 def run(
     batches: Annotated[
-        list[Path],
-        typer.Argument(metavar="BATCH...", help="Batches of stations, or gates' journals."),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="BATCH...",
+            help="Batches of stations, or gates' journals; none to examine what is there.",
+        ),
+    ] = None,
     db: Db = "clearing.db",
     gates: Annotated[
         Path | None,
@@ -43,7 +46,7 @@ def run(
     """Take batches, check every record, and apply all rules. Doing it again changes nothing."""
     from bench.cli.clearing import run as command
 
-    raise typer.Exit(command(db, batches, (gates, lost), received, as_json))
+    raise typer.Exit(command(db, batches or [], (gates, lost), received, as_json))
 
 
 @clearing_app.command()

@@ -124,11 +124,23 @@ def _has_usable(desk: StudentDesk) -> bool:
 
 def top_up(place: Place, yuan: str, key: str) -> None:
     """Top the card up."""
-    amount = _fen(yuan)
+    amount = wished_fen(yuan)
     told = _with_card(
         place, f"topup {amount}", key, lambda desk, name, link: desk.top_up(name, amount, link)
     )
     _tell(place, told, _loaded)
+
+
+def give_up(place: Place, key: str) -> None:
+    """Give up an opening that is not done."""
+    folder = PhoneFolder(place.phone)
+    name = key or folder.about.pending.get("open", "")
+    if not name:
+        raise Problem(f"no opening is under way in {place.phone}; --key names another phone's")
+    with place.desk(folder) as desk:
+        desk.give_up(name)
+    folder.done("open")
+    _tell(place, {"key": name}, lambda one: "the opening is given up")
 
 
 def renew(place: Place, key: str) -> None:
@@ -199,7 +211,7 @@ def _without_card(
         return act(desk, name)
 
 
-def _fen(yuan: str) -> int:
+def wished_fen(yuan: str) -> int:
     """Any amount of whole fen, also those that a rule refuses. Raises RuleError."""
     whole, dot, part = yuan.lstrip("-").partition(".")
     is_amount = whole.isascii() and whole.isdecimal() and len(whole) < 9

@@ -118,6 +118,14 @@ def open_(place: "Place", key: Key = "") -> None:
     command(place, key)
 
 
+@_command("give-up")
+def give_up(place: "Place", key: Key = "") -> None:
+    """Give up an opening that was begun and cannot be ended, such as in a broken phone (R24)."""
+    from bench.cli.phone import give_up as command
+
+    command(place, key)
+
+
 @_command("topup")
 def topup(
     place: "Place",

@@ -7,12 +7,23 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 from bench.cli.issuer import Place
 from bench.cli.options import parse_moment
 from bench.clock import now as wall_clock
 from bench.office import close_office, open_office, station_names
 from bench.problem import Problem
+
+
+HTTP: dict[str, Any] = {
+    "log_config": None,
+    "ws": "none",
+    "server_header": False,
+    # X-Forwarded-For is anybody's word: who guesses tokens would be somebody else each time.
+    "proxy_headers": False,
+}
+"""How uvicorn serves the application."""
 
 
 def serve(place: Place, host: str, port: int) -> None:
@@ -35,11 +46,7 @@ def serve(place: Place, host: str, port: int) -> None:
             number = listening.getsockname()[1]
             print(f"serving {place.folder} at http://{_shown(host)}:{number}", flush=True)
             _warn_of(host)
-            # X-Forwarded-For is anybody's word: with it who guesses tokens is never slowed down.
-            config = uvicorn.Config(
-                app, log_config=None, ws="none", server_header=False, proxy_headers=False
-            )
-            uvicorn.Server(config).run(sockets=[listening])
+            uvicorn.Server(uvicorn.Config(app, **HTTP)).run(sockets=[listening])
     finally:
         close_office(office)
 

@@ -14,6 +14,7 @@ from stat import S_IMODE
 import pytest
 
 from bench.cli.app import run_app
+from bench.cli.serve import _warn_of
 from tests.offices import document
 
 NOW = ("--now", "2025-10-09T10:00:00+08:00")
@@ -53,11 +54,11 @@ def ready(here) -> Path:
 
 
 @contextmanager
-def serving(here: Path):
+def serving(here: Path, now: tuple[str, str] = NOW):
     """The office served, with its log; ended by SIGTERM."""
     with (here / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench", "issuer", "serve", "--port", "0", *NOW],
+            [sys.executable, "-m", "bench", "issuer", "serve", "--port", "0", *now],
             cwd=here,
             env=os.environ | {"PYTHONPATH": str(Path.cwd())},
             stdout=subprocess.PIPE,
@@ -71,6 +72,24 @@ def serving(here: Path):
         process.send_signal(signal.SIGTERM)
         process.wait(20)
         process.stdout.close()
+
+
+@contextmanager
+def held(here: Path, phone: str):
+    """A phone's card in the field of an emulated radio: the device path that finds it."""
+    program = [sys.executable, "-m", "bench", "emulate", "--via", "udp", "--port", "0"]
+    process = subprocess.Popen(
+        [*program, "--card", f"{phone}/card.json"],
+        cwd=here,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield next(found[0] for line in process.stdout if (found := re.search(r"udp:\S+", line)))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
 
 
 def test_an_office_and_a_phone_hold_money_and_keys_for_their_owner_alone(ready):
@@ -121,6 +140,17 @@ def test_json_has_what_the_words_have(ready):
         (("issuer", "token", "staff", "--out", "x"), "--login"),
         (("issuer", "refund", "12", "--key", "a"), "20 digits"),
         (("issuer", "report", "--db", "nosuch://x"), "no database"),
+        (("issuer", "topup", "5", "--key", "k", *NOW), "--phone"),
+        (("issuer", "topup", "5", "--key", "k", "--phone", "phone", "--via", "pcsc"), "--phone"),
+        (("issuer", "topup", "5", "--key", "k", "--via", "tube"), "no road"),
+        (("issuer", "topup", "0", "--key", "k", "--phone", "phone", *NOW), "R25"),
+        (("issuer", "topup", "0.001", "--key", "k", "--phone", "phone", *NOW), "R25"),
+        (("issuer", "topup", "1000.01", "--key", "k", "--phone", "phone", *NOW), "R25"),
+        (("issuer", "topup", "5", "--key", "k", "--phone", "nowhere", *NOW), "no phone"),
+        (("issuer", "revoke", "nowhere"), "cannot be read"),
+        (("issuer", "revoke", "phone/phone.json"), "no token"),
+        (("phone", "show", "--url", "ftp://x", "--token-file", "token"), "expected an address"),
+        (("phone", "show", "--url", "x", "--token-file", "token"), "expected an address"),
     ],
 )
 def test_a_wrong_wish_is_one_sentence_and_changes_nothing(opened, arguments, words):
@@ -136,6 +166,7 @@ def opened(tmp_path_factory) -> Path:
     tapbench(here, "phone", "new", "xiaoming")
     tapbench(here, "phone", "prove", *PROVE, *NOW)
     tapbench(here, "phone", "open", *NOW)
+    (here / "token").write_text("tb_x\n")
     return here
 
 
@@ -215,6 +246,74 @@ def test_a_service_that_is_killed_in_the_middle_of_a_top_up_loses_nothing(here):
 def test_serve_listens_on_this_machine_alone_unless_told(here):
     with serving(here) as (url, _):
         assert url.startswith("http://127.0.0.1:")
+    assert "in the clear" not in (here / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_warned"),
+    [
+        ("127.0.0.1", False),
+        ("127.9.9.9", False),
+        ("::1", False),
+        ("localhost", False),
+        ("0.0.0.0", True),
+        ("::", True),
+        ("192.0.2.1", True),
+        ("desk.example", True),
+    ],
+)
+def test_an_address_that_others_can_reach_is_warned_of(host, is_warned, capsys):
+    _warn_of(host)
+    assert ("in the clear" in capsys.readouterr().err) == is_warned
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.1", "a..b", "::zz", "\0"])
+def test_an_address_that_cannot_be_served_is_one_sentence(here, host):
+    assert "nothing can be served" in tapbench(here, "issuer", "serve", "--host", host, code=2)
+
+
+def test_a_card_in_use_stays_in_the_phone_while_the_service_cannot_be_asked(here):
+    tapbench(here, "issuer", "init", "--sample")
+    tapbench(here, "phone", "new", "xiaoming")
+    tapbench(here, "phone", "prove", *PROVE, *NOW)
+    tapbench(here, "phone", "open", *NOW)
+    before = (here / "phone" / "card.json").read_bytes()
+    (here / "t").write_text("tb_x")
+    away = ("--url", "http://127.0.0.1:9", "--token-file", "t")
+    tapbench(here, "phone", "open", *away, code=2)
+    assert (here / "phone" / "card.json").read_bytes() == before
+    assert "5.00 yuan on the card" in tapbench(here, "phone", "topup", "5", *NOW)
+
+
+def test_an_opening_that_cannot_be_ended_is_given_up(ready):
+    assert "no opening is under way" in tapbench(ready, "phone", "give-up", *NOW, code=2)
+    tapbench(ready, "phone", "open", *NOW, "--key", "one")
+    assert "R24" in tapbench(ready, "phone", "give-up", *NOW, "--key", "one", code=2)
+    assert "R24" in tapbench(ready, "phone", "give-up", *NOW, "--key", "other", code=2)
+
+
+def test_an_outlet_tops_up_whichever_card_is_presented(ready):
+    tapbench(ready, "phone", "open", *NOW)
+    card = ("--phone", "phone")
+    said = tapbench(ready, "issuer", "topup", "30", "--key", "a", *card, *NOW)
+    assert "30.00 yuan taken in cash and loaded, 30.00 yuan on card 0310" in said
+    for _ in range(2):  # the same key is the same wish
+        air = ("--via", "air", "--key", "b", "--json")
+        done = json.loads(tapbench(ready, "issuer", "topup", "20.50", *air, *card, *NOW))
+        assert (done["amount"], done["balance"]) == (2050, 5050)
+    assert json.loads(tapbench(ready, "issuer", "report", "--json"))["balances"]["cards"] == -5050
+
+
+def test_an_outlet_tops_up_a_card_in_the_field_of_its_reader_at_a_served_office(ready):
+    tapbench(ready, "phone", "open", *NOW)
+    tapbench(ready, "issuer", "token", "staff", "--login", "desk", "--out", "s", *NOW)
+    with held(ready, "phone") as device, serving(ready) as (url, _):
+        road = ("--via", "nfc", "--device", device)
+        at = ("--url", url, "--token-file", "s", "--key", "c")
+        said = tapbench(ready, "issuer", "topup", "10", *road, *at)
+        assert "10.00 yuan on card" in said
+        tapbench(ready, "issuer", "revoke", "s", *NOW)
+        assert "token" in tapbench(ready, "issuer", "topup", "10", *road, *at, code=2)
 
 
 def test_a_changed_audit_log_is_found(ready):

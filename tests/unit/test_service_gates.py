@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 import uvicorn
 
+from bench.cli.serve import HTTP
 from emulator.card.card import Card
 from issuer import blacklist_book
 from issuer.service import Limits
@@ -32,7 +34,7 @@ SERIALS = [bytes.fromhex(f"03105228001{number:09d}") for number in range(100)]
 @contextmanager
 def served(desk: Desk) -> Iterator[str]:
     """The service on a free port of the loopback."""
-    config = uvicorn.Config(desk.app, host="127.0.0.1", port=0, log_config=None, ws="none")
+    config = uvicorn.Config(desk.app, host="127.0.0.1", port=0, **HTTP)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -84,6 +86,16 @@ def test_a_batch_that_was_stored_unanswered_is_delivered_again_and_stored_once(d
         )
         assert parse_answer(answer.content).refusal is wanted
     assert forward_http(Uplink(outbox), line, time.monotonic) == 3
+
+
+def test_a_header_of_a_proxy_gives_nobody_more_guesses(office):
+    desk = Desk(office, NOW, Limits(per_second=1, burst=5))
+    with served(desk) as url, httpx2.Client(base_url=url) as http:
+        codes = [
+            http.get("/v1/card", headers={"X-Forwarded-For": f"192.0.2.{n}"}).status_code
+            for n in range(8)
+        ]
+    assert codes == [401] * 5 + [429] * 3
 
 
 def test_while_nobody_answers_the_batches_wait(outbox):
