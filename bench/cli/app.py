@@ -324,6 +324,21 @@ def bench_issuer(
     raise typer.Exit(command(students, cards, runs, db, as_json))
 
 
+@bench_app.command("service")
+def bench_service(
+    clients: Annotated[int, typer.Option(min=1, max=500, help="Clients at once.")] = 50,
+    count: Annotated[int, typer.Option(min=10, help="How often each client asks.")] = 40,
+    db: Annotated[
+        str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Time the served office with many clients: pages, top-ups with cards, blacklists."""
+    from bench.cli.bench_service import bench_service as command
+
+    command(clients, count, db, as_json)
+
+
 @bench_app.command("journal")
 def bench_journal(
     where: Annotated[str, typer.Option("--in", help="Directory on the disk to measure.")] = ".",

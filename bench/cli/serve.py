@@ -15,7 +15,6 @@ from bench.clock import now as wall_clock
 from bench.office import close_office, open_office, station_names
 from bench.problem import Problem
 
-
 HTTP: dict[str, Any] = {
     "log_config": None,
     "ws": "none",
