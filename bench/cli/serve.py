@@ -64,6 +64,7 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen()  # so that nobody who has read the address is turned away
     except (OSError, UnicodeError, TypeError) as error:  # a name can be no name in several ways
         listening.close()
         why = getattr(error, "strerror", None) or "that is no address"

@@ -59,7 +59,9 @@ class ProblemBody(BaseModel):
 
 
 class Refused(Exception):
-    """A request that goes no further."""
+    """A request that goes no further. rule: R1 to R33, if it is a rule that says no."""
+
+    rule: str | None = None
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ def problem(
         "en": refused.en,
         "request_id": request_id,
     }
+    rule = rule or refused.rule
     told |= {} if rule is None else {"rule": rule}
     told |= {} if errors is None else {"errors": errors}
     return JSONResponse(told, int(refused.status), refused.headers, MEDIA_TYPE)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
@@ -14,7 +15,7 @@ from stat import S_IMODE
 import pytest
 
 from bench.cli.app import run_app
-from bench.cli.serve import _warn_of
+from bench.cli.serve import _bound, _warn_of
 from tests.offices import document
 
 NOW = ("--now", "2025-10-09T10:00:00+08:00")
@@ -180,8 +181,48 @@ def test_another_students_card_in_the_phone_is_refused(opened):
     (other / "card.json").write_bytes((opened / "phone" / "card.json").read_bytes())
     (other / "card.json").chmod(0o600)
     before = tapbench(opened, "issuer", "report")
-    tapbench(opened, "phone", "topup", "5", "--phone", "other", *NOW, code=2)
+    said = tapbench(opened, "phone", "topup", "5", "--phone", "other", *NOW, code=2)
+    assert "R24: Card" in said
+    assert "present your own card" in said
     assert tapbench(opened, "issuer", "report") == before
+
+
+WANG = ("UCAS", "2025K00000", "王小明", document(0))
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        ("UCAS", "2025K99999", *WANG[2:]),
+        ("OTHER", *WANG[1:]),
+        (*WANG[:2], "王大明", WANG[3]),
+        (*WANG[:3], document(1)),
+    ],
+    ids=["unknown student", "wrong school", "another's name", "another's document"],
+)
+@pytest.mark.rule("R5")
+def test_who_somebody_is_not_is_the_rules_sentence_and_proves_nothing(here, claim):
+    tapbench(here, "issuer", "init", "--sample")
+    tapbench(here, "phone", "new", "xiaoming")
+    names = ("--school", "--number", "--name", "--document")
+    who = [word for pair in zip(names, claim, strict=True) for word in pair]
+    assert "R5: The identity check failed" in tapbench(here, "phone", "prove", *who, *NOW, code=2)
+    assert "R5" in tapbench(here, "phone", "open", *NOW, code=2)
+    assert "none" in tapbench(here, "issuer", "student", *WANG[:2])
+
+
+def test_a_token_whose_time_is_over_does_nothing(here):
+    tapbench(here, "issuer", "init", "--sample")
+    tapbench(here, "phone", "new", "xiaoming")
+    tapbench(here, "phone", "prove", *PROVE, *NOW)
+    tapbench(here, "phone", "open", *NOW)
+    old = ("--days", "1", "--now", "2025-10-08T10:00:00+08:00")
+    tapbench(here, "issuer", "token", "student", "--login", "xiaoming", "--out", "t", *old)
+    before = tapbench(here, "issuer", "report")
+    with serving(here) as (url, _):
+        said = tapbench(here, "phone", "topup", "5", "--url", url, "--token-file", "t", code=2)
+    assert "A token that is valid is needed" in said
+    assert tapbench(here, "issuer", "report") == before
 
 
 def test_a_wish_that_was_cut_goes_on_with_the_same_key(ready):
@@ -265,6 +306,11 @@ def test_serve_listens_on_this_machine_alone_unless_told(here):
 def test_an_address_that_others_can_reach_is_warned_of(host, is_warned, capsys):
     _warn_of(host)
     assert ("in the clear" in capsys.readouterr().err) == is_warned
+
+
+def test_who_knows_the_address_is_let_in_before_the_service_is_up():
+    with _bound("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname(), 5):
+        pass
 
 
 @pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.1", "a..b", "::zz", "\0"])

@@ -48,7 +48,7 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.rule("R29")
+@pytest.mark.rule("R29", "R31")
 @pytest.mark.timeout(120)
 def test_a_lost_phone_is_refused_and_its_rides_are_cleared_over_the_stations_line(here: Path):
     gates = ("entry.toml", "exit.toml")
@@ -56,10 +56,14 @@ def test_a_lost_phone_is_refused_and_its_rides_are_cleared_over_the_stations_lin
         line = ("station", *gates, "--url", url, "--token-file", "gate.token")
         assert "list: blacklist version 1, 1 cards" in tapbench(here, *line)
         assert tapped(here, "entry", "2025-10-09T10:10:00", 0)["verdict"] == "pass"
+        mine = ("--url", url, "--token-file", "me.token")
+        before = tapbench(here, "issuer", "report")
+        said = tapbench(here, "phone", "return", *mine, code=2)
+        assert "R31: The card has a trip without exit" in said
+        assert tapbench(here, "issuer", "report") == before
         assert tapped(here, "exit", "2025-10-09T10:40:00", 0)["verdict"] == "pass"
         told = json.loads(tapbench(here, *line, "--json"))
         assert (told["cut"], told["delivered"], told["refused"]) == (2, 2, [])
-        mine = ("--url", url, "--token-file", "me.token")
         assert "blacklist version 2" in tapbench(here, "phone", "lost", *mine)
         assert "version 2, 2 cards (was version 1)" in tapbench(here, *line)
         said = tapped(here, "entry", "2025-10-09T18:10:00", 1)
