@@ -116,7 +116,7 @@ def make_token(place: Place, role: str, login: str, days: int, out: Path) -> Non
         raise Problem(f"'{role}' is no role; expected one of {', '.join(Role)}")
     if (role != Role.GATE) != bool(login):
         raise Problem("a token of a student or of staff needs --login, and a gate's has none")
-    demand_place(out)
+    demand_place(out, force=None)
     with place.office() as office:
         at = office.now()
 

@@ -139,6 +139,7 @@ def test_json_has_what_the_words_have(ready):
         (("issuer", "roster", "nowhere.csv"), "cannot be read"),
         (("issuer", "token", "king", "--out", "x"), "no role"),
         (("issuer", "token", "staff", "--out", "x"), "--login"),
+        (("issuer", "token", "gate", "--out", "token"), "choose another name\n"),
         (("issuer", "refund", "12", "--key", "a"), "20 digits"),
         (("issuer", "report", "--db", "nosuch://x"), "no database"),
         (("issuer", "topup", "5", "--key", "k", *NOW), "--phone"),

@@ -4,7 +4,9 @@ And back: what the gate wrote down comes over the same line, is stored, and is c
 """
 
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -111,3 +113,22 @@ def test_a_station_that_cannot_work_says_so_in_one_sentence(tmp_path: Path, argu
     (tmp_path / "odd.toml").write_text(f'{place}journal = "odd.toml"\n')
     assert words in tapbench(tmp_path, "station", *arguments, code=2)
     assert not (tmp_path / "list").exists()
+
+
+def test_a_station_goes_on_while_the_office_is_away(tmp_path: Path, monkeypatch):
+    place = 'direction = "entry"\nstation = "Yongtaizhuang"\n'
+    (tmp_path / "entry.toml").write_text(f'{place}blacklist = "list"\n')
+    (tmp_path / "gate.token").write_text("tb_x\n")
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+
+    clock = SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
+    monkeypatch.setattr("bench.cli.station.time", clock)
+    away = ("--url", "http://127.0.0.1:9", "--token-file", "gate.token", "--every", "7")
+    said = tapbench(tmp_path, "station", "entry.toml", *away, code=130)
+    assert slept == [7.0] * 3
+    assert said.count("cannot be reached") == 3
