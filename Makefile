@@ -41,9 +41,10 @@ bench: $(VENV)/.core ## time one APDU and one tap on each road, and clearing
 fuzz: $(VENV)/.dev ## a million commands into the card
 	$(BIN)/python -m tests.property.campaign --count 1000000 --seed 1
 
-kill: $(VENV)/.dev ## kill -9 a card in a file 2000 times, and a PSAM 1000 times
+kill: $(VENV)/.dev ## kill -9 a card in a file 2000 times, a PSAM 1000 times, and an office at each step of an opening
 	$(BIN)/python -m tests.interop.kills --count 2000 --seed 1
 	$(BIN)/python -m tests.interop.psam_kills --count 1000 --seed 1
+	$(BIN)/python -m tests.interop.opening_kills --database both
 
 air: $(VENV)/.dev ## noisy conversations and torn taps over the simulated air, 10,000 of each
 	$(BIN)/python -m tests.property.noisy --count 10000 --seed 1

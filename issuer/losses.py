@@ -27,7 +27,7 @@ from issuer.moments import moment_of, seconds_of
 from issuer.office import Office
 from issuer.operations import DONE, FAILED, Kind, Op, begin, open_ones, operation, step
 from issuer.payer import PayerAway
-from issuer.presenting import account_name, demand, person_of
+from issuer.presenting import account_name, demand, demand_own, person_of
 from issuer.rules_table import holds
 from issuer.tables import Operation
 from issuer.topup_book import CHARGING, GIVING_BACK
@@ -106,7 +106,9 @@ def _freeze(session: Session, card: Card, op: Op, at: datetime) -> None:
 def _report(session: Session, office: Office, account_id: int, key: str, at: datetime) -> Loss:
     op = demand(begin(session, Kind.LOST, account_id, key, 0, at))
     if op.card_id is not None or op.is_over:
-        return _told(session, office, op)
+        loss = _told(session, office, op)
+        demand_own(session, account_id, loss.card.id)
+        return loss
     person_id = person_of(session, account_id)
     held = cards_book.usable_of(session, person_id)
     if held is None:

@@ -277,8 +277,9 @@ class _Making:
         old = cards_book.move(session, self.card.id, CardEvent.GIVE_UP, at)
         if isinstance(old, Refusal):
             raise RuleError.of(old)
+        blacklist_book.change(session, at, [old.serial])  # counters before the audit log's end
         _, card = _reserve(self.office, session, op, (old.student_id, old.carrier), at)
-        _void(session, op, old, self.account_id, at)
+        _note(session, self.account_id, "card.given_up", old, at)
         return card
 
     def leave(self) -> None:

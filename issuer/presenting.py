@@ -79,6 +79,21 @@ def own_card(session: Session, account_id: int, rule: str) -> Card:
 
 
 @holds("R24")
+def demand_own(session: Session, account_id: int, card_id: int) -> None:
+    """See that a card is of the person whose the account is now: accounts change hands.
+
+    Raises RuleError.
+    """
+    if cards_book.card(session, card_id).person_id != person_of(session, account_id):
+        raise RuleError(
+            "R24",
+            "这张卡不是您本人的，只能办理本人的学生卡。",
+            "That card is another person's, and a student handles his or her own.",
+            "others_card",
+        )
+
+
+@holds("R24")
 def present(serial: bytes, rule: str) -> Txn[PublicInfo]:
     """Find this card's purse in the field. Raises RuleError if another or no usable one is there.
 

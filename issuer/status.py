@@ -24,6 +24,7 @@ from issuer.refusal import Refusal
 from issuer.rules_table import holds
 from issuer.schema import TapRow
 from issuer.tables import Account, CardRow, Operation, School, Student
+from issuer.topup_book import Ended
 from issuer.validity import opens_on, renewal
 from reader.taprecord import Mark, TapRecord
 
@@ -211,8 +212,12 @@ def _balance(session: Session, card: Card) -> tuple[int, datetime]:
 
     The office's own word, unless gates have sent something later.
     """
+    ended = func.coalesce(Operation.data["ended"].as_string(), "")
     done = select(func.max(Operation.updated)).where(
-        Operation.card_id == card.id, Operation.state == DONE, Operation.kind.in_(_ONLINE)
+        Operation.card_id == card.id,
+        Operation.state == DONE,
+        Operation.kind.in_(_ONLINE),
+        ended != Ended.FROZEN.value,
     )
     told = session.execute(done).scalar_one()
     opened = seconds_of(datetime.combine(card.issued_on, datetime.min.time(), moment_of(0).tzinfo))

@@ -27,6 +27,7 @@ from issuer.office import Office
 from issuer.operations import BEGUN, DONE, FAILED, Kind, Op, begin, operation, step
 from issuer.presenting import (
     demand,
+    demand_own,
     foreign,
     moment,
     own_card,
@@ -234,6 +235,7 @@ def _same(session: Session, office: Office, whose: Whose, fen: int, data: dict[s
 def _begin(session: Session, office: Office, whose: Whose, fen: int, data: dict[str, object]) -> Op:
     op = _same(session, office, whose, fen, data)
     if op.card_id is not None:
+        demand_own(session, whose[0], op.card_id)
         return op
     card = own_card(session, whose[0], "R25")
     return step(session, op, BEGUN, office.now(), card_id=card.id)
@@ -242,6 +244,7 @@ def _begin(session: Session, office: Office, whose: Whose, fen: int, data: dict[
 def _begin_carry(session: Session, office: Office, account_id: int, key: str) -> Op:
     op = demand(begin(session, Kind.TOP_UP, account_id, key, 0, office.now()))
     if op.card_id is not None:
+        demand_own(session, account_id, op.card_id)
         return op
     card = own_card(session, account_id, "R29")
     left = left_on_lost(session, card.person_id)
@@ -253,9 +256,12 @@ def _begin_carry(session: Session, office: Office, account_id: int, key: str) ->
 
 
 def _bind(session: Session, office: Office, op: Op, serial: bytes) -> Op:
-    """Tie a top-up at an outlet to the card that was presented."""
+    """Tie a top-up at an outlet to the card that was presented, unless it has one by now."""
+    # Two may run it at once, with a card each: the first card is the top-up's.
+    session.execute(select(Operation.id).where(Operation.id == op.id).with_for_update())
+    op = operation(session, op.id)
     card = cards_book.by_serial(session, serial)
-    if card is None:
+    if card is None or op.card_id not in (None, card.id):
         raise foreign(serial)
     if card.state is not CardState.ACTIVE:
         raise RuleError.of(topup_book.DEAD_CARD)

@@ -67,9 +67,9 @@ def forward_http(
     """
     while (step := uplink.next(clock())).todo is not Todo.DONE:
         if step.todo is not Todo.SEND:
-            # An answer over HTTP comes with its request or never.
+            # An answer over HTTP comes with its request or never; or its database is away.
             raise LineError(
-                f"the office at {service.url} gave no answer to a batch; "
+                f"the office at {service.url} took no batch now; "
                 "the batches wait, connect again later"
             )
         uplink.answered(_delivered(service, step.message, sleep))

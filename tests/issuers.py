@@ -31,7 +31,7 @@ from issuer.topup_book import AUTHORISED, CHARGED, CHARGING
 from issuer.topups import cancel, find, top_up
 from reader.loading import LoadInterrupted
 from reader.policy import Policy
-from reader.session import Txn, run
+from reader.session import Send, Txn, run
 from reader.taprecord import Mark
 from reader.transport.base import CardLost
 from reader.transport.decorators import CutPoint, Cutting, Recording
@@ -162,6 +162,15 @@ def on(chip: Chip, transaction: Txn[Any], at: int = 0, point: CutPoint = CutPoin
     again(chip)
     link = Cutting(InProcess(chip), at, point, partial(again, chip))
     return run(transaction, {"card": link})
+
+
+def finish(transaction: Txn[Any], sent: Send, chip: Chip) -> Any:
+    """Run a transaction that waits for the answer to a command to its end."""
+    try:
+        while True:
+            sent = transaction.send(chip.process(sent.command))
+    except StopIteration as end:
+        return end.value
 
 
 def change(chip: Chip, how: Callable[[Image], Image]) -> None:

@@ -183,14 +183,36 @@ def show(place: Place) -> None:
         Console().print(card_page(page))
 
 
+_GOES_ON = frozenset(
+    (
+        "foreign_card",
+        "blocked",
+        "blocked_for_good",
+        "under_way",
+        "over_ceiling",
+        "card_not_active",
+        "being_returned",
+        "being_written",
+        "expired_unopened",
+        "mac_refused",
+        "not_eligible",
+        "open_trip",
+        "overdrawn",
+        "books_disagree",
+    )
+)
+"""Reasons that do not end what was begun under a key, and paid perhaps."""
+
+
 @contextmanager
 def _wish(folder: PhoneFolder, wish: str, key: str) -> Iterator[str]:
-    """The key of a wish, which is over when it is done or a rule refuses; a cut leaves it."""
+    """The key of a wish, which is over when it is done or a rule ends it; a cut leaves it."""
     name = folder.key_of(wish, key)
     try:
         yield name
-    except RuleError:
-        folder.done(wish)
+    except RuleError as no:
+        if no.reason not in _GOES_ON:
+            folder.done(wish)
         raise
     folder.done(wish)
 

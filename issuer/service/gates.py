@@ -62,8 +62,7 @@ def batches(body: Annotated[bytes, FastBody(media_type=BATCH)], house: TheHouse)
     """Take a batch of records (`reader.batch`) and answer as on the station's line.
 
     A batch is stored before it is answered; delivered again, it is answered and not stored. While
-    the database is away there is a 503 and no answer, so that the batch waits: three answers of
-    "could not store it" within a second would have the station put it aside for good.
+    the database is away there is a 503, as of every route, and the batch waits.
     """
     answer = house.clearing.receive(body, house.office.now())
     return Response(answer.build(), media_type=BATCH)

@@ -186,6 +186,12 @@ def test_another_students_card_in_the_phone_is_refused(opened):
     assert "R24: Card" in said
     assert "present your own card" in said
     assert tapbench(opened, "issuer", "report") == before
+    # What was begun, and paid perhaps, is not forgotten with the wrong card.
+    assert list(json.loads((other / "phone.json").read_text())["pending"]) == ["topup 500"]
+    (other / "card.json").write_bytes((opened / "hong" / "card.json").read_bytes())
+    told = tapbench(opened, "phone", "topup", "5", "--phone", "other", *NOW)
+    assert "5.00 yuan on the card" in told
+    assert not json.loads((other / "phone.json").read_text())["pending"]
 
 
 WANG = ("UCAS", "2025K00000", "王小明", document(0))

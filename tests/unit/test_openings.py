@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from apdu.files import EF15
 from emulator.card.state import Blocked
@@ -379,6 +379,25 @@ def test_a_second_blank_never_gets_the_serial_of_the_first(lone, point):
         lost = serial_on(first)
         assert lost is None or not any(lost) or lone.do(blacklist_book.is_listed, lost)
         lone.do(cards_book.move, card.id, CardEvent.RETURN, NOW)
+
+
+def test_counters_are_held_before_the_end_of_the_audit_log(campus):
+    """The order of locks: nobody waits for somebody who waits for him."""
+    account, told = campus.account(), [""]
+
+    def begin(connection):
+        told.append("")
+
+    def look(connection, cursor, statement, *rest):
+        told[-1] += "c" if "UPDATE counters" in statement else ""
+        told[-1] += "a" if "INSERT INTO audit " in statement else ""
+
+    event.listen(campus.office.engine, "begin", begin)
+    event.listen(campus.office.engine, "before_cursor_execute", look)
+    assert cut(blank("first"), opening(campus, account), 60, CutPoint.AFTER)
+    campus.open(account, blank("second"))
+    assert "ccaa" in told  # a serial, a version, and two lines that say so
+    assert not [one for one in told if "ac" in one]
 
 
 @pytest.mark.rule("R6")

@@ -131,11 +131,12 @@ def test_a_batch_the_database_cannot_store_waits(desk, line, outbox, monkeypatch
         raise DatabaseError("locked")
 
     monkeypatch.setattr(Clearing, "receive", broken)
-    uplink = Uplink(outbox)
+    uplink, waiting = Uplink(outbox), outbox.waiting()
     with pytest.raises(LineError, match="503"):
         forward_http(uplink, line, time.monotonic)
-    assert (uplink.delivered, uplink.refused) == (0, [])
-    assert len(outbox.waiting()) == 3
+    assert (uplink.delivered, uplink.refused, outbox.waiting()) == (0, [], waiting)
+    monkeypatch.undo()
+    assert forward_http(Uplink(outbox), line, time.monotonic) == 3
 
 
 def test_a_station_with_many_batches_waits_when_it_asks_too_often(office, outbox):

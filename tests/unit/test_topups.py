@@ -34,6 +34,7 @@ from tests.issuers import (
     commands_of,
     crashing,
     cut,
+    finish,
     in_state,
     new_chip,
     on,
@@ -534,3 +535,23 @@ def test_the_ledger_has_each_step_once(desk, student):
         ledger.Side(Account.PAID_IN, -FEN, student.card.id),
     )
     assert not desk.books.do(ledger.post, op.id, "paid", sides, NOW)
+
+
+def test_an_outlets_top_up_that_is_run_twice_at_once_stays_with_its_first_card(desk, student):
+    staff, other = desk.student(1), Student(desk, 2)
+    again(student.chip)
+    slow = outlet_top_up(desk.office, staff, "a", FEN)
+    sent = next(slow)
+    quick = outlet_top_up(desk.office, staff, "a", FEN)
+    again(other.chip)
+    theirs = next(quick)
+    sent = slow.send(student.chip.process(sent.command))
+    theirs = quick.send(other.chip.process(theirs.command))
+    sent = slow.send(student.chip.process(sent.command))
+    with pytest.raises(RuleError) as no:
+        quick.send(other.chip.process(theirs.command))
+    assert no.value.reason == "foreign_card"
+    assert finish(slow, sent, student.chip).card.serial == student.card.serial
+    assert (student.chip.purse.actual, other.chip.purse.actual) == (FEN, 0)
+    assert desk.owed(Account.CARDS, student.card.id) == FEN == -desk.owed(Account.CASH)
+    assert desk.card(other.card.id).balance == 0
