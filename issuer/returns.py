@@ -30,7 +30,16 @@ from issuer.ledger import Account
 from issuer.office import Office
 from issuer.operations import BEGUN, DONE, Kind, Op, begin, operation, step
 from issuer.paying_out import Refunded, outlet_refund, refund
-from issuer.presenting import account_name, demand, foreign, locked_out, moment, own_card, present
+from issuer.presenting import (
+    account_name,
+    demand,
+    foreign,
+    locked_out,
+    moment,
+    own_card,
+    present,
+    presented,
+)
 from issuer.refunds import Channel, channel_of
 from issuer.refunds import refund as refund_of
 from issuer.refusal import Refusal
@@ -62,7 +71,9 @@ def give_back(office: Office, account_id: int, key: str) -> Txn[Returned]:
     An expired card is returned as any other. With the same key again it is gone on with.
     Raises RuleError, PayerAway and what `issuer.closing.close_card` raises of links and answers.
     """
-    op = transact(office.engine, lambda s: _begin(s, office, account_id, key))
+    shown = yield from presented(office, account_id, key, "R33")
+    serial = None if shown is None else shown.serial
+    op = transact(office.engine, lambda s: _begin(s, office, account_id, key, serial))
     if op.is_over:
         return _told(office, op)
     card = _card(office, op)
@@ -185,12 +196,12 @@ class _Books:
         return self._op.card_id
 
 
-def _begin(session: Session, office: Office, account_id: int, key: str) -> Op:
+def _begin(session: Session, office: Office, account_id: int, key: str, serial: bytes | None) -> Op:
     at = office.now()
     op = demand(begin(session, Kind.RETURN, account_id, key, 0, at))
     if op.card_id is not None:
         return op
-    card = own_card(session, account_id, "R33")
+    card = own_card(session, account_id, "R33", serial)
     return step(session, op, BEGUN, at, card_id=card.id)
 
 

@@ -114,6 +114,7 @@ class Campus:
             token,
             claim(number),
             self.clock(),
+            self.office.policy,
         )
         assert not isinstance(said, Refusal), said
 

@@ -177,7 +177,8 @@ def test_who_may_not_hold_a_card_gets_the_rules_sentence_and_no_card(campus, cha
     account = campus.login("student7")
     token = campus.do(accounts.begin_check, account, NOW)
     who = claim(7, school=school)
-    campus.do(accounts.authenticate, campus.office.documents, account, token, who, NOW)
+    office = campus.office
+    campus.do(accounts.authenticate, office.documents, account, token, who, NOW, office.policy)
     error = refused(campus, account, blank())
     assert (error.rule, error.reason) == (rule, "not_eligible")
     assert rule in {one.rule for one in error.findings if one.is_failed}
