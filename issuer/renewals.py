@@ -21,14 +21,14 @@ from apdu.bcd import unpack_date
 from apdu.files import PublicInfo
 from issuer import accounts, audit, cards_book, operations
 from issuer.applying import demand_student
-from issuer.card_access import SoftMacHost, find_card
+from issuer.card_access import SoftMacHost, WrongCard, find_card
 from issuer.card_states import CardState
 from issuer.cards_book import Card
 from issuer.database import transact
 from issuer.errors import RuleError
 from issuer.office import Office
 from issuer.operations import DONE, Kind, Op
-from issuer.presenting import one_of, presented
+from issuer.presenting import foreign, one_of, presented
 from issuer.refusal import Refusal
 from issuer.renewing import renew_card
 from issuer.rules_table import holds
@@ -45,7 +45,7 @@ def renew(office: Office, account_id: int, key: str) -> Txn[Card]:
 
     Asked again when it is done, it sends nothing to the card.
     Raises RuleError (NotEligible if the roster has changed), LookupError, ValueError for a key that
-    is none, DatabaseError; CardBlocked (for good: replace the card), MacRefused, WrongCard,
+    is none, DatabaseError; CardBlocked (for good: replace the card), MacRefused,
     StatusError, ProtocolError: then it goes on with the same key.
     """
     several = yield from presented(office, account_id, key, "R27")
@@ -53,7 +53,10 @@ def renew(office: Office, account_id: int, key: str) -> Txn[Card]:
     card, is_done = wish.card()
     if is_done:
         return card
-    info = yield from find_card(card.serial)
+    try:
+        info = yield from find_card(card.serial)
+    except WrongCard as wrong:
+        raise foreign(wrong.serial) from wrong
     end = wish.decide(card, _end_of(info))
     yield from renew_card(card.serial, end, SoftMacHost(office.roots["AMK"]))
     return wish.done(card, end)
