@@ -155,13 +155,16 @@ def lost(
     token: Token = None,
     now: Now = "",
     key: Key = "",
+    serial: Annotated[
+        str, typer.Option(help="Which card, its 20 digits; needed only if there may be several.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Report the student's card lost; then a new one may be opened (R29)."""
     from bench.cli.phone import Place
     from bench.cli.phone import report_lost as command
 
-    command(Place(phone, office, url, token, now, as_json), key)
+    command(Place(phone, office, url, token, now, as_json), key, serial)
 
 
 @phone_app.command()
