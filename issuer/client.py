@@ -93,9 +93,10 @@ class RemoteOffice:
         """Load a lost card's balance onto the new card."""
         return self._with_card("/v1/card/carry", key, None, link)
 
-    def report_lost(self, key: str) -> Json:
-        """Report the card lost."""
-        return self._object("POST", "/v1/card/lost", key=key, wants="card")
+    def report_lost(self, key: str, serial: bytes | None = None) -> Json:
+        """Report the card lost. serial: of which one, where a student may have several."""
+        body = None if serial is None else {"serial": serial.hex()}
+        return self._object("POST", "/v1/card/lost", body, key, wants="card")
 
     def refund(self, key: str) -> Json:
         """Refund a returned card."""

@@ -161,9 +161,11 @@ def give_back(place: Place, key: str) -> None:
     _tell(place, told, _returned)
 
 
-def report_lost(place: Place, key: str) -> None:
-    """Report the card lost."""
-    told = _without_card(place, "lost", key, lambda desk, name: desk.report_lost(name))
+def report_lost(place: Place, key: str, serial: str = "") -> None:
+    """Report the card lost. serial: of which one, "" if there is one at most. Raises Problem."""
+    which = _serial(serial) if serial else None
+    wish = f"lost {serial}".strip()
+    told = _without_card(place, wish, key, lambda desk, name: desk.report_lost(name, which))
     _tell(place, told, _lost)
 
 
@@ -231,6 +233,13 @@ def _without_card(
     folder = PhoneFolder(place.phone)
     with place.desk(folder) as desk, _wish(folder, wish, key) as name:
         return act(desk, name)
+
+
+def _serial(text: str) -> bytes:
+    """A card's serial. Raises Problem."""
+    if not (text.isascii() and text.isdecimal() and len(text) == 20):
+        raise Problem(f"'{text}' is no serial; expected the 20 digits that phone show prints")
+    return bytes.fromhex(text)
 
 
 def wished_fen(yuan: str) -> int:

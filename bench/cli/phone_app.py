@@ -147,11 +147,17 @@ def renew(place: "Place", key: Key = "") -> None:
 
 
 @_command("lost")
-def lost(place: "Place", key: Key = "") -> None:
+def lost(
+    place: "Place",
+    key: Key = "",
+    serial: Annotated[
+        str, typer.Option(help="Which card, its 20 digits; needed only if there may be several.")
+    ] = "",
+) -> None:
     """Report the student's card lost; then a new one may be opened (R29)."""
     from bench.cli.phone import report_lost as command
 
-    command(place, key)
+    command(place, key, serial)
 
 
 @_command("carry")

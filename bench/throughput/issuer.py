@@ -121,7 +121,7 @@ def proven_account(office: Office, number: int) -> int:
     claim = claim_of(number, PARTNER)
     said = transact(
         office.engine,
-        lambda s: accounts.authenticate(s, office.documents, made, token, claim, at),
+        lambda s: accounts.authenticate(s, office.documents, made, token, claim, at, office.policy),
     )
     if isinstance(said, Refusal):
         raise AssertionError(said.en)

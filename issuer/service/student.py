@@ -1,4 +1,8 @@
-"""What a student's App does. A student has one card, so no route takes the number of one."""
+"""What a student's App does, with the card that is presented.
+
+A student has one card, so no route needs the number of one; where the policy allows more, a report
+of loss tells which.
+"""
 
 from http import HTTPStatus
 
@@ -21,6 +25,7 @@ from issuer.service.models import (
     Json,
     PhoneBody,
     Said,
+    Serial,
 )
 from issuer.service.problems import Refused
 from issuer.telling import told
@@ -63,13 +68,13 @@ def identity_check(house: TheHouse, caller: Caller) -> CheckBody:
 
 @router.post("/account/identity", **{**_ACCOUNT, **allow(Role.STUDENT, problems=(409,))})
 def identity(body: Claim, house: TheHouse, caller: Caller) -> AccountBody:
-    """Prove whose the account is (R5, R24). The check's token is used up in any case."""
+    """Prove whose the account is (R5, R24). The check's token is used up, right or wrong."""
     office = house.office
     claim = accounts.Claim(body.school, body.number, body.name, body.document)
     said = transact(
         office.engine,
         lambda s: accounts.authenticate(
-            s, office.documents, caller.account, body.token, claim, office.now()
+            s, office.documents, caller.account, body.token, claim, office.now(), office.policy
         ),
     )
     if isinstance(said, Refusal):
@@ -139,9 +144,13 @@ def carry(key: IdempotencyKey, house: TheHouse, caller: Caller) -> Conversation:
 
 
 @router.post("/card/lost", **_CARD)
-def lost(key: IdempotencyKey, house: TheHouse, caller: Caller) -> Json:
-    """Report the card lost: it is on the blacklist at once (R29)."""
-    loss: Json = told(losses.report_lost(house.office, caller.account, key))
+def lost(key: IdempotencyKey, house: TheHouse, caller: Caller, body: Serial | None = None) -> Json:
+    """Report the card lost: it is on the blacklist at once (R29).
+
+    The serial is needed only where a student may have several cards.
+    """
+    serial = None if body is None else bytes.fromhex(body.serial)
+    loss: Json = told(losses.report_lost(house.office, caller.account, key, serial))
     return loss
 
 
