@@ -39,6 +39,9 @@ class StudentDesk(Protocol):
     def open_card(self, key: str, phone: Phone, link: Transport) -> Json:
         """Open a card."""
 
+    def give_up(self, key: str) -> None:
+        """Give up an opening."""
+
     def top_up(self, key: str, amount: int, link: Transport) -> Json:
         """Top up the card by fen."""
 
@@ -99,6 +102,10 @@ class LocalOffice:
     def open_card(self, key: str, phone: Phone, link: Transport) -> Json:
         """See StudentDesk."""
         return self._run(openings.open_card(self._office, self._account, key, phone), link)
+
+    def give_up(self, key: str) -> None:
+        """See StudentDesk."""
+        openings.give_up(self._office, self._account, key)
 
     def top_up(self, key: str, amount: int, link: Transport) -> Json:
         """See StudentDesk."""

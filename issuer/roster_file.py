@@ -136,7 +136,7 @@ def parse_toml(text: str, name: str = "roster") -> Roster:
     """Schools and students from TOML. Raises RosterError."""
     try:
         told = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         place = re.search(r"line (\d+)", str(error))
         line = int(place[1]) if place else len(text.splitlines())
         raise RosterError(name, [LineError(line, "is no TOML; mend the line")]) from error

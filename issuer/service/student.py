@@ -33,6 +33,17 @@ from issuer.tokens import Role
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute)
 
+
+class NoCard(Refused):
+    """A student who never had a card."""
+
+    rule = "R20"
+
+    def __init__(self) -> None:
+        zh, en = "您还没有学生卡。", "You have no student card."
+        super().__init__(HTTPStatus.NOT_FOUND, "no_card", zh, en)
+
+
 _ACCOUNT = {"tags": ["account"], **allow(Role.STUDENT)}
 _CARD = {"tags": ["cards"], **allow(Role.STUDENT, problems=(404, 409))}
 
@@ -82,8 +93,7 @@ def card(house: TheHouse, caller: Caller) -> Json:
     """The page of the card: its face, balance, validity and last trips (R20)."""
     page = status.page(house.office, caller.account, house.names)
     if page is None:
-        zh, en = "您还没有学生卡。", "You have no student card."
-        raise Refused(HTTPStatus.NOT_FOUND, "no_card", zh, en)
+        raise NoCard
     shown: Json = told(page)
     return shown
 

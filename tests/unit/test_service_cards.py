@@ -209,7 +209,8 @@ def test_a_key_that_is_none_is_refused(desk, key):
 
 def test_who_has_no_card_is_told_so(desk):
     answer = desk.get("/v1/card", desk.student())
-    assert (answer.status_code, answer.json()["reason"]) == (404, "no_card")
+    told = answer.json()
+    assert (answer.status_code, told["reason"], told["rule"]) == (404, "no_card", "R20")
 
 
 @pytest.mark.rule("R31")
