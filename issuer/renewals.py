@@ -30,7 +30,7 @@ from issuer.database import transact
 from issuer.errors import RuleError
 from issuer.office import Office
 from issuer.operations import DONE, Kind, Op
-from issuer.presenting import foreign, locked_out, present
+from issuer.presenting import foreign, locked_out, one_of, present, presented
 from issuer.refusal import Refusal
 from issuer.renewing import MacRefused, renew_card
 from issuer.rules_table import holds
@@ -54,7 +54,8 @@ def renew(office: Office, account_id: int, key: str) -> Txn[Card]:
     LookupError, ValueError for a key that is none, DatabaseError; MacRefused, StatusError,
     ProtocolError: then it goes on with the same key.
     """
-    wish = _Wish(office, account_id, key)
+    several = yield from presented(office, account_id, key, "R27")
+    wish = _Wish(office, account_id, key, None if several is None else several.serial)
     card, is_done = wish.card()
     if is_done:
         return card
@@ -108,9 +109,12 @@ def _writing(session: Session, card_id: int) -> list[Op]:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
+    """serial: of the card that is presented, None if the person has one at most."""
+
     office: Office
     account_id: int
     key: str
+    serial: bytes | None = None
 
     def card(self) -> tuple[Card, bool]:
         """The card that is meant, and whether it was renewed under this key already."""
@@ -128,12 +132,17 @@ class _Wish:
             return card, True
         if op is None:
             demand_student(self.office, session, self.account_id)
-        usable = cards_book.usable_of(session, held.person_id or 0)
+        usable = self._usable(cards_book.usable_of(session, held.person_id or 0), op)
         if usable is None or usable.state is not CardState.ACTIVE:
             raise RuleError.of(_NO_CARD if usable is None else _NOT_OPEN)
         if op is not None and op.card_id != usable.id:
             raise RuleError.of(_OTHER_CARD)
         return usable, False
+
+    def _usable(self, cards: list[Card], op: Op | None) -> Card | None:
+        """The card of the operation, else the one that is presented. Raises RuleError."""
+        begun = [one for one in cards if op is not None and one.id == op.card_id]
+        return begun[0] if begun else one_of(cards, self.serial, "R27")
 
     def decide(self, card: Card, shown: date) -> date:
         """The end the card gets, written down before the card is written to.

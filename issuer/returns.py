@@ -40,6 +40,7 @@ from issuer.presenting import (
     moment,
     own_card,
     present,
+    presented,
 )
 from issuer.refunds import Channel, channel_of
 from issuer.refunds import refund as refund_of
@@ -73,7 +74,9 @@ def give_back(office: Office, account_id: int, key: str) -> Txn[Returned]:
     has begun to write to the card is gone on with by any key.
     Raises RuleError, PayerAway and what `issuer.closing.close_card` raises of links and answers.
     """
-    op = transact(office.engine, lambda s: _begin(s, office, account_id, key))
+    shown = yield from presented(office, account_id, key, "R33")
+    serial = None if shown is None else shown.serial
+    op = transact(office.engine, lambda s: _begin(s, office, account_id, key, serial))
     if op.is_over:
         _give_top_ups_back(office, op)
         return _told(office, op)
@@ -199,11 +202,11 @@ class _Books:
         return self._op.card_id
 
 
-def _begin(session: Session, office: Office, account_id: int, key: str) -> Op:
+def _begin(session: Session, office: Office, account_id: int, key: str, serial: bytes | None) -> Op:
     at = office.now()
     op = demand(begin(session, Kind.RETURN, account_id, key, 0, at))
     if op.card_id is None:
-        card = own_card(session, account_id, "R33")
+        card = own_card(session, account_id, "R33", serial)
         op = step(session, op, BEGUN, at, card_id=card.id)
     else:
         demand_own(session, account_id, op.card_id)

@@ -130,7 +130,8 @@ class Desk:
         """A new card of an account's student, active."""
         student = self.books.do(offices.accounts.account, account).student_id
         make = partial(cards_book.reserve, carrier=Carrier.NFC, issued_on=NOW.date())
-        card = self.books.do(make, student, end_date=END, at=self.clock())
+        limit = self.policy.student_card_limit
+        card = self.books.do(make, student, end_date=END, at=self.clock(), limit=limit)
         assert isinstance(card, Card), card
         self.books.do(cards_book.move, card.id, CardEvent.ACTIVATE, self.clock())
         self.chips[card.serial] = new_chip(card.serial)

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from apdu.show import money
 from bench.cli.phone import clock_at
+from bench.cli.remote import token_in
 from bench.files import demand_place, write_whole
 from bench.office import close_office, open_office
 from bench.problem import Problem
@@ -115,7 +116,7 @@ def make_token(place: Place, role: str, login: str, days: int, out: Path) -> Non
         raise Problem(f"'{role}' is no role; expected one of {', '.join(Role)}")
     if (role != Role.GATE) != bool(login):
         raise Problem("a token of a student or of staff needs --login, and a gate's has none")
-    demand_place(out)
+    demand_place(out, force=None)
     with place.office() as office:
         at = office.now()
 
@@ -131,6 +132,17 @@ def make_token(place: Place, role: str, login: str, days: int, out: Path) -> Non
     until = (at + timedelta(days=days)).isoformat(timespec="seconds")
     found = {"role": role, "file": str(out), "until": until}
     place.tell(found, lambda one: f"{out}: a token of a {role}, good until {until}")
+
+
+def revoke(place: Place, path: Path) -> None:
+    """Make a token worthless. Raises Problem."""
+    token = token_in(path)
+    with place.office() as office:
+        at = office.now()
+        was_good = transact(office.engine, lambda s: tokens.revoke(s, token, at))
+    if not was_good:
+        raise Problem(f"the token in {path} is good for nothing at this office; nothing changed")
+    place.tell({"file": str(path)}, lambda one: f"{path}: the token is revoked")
 
 
 def outlet_refund(place: Place, serial: str, key: str, login: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 
 from apdu.files import EF15
 from emulator.card.state import Blocked
-from issuer import accounts, blacklist_book, cards_book, operations
+from issuer import accounts, blacklist_book, cards_book, operations, roster
 from issuer.accounts import AccountState
 from issuer.applying import NotEligible
 from issuer.card_access import CardBlocked
@@ -34,6 +34,7 @@ from tests.students import PHONE, Campus, Failing, Gone, Paused, blank, cut, on,
 each_point = pytest.mark.parametrize("point", CutPoint, ids=lambda point: point.name)
 THREADS = 200
 UPDATE_KEY = bytes.fromhex("84D4")
+SECOND = SCHOOLS + SCHOOLS.replace("UCAS", "SECOND").replace("OTHER", "THIRD")
 
 
 @pytest.fixture
@@ -131,12 +132,19 @@ def test_the_card_ends_as_the_policy_says(lone, day, literal, rollover):
         assert content_of(chip.image, EF15.sfi)[24:28].hex() == f"{year}0930"
 
 
+@pytest.mark.rule("R1")
 def test_nothing_personal_is_on_the_card_and_the_school_is_in_the_book(campus):
-    _, chip, card = campus.opened()
-    order = order_of(campus.office, card)
-    assert (order.issuer, order.serial) == (campus.office.issuer, card.serial)
-    assert "王小明".encode() not in repr(chip.image).encode()
-    assert card.student_id
+    for number, school in ((0, "UCAS"), (1, "SECOND")):
+        told = student_table(number, school=school, number=f"S{number}")
+        campus.take(parse_toml(SECOND + told))
+        account, chip = campus.login(f"of-{school.lower()}"), blank(school)
+        campus.prove(account, number, school=school, number=f"S{number}")
+        card = campus.open(account, chip)
+        order = order_of(campus.office, card)
+        assert (order.issuer, order.serial) == (campus.office.issuer, card.serial)
+        assert campus.do(roster.standing_of, card.student_id).school == school
+        assert claim(number).name.encode() not in repr(chip.image).encode()
+        assert f"S{number}".encode() not in repr(chip.image).encode()
 
 
 def test_opened_again_with_the_same_key_it_is_the_same_card_and_nothing_is_sent(campus):
@@ -175,7 +183,8 @@ def test_who_may_not_hold_a_card_gets_the_rules_sentence_and_no_card(campus, cha
     account = campus.login("student7")
     token = campus.do(accounts.begin_check, account, NOW)
     who = claim(7, school=school)
-    campus.do(accounts.authenticate, campus.office.documents, account, token, who, NOW)
+    office = campus.office
+    campus.do(accounts.authenticate, office.documents, account, token, who, NOW, office.policy)
     error = refused(campus, account, blank())
     assert (error.rule, error.reason) == (rule, "not_eligible")
     assert rule in {one.rule for one in error.findings if one.is_failed}

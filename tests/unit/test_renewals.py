@@ -156,6 +156,7 @@ def test_a_second_renewal_in_the_window_is_refused(campus):
 # Knobs
 
 
+@pytest.mark.rule("R27")
 def test_the_strict_window_opens_a_day_later(campus):
     campus.decide(renewal_open_inclusive=False)
     account, chip, _ = opened(campus, at=datetime(2025, 7, 30, 12, tzinfo=SHANGHAI))
@@ -164,6 +165,7 @@ def test_the_strict_window_opens_a_day_later(campus):
     assert on(chip, renewing(campus, account)).end_date == NEW
 
 
+@pytest.mark.rule("R27")
 def test_without_late_renewal_an_expired_card_stays_expired(campus):
     campus.decide(late_renewal=False)
     account, chip, _ = opened(campus, at=datetime(2025, 10, 1, tzinfo=SHANGHAI))
@@ -242,6 +244,7 @@ def test_an_account_that_changed_hands_sees_nothing_of_the_renewal(campus):
 # The card
 
 
+@pytest.mark.rule("R24")
 def test_another_card_is_not_renewed(campus):
     account, _, _ = opened(campus)
     _, others, _ = opened(campus, 1)
@@ -433,6 +436,7 @@ def test_a_renewal_that_is_on_the_card_is_finished_whatever_the_roster_says_now(
     assert campus.card(card).end_date == NEW
 
 
+@pytest.mark.rule("R3")
 def test_one_that_is_not_is_not(campus):
     account, chip, card = opened(campus)
     cut(chip, renewing(campus, account), UPDATE, CutPoint.BEFORE)

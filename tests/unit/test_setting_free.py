@@ -67,7 +67,7 @@ def test_the_card_is_the_students_under_the_new_account_too(campus):
     with pytest.raises(RuleError) as no:
         campus.open(new, blank("new"))
     assert no.value.reason == "has_card"
-    assert campus.do(cards_book.usable_of, card.person_id) == card
+    assert campus.do(cards_book.usable_of, card.person_id) == [card]
 
 
 def test_who_has_no_account_is_told_so(campus):
