@@ -317,9 +317,14 @@ def test_a_card_reported_lost_while_it_was_being_made_is_never_opened(campus):
 # Cut on the way
 
 
-def whole(campus, number=2):
+def commands_of(campus, number=2):
     """The commands of an opening."""
     return sent(blank(), opening(campus, campus.account(number)))
+
+
+def whole(campus, number=2):
+    """How many commands an opening has."""
+    return len(commands_of(campus, number))
 
 
 def kinds_of(commands):
@@ -337,7 +342,7 @@ def kinds_of(commands):
 
 @each_point
 def test_cut_at_any_command_the_same_key_ends_in_one_card(lone, point, some):
-    account, commands = lone.account(), whole(lone)
+    account, commands = lone.account(), commands_of(lone)
     burnt = 0
     for at in some(range(1, len(commands) + 1), 24, kinds_of(commands)):
         chip, key = blank(f"chip {at}"), f"open {at}"
@@ -386,7 +391,7 @@ def test_an_opening_has_three_commits(campus):
 def test_a_second_blank_never_gets_the_serial_of_the_first(lone, point):
     """Though the first was lost with it: two cards of one serial would be two cards (R6)."""
     account, commands = lone.account(), whole(lone)
-    for at in range(1, len(commands) + 1, 4):
+    for at in range(1, commands + 1, 4):
         first, second, key = blank("first"), blank("second"), f"open {at}"
         assert cut(first, opening(lone, account, key), at, point)
         card = lone.open(account, second, key)
