@@ -8,6 +8,7 @@ all of them.
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ _BOOKS = "test_office_"
 def _hasten(connection: Any, record: Any, proxy: object) -> None:
     """Nobody pulls the plug on a test's database: SQLite need not wait for the disk."""
     if isinstance(connection, sqlite3.Connection) and "is_hastened" not in record.info:
-        connection.execute("PRAGMA synchronous = OFF")
-        record.info["is_hastened"] = True
+        with suppress(sqlite3.OperationalError):  # busy: it waits for the disk this time
+            connection.execute("PRAGMA synchronous = OFF")
+            record.info["is_hastened"] = True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
