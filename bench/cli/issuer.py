@@ -17,7 +17,17 @@ from bench.files import demand_place, write_whole
 from bench.office import close_office, open_office
 from bench.problem import Problem
 from fixtures.rosters import sample_roster
-from issuer import accounts, audit, cards_book, ledger, losses, returns, roster, tokens
+from issuer import (
+    accounts,
+    audit,
+    cards_book,
+    ledger,
+    losses,
+    returns,
+    roster,
+    setting_free,
+    tokens,
+)
 from issuer.database import reading, transact
 from issuer.errors import RuleError
 from issuer.office import Office
@@ -153,6 +163,15 @@ def outlet_refund(place: Place, serial: str, key: str, login: str) -> None:
         staff = transact(office.engine, lambda s: accounts.log_in(s, login)).id
         found = told(returns.outlet_refund(office, staff, key, bytes.fromhex(serial)))
     place.tell(found, lambda one: f"{money(one['amount'])} yuan paid in cash for card {serial}")
+
+
+def set_free(place: Place, school: str, number: str, login: str) -> None:
+    """Set a student's account free. Raises Problem, RuleError."""
+    with place.office() as office:
+        staff = transact(office.engine, lambda s: accounts.log_in(s, login)).id
+        held = setting_free.set_free(office, staff, school, number)
+    found = {"school": school, "number": number, "state": held.state.value}
+    place.tell(found, lambda one: f"the account of {number} at {school} is free for a new login")
 
 
 def settle(place: Place) -> None:

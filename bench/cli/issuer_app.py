@@ -146,6 +146,23 @@ def refund(
     command(Place(office, db, now, as_json), serial, key, login)
 
 
+@issuer_app.command("set-free")
+def set_free(
+    school: Annotated[str, typer.Argument(help="The school's code.")],
+    number: Annotated[str, typer.Argument(help="The student number on the roster.")],
+    login: Annotated[str, typer.Option(help="The member of staff.")] = "outlet",
+    office: Office = OFFICE,
+    db: Db = "",
+    now: Now = "",
+    as_json: Json = False,
+) -> None:
+    """Free a student who has lost the login: a new account takes the cards over (R5)."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import set_free as command
+
+    command(Place(office, db, now, as_json), school, number, login)
+
+
 @issuer_app.command()
 def settle(office: Office = OFFICE, db: Db = "", now: Now = "", as_json: Json = False) -> None:
     """Settle the balances of lost cards whose time is over (R29)."""

@@ -150,6 +150,7 @@ def test_json_has_what_the_words_have(ready):
         (("issuer", "topup", "1000.01", "--key", "k", "--phone", "phone", *NOW), "R25"),
         (("issuer", "topup", "5", "--key", "k", "--phone", "nowhere", *NOW), "no phone"),
         (("issuer", "revoke", "nowhere"), "cannot be read"),
+        (("issuer", "set-free", "UCAS", "nobody", *NOW), "R5"),
         (("issuer", "revoke", "phone/phone.json"), "no token"),
         (("phone", "show", "--url", "ftp://x", "--token-file", "token"), "expected an address"),
         (("phone", "show", "--url", "x", "--token-file", "token"), "expected an address"),
@@ -242,6 +243,15 @@ def test_a_wish_that_was_cut_goes_on_with_the_same_key(ready):
     about.write_text(json.dumps(held))
     assert "50.00 yuan on the card" in tapbench(ready, "phone", "topup", "50", *NOW)
     assert "100.00 yuan on the card" in tapbench(ready, "phone", "topup", "50", *NOW)
+
+
+def test_an_outlet_frees_a_student_whose_login_is_lost(opened):
+    freed = tapbench(opened, "issuer", "set-free", "UCAS", "2025K00000", *NOW)
+    assert "is free for a new login" in freed
+    assert "R5" in tapbench(opened, "phone", "topup", "5", *NOW, code=2)
+    tapbench(opened, "phone", "prove", *PROVE, *NOW)
+    assert "5.00 yuan on the card" in tapbench(opened, "phone", "topup", "5", *NOW)
+    assert "whole; ledger: balanced" in tapbench(opened, "issuer", "verify")
 
 
 def test_a_phone_does_the_same_over_http(here):
