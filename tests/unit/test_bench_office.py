@@ -37,6 +37,7 @@ def test_a_folder_becomes_an_office_and_is_one_the_next_time(tmp_path):
     close_office(again)
 
 
+@pytest.mark.each_database
 def test_the_database_may_be_elsewhere(tmp_path, where):
     office = open_office(tmp_path / "home", Clock(), where)
     assert os.listdir(tmp_path / "home") == ["documents.key"]

@@ -11,7 +11,6 @@ from emulator.card.state import Blocked
 from issuer import accounts, cards_book, operations
 from issuer.card_access import SoftMacHost
 from issuer.card_states import CardEvent, CardState
-from issuer.database import open_database
 from issuer.errors import RuleError
 from issuer.moments import SHANGHAI
 from issuer.openings import open_card
@@ -42,10 +41,8 @@ def campus(engine: Engine) -> Campus:
 
 
 @pytest.fixture
-def lone(tmp_path) -> Campus:
-    made = Campus.of(open_database(str(tmp_path / "office.db")))
-    yield in_march(made)
-    made.office.engine.dispose()
+def lone(file_engine: Engine) -> Campus:
+    return in_march(Campus.of(file_engine))
 
 
 def in_march(campus: Campus) -> Campus:
