@@ -425,6 +425,7 @@ def test_counters_are_held_before_the_end_of_the_audit_log(campus):
     assert not [one for one in told if "ac" in one]
 
 
+@pytest.mark.each_database
 @pytest.mark.rule("R6")
 def test_while_one_run_writes_another_blank_is_refused_and_a_killed_one_is_waited_for(campus):
     account, first, second = campus.account(), blank("first"), blank("second")
@@ -443,6 +444,7 @@ def test_while_one_run_writes_another_blank_is_refused_and_a_killed_one_is_waite
     assert sorted(state for _, state in campus.rows()) == ["active", "void"]
 
 
+@pytest.mark.each_database
 def test_the_card_of_a_killed_run_is_finished_at_once(campus):
     account, chip = campus.account(), blank()
     killed = Paused(opening(campus, account), chip, 60)
@@ -451,6 +453,7 @@ def test_the_card_of_a_killed_run_is_finished_at_once(campus):
     killed.close()
 
 
+@pytest.mark.each_database
 def test_a_run_that_was_overtaken_opens_nothing(campus):
     account, first, second = campus.account(), blank("first"), blank("second")
     slow = Paused(opening(campus, account), first, 60)
@@ -468,6 +471,7 @@ def reason_of(paused):
     return raised.value.reason
 
 
+@pytest.mark.each_database
 def test_two_runs_with_one_card_end_in_one_card(campus):
     account, chip, last = campus.account(), blank(), whole(campus)
     slow = Paused(opening(campus, account), chip, last - 1)
@@ -479,6 +483,7 @@ def test_two_runs_with_one_card_end_in_one_card(campus):
     assert campus.actions().count("card.opened") == 2
 
 
+@pytest.mark.each_database
 def test_a_run_that_comes_to_its_blank_when_all_is_done_leaves_it_blank(campus):
     account, chip, spare = campus.account(), blank(), blank("spare")
     before = spare.image
@@ -488,6 +493,7 @@ def test_a_run_that_comes_to_its_blank_when_all_is_done_leaves_it_blank(campus):
     assert spare.image.directories == before.directories
 
 
+@pytest.mark.each_database
 @pytest.mark.rule("R29")
 def test_a_card_that_is_lost_when_it_is_made_is_not_activated(campus):
     account, chip, last = campus.account(), blank(), whole(campus)
@@ -497,6 +503,7 @@ def test_a_card_that_is_lost_when_it_is_made_is_not_activated(campus):
     assert (state_of(campus, account), campus.rows()[-1][1]) == (FAILED, "lost")
 
 
+@pytest.mark.each_database
 @pytest.mark.rule("R29")
 def test_a_lost_one_gets_no_other_blank_either(campus):
     account, chip, spare = campus.account(), blank(), blank("spare")
@@ -541,6 +548,7 @@ def test_what_is_done_or_was_never_begun_cannot_be_given_up(campus):
     assert campus.card(card) == card
 
 
+@pytest.mark.each_database
 def test_a_run_under_way_that_is_given_up_opens_nothing(campus):
     for number, commands in enumerate((3, 60)):
         account, chip = campus.account(number), blank()

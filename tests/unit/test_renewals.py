@@ -255,6 +255,7 @@ def test_another_card_is_not_renewed(campus):
     assert (others.image, state_of(campus, account)) == (before, None)
 
 
+@pytest.mark.each_database
 def test_nor_is_one_that_was_put_in_its_place_on_the_way(campus):
     account, chip, _ = opened(campus)
     _, others, _ = opened(campus, 1)
@@ -394,6 +395,7 @@ def test_cut_at_any_commit_it_is_renewed_once(campus, step, is_after):
     assert campus.actions().count("card.renewed") == 1
 
 
+@pytest.mark.each_database
 def test_two_runs_at_once_renew_it_once(campus):
     account, chip, _ = opened(campus)
     slow = Paused(renewing(campus, account), chip, UPDATE)
