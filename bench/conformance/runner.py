@@ -1,0 +1,96 @@
+"""Playing cases at a stand, one result each."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from bench.conformance.case import Broken, Case, Need, NotApplicable, Verdict
+from bench.conformance.lab import Lab, Said
+from bench.conformance.stand import Stand
+from bench.conformance.words import Words
+from reader.transport.base import CardLost, TransportError
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """How a requirement was broken. See `Broken`."""
+
+    expected: Words
+    came: str
+    clause: str
+    at: int | None = None
+    where: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one case. why: of a skipped one. said: the exchanges. took_ns: the case's."""
+
+    case: Case
+    verdict: Verdict
+    why: Words | None = None
+    violation: Violation | None = None
+    said: tuple[Said, ...] = ()
+    took_ns: int = 0
+
+
+class Interrupted(Exception):
+    """The card or the reader is gone: the suite cannot go on. The message is one sentence."""
+
+
+def missing(case: Case, stand: Stand) -> Need | None:
+    """The first thing a case needs that the stand does not have."""
+    wanted = case.needs | ({Need.FRESH} if case.setup else frozenset())
+    return next((need for need in Need if need in wanted and need not in stand.abilities), None)
+
+
+def run_case(case: Case, stand: Stand, now_ns: Callable[[], int] = perf_counter_ns) -> Result:
+    """Play one case. Raises Interrupted when the card or the reader is gone for good."""
+    need = missing(case, stand)
+    if need is not None:
+        return Result(case, Verdict.SKIPPED, why=need.words)
+    _place(stand, case)
+    lab = Lab(stand, now_ns)
+    start = now_ns()
+    why: Words | None = None
+    violation: Violation | None = None
+    verdict = Verdict.PASSED
+    try:
+        case.body(lab)
+    except NotApplicable as reason:
+        verdict, why = Verdict.SKIPPED, reason.words
+    except Broken as broken:
+        verdict = Verdict.FAILED
+        clause = broken.clause or case.clauses[0]
+        violation = Violation(broken.expected, broken.came, clause, broken.at, broken.where)
+    except CardLost as lost:
+        verdict = Verdict.FAILED
+        violation = _silence(case, stand, lab, lost)
+    except TransportError as error:
+        raise Interrupted(str(error)) from error
+    return Result(case, verdict, why, violation, tuple(lab.said), now_ns() - start)
+
+
+def run_cases(
+    cases: Iterable[Case], stand: Stand, now_ns: Callable[[], int] = perf_counter_ns
+) -> Iterator[Result]:
+    """Play cases in their order. Raises Interrupted; what was yielded before stands."""
+    for case in cases:
+        yield run_case(case, stand, now_ns)
+
+
+def _place(stand: Stand, case: Case) -> None:
+    try:
+        stand.place(case.setup)
+    except TransportError as error:
+        raise Interrupted(str(error)) from error
+
+
+def _silence(case: Case, stand: Stand, lab: Lab, lost: CardLost) -> Violation:
+    """A card that does not answer but comes back has broken the case; one that left, the suite."""
+    try:
+        stand.reset()
+    except TransportError as error:
+        raise Interrupted(str(error)) from lost
+    expected = Words("an answer with a status word", "带状态字的应答")
+    return Violation(expected, str(lost), case.clauses[0], len(lab.said) - 1 if lab.said else None)
