@@ -3,8 +3,8 @@
 from apdu.commands import CREDIT_LOAD, GET_PROVE, INIT_LOAD
 from apdu.purse import LOAD
 from bench.conformance.case import Level, Need
-from bench.conformance.registry import case
 from bench.conformance.lab import Lab
+from bench.conformance.registry import case
 from bench.conformance.words import Words
 from reader.transport.decorators import CutPoint
 
