@@ -35,12 +35,11 @@ _CHECKED = 100
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """What the user allows and knows. profile: a name or a file. wait_s: for a card to come."""
+    """What the user allows and knows. profile: a name or a file."""
 
     profile: str | None = None
     keys: KeyRing | None = None
     may_write: bool = False
-    wait_s: float = WAIT_S
 
 
 class Guard:
@@ -101,7 +100,7 @@ class ReaderStand:
     def __init__(self, name: str, coupler: Coupler, leave: Leave, *, in_time: bool) -> None:
         self.name = name
         self._coupler = coupler
-        self.link: Transport = coupler.wait_card(leave.wait_s)
+        self.link: Transport = coupler.wait_card(WAIT_S)
         self.identity: Identity = look_at(self.link, name)
         self.declared = declared(self.identity, leave.profile)
         self.knows_pin = leave.profile is not None

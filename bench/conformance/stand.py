@@ -94,7 +94,7 @@ class OwnStand:
         roots = fixtures.load_roots()
         self.keys = card_secrets(self.declared, roots)
         self._slot.power_off()
-        env = SeededEnv(f"conformance {self._seed}")
+        env = SeededEnv(f"card {self._seed}")  # as `tapbench trace replay` makes its cards
         self._slot.put(personalise(self.declared, roots, env))
         self.reset()
 
