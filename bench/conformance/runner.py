@@ -49,7 +49,7 @@ def run_case(case: Case, stand: Stand, now_ns: Callable[[], int] = perf_counter_
     need = missing(case, stand)
     if need is not None:
         return Result(case, Verdict.SKIPPED, why=need.words)
-    _place(stand, case)
+    place(stand, case)
     lab = Lab(stand, now_ns)
     start = now_ns()
     why: Words | None = None
@@ -82,7 +82,8 @@ def run_cases(
         yield run_case(case, stand, now_ns)
 
 
-def _place(stand: Stand, case: Case) -> None:
+def place(stand: Stand, case: Case) -> None:
+    """Lay down the card a case needs. Raises Interrupted."""
     try:
         stand.place(case.setup)
     except TransportError as error:

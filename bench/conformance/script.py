@@ -9,14 +9,14 @@ A line `# tap N` is a field that went off and on. An answer that the case did no
 there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
+from bench.conformance.case import Case
 from bench.conformance.lab import Said
 from bench.conformance.reading import is_reading
-from bench.conformance.runner import Result
+from bench.conformance.runner import Result, place
 from bench.conformance.shown import command_hex
 from bench.conformance.stand import Stand
 from bench.tracing.words import exchange_name
@@ -79,9 +79,9 @@ def text_of(number: str, result: Result, steps: Sequence[Step], is_ours: bool) -
     return "\n".join(lines) + "\n"
 
 
-def replay(stand: Stand, setup: Mapping[str, Any], steps: Sequence[Step]) -> list[bytes | None]:
+def replay(stand: Stand, case: Case, steps: Sequence[Step]) -> list[bytes | None]:
     """Play steps on a card made anew. Returns the answer to each, None where there is none."""
-    stand.place(setup)
+    place(stand, case)
     return [_answer(stand, step) for step in steps]
 
 
@@ -110,7 +110,7 @@ def shrink(stand: Stand, result: Result) -> list[Step]:
     last = steps[-1]
 
     def shows(some: Sequence[Step]) -> bool:
-        answers = replay(stand, result.case.setup, [*some, last])
+        answers = replay(stand, result.case, [*some, last])
         return answers[-1] == last.answer and all(map(_is_like, answers, some))
 
     if not shows(steps[:-1]):

@@ -63,10 +63,10 @@ def test_reading_on_the_way_is_left_out_if_the_last_answer_stays(stand: OwnStand
     assert len(steps_of(result)) == 6
     steps = shrink(stand, result)
     assert steps[-1].answer is not None
-    assert replay(stand, {}, steps)[-1] == steps[-1].answer
+    assert replay(stand, result.case, steps)[-1] == steps[-1].answer
     assert len(steps) < 6
     for at in range(len(steps) - 1):  # nothing more can go
-        assert replay(stand, {}, steps[:at] + steps[at + 1 :])[-1] != steps[-1].answer
+        assert replay(stand, result.case, steps[:at] + steps[at + 1 :])[-1] != steps[-1].answer
 
 
 def test_what_changed_the_card_stays(lying: OwnStand):
