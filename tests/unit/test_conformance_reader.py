@@ -193,6 +193,14 @@ def test_a_second_purse_of_another_issuer_is_not_written_to():
     assert "no purse of a test issuer is selected" in refused(stand, DEBIT)
 
 
+@pytest.mark.parametrize("command", ["00D69500025A5A", "04D69500065A5A", "00D60000025A5A", "00D6"])
+def test_the_file_that_says_whose_card_it_is_stays_as_it_is(command: str):
+    stand = writable(card_of())
+    stand.link.transmit(SELECT)
+    assert "EF15 says whose card it is" in refused(stand, bytes.fromhex(command))
+    assert stand.link.transmit(bytes.fromhex("00D69700015A"))[-2:] != b"\x90\x00"
+
+
 def test_a_pin_that_is_not_declared_is_never_tried():
     stand = writable(card_of(), profile=None)
     stand.link.transmit(SELECT)
