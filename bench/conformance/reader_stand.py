@@ -23,6 +23,7 @@ from bench.conformance.declared import Identity, declared, issuer_data, look_at
 from bench.conformance.desk import TERMINAL
 from bench.conformance.keys_file import KeyRing
 from bench.conformance.reading import is_reading
+from bench.conformance.tries import Tries
 from bench.problem import Problem
 from bench.roads import WAIT_S
 from reader.transport.base import Coupler, Transport
@@ -62,6 +63,7 @@ class Guard:
         if not is_reading(command):
             self._demand(command)
         answer = self._link.transmit(command)
+        self._stand.tries.hear(command, answer)
         if command[:2] == _SELECT:
             self._selected(command, answer)
         return answer
@@ -73,6 +75,12 @@ class Guard:
             raise NotApplicable(
                 "no purse of a test issuer is selected, so nothing is written",
                 "未选中测试发行机构的钱包，不写卡",
+            )
+        spent = self._stand.tries.spent(command)
+        if spent:
+            raise NotApplicable(
+                f"the card has counted a wrong {spent}, and its last tries are not spent",
+                f"卡片已记录一次错误（{spent}），不再消耗剩余次数",
             )
         if _may_change_identity(command):
             raise NotApplicable(
@@ -120,6 +128,7 @@ class ReaderStand:
         self.link: Transport = coupler.wait_card(WAIT_S)
         self.identity: Identity = look_at(self.link, name)
         self.declared = declared(self.identity, leave.profile)
+        self.tries = Tries()
         self.knows_pin = leave.profile is not None
         self.abilities = frozenset({Need.CUT} | ({Need.TIME} if in_time else set()))
         self.keys: Secrets | None = None

@@ -1,6 +1,7 @@
 """A foreign card on a reader: what it says of itself, and what the guard lets pass."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bench.conformance.reader_stand import Leave, ReaderStand, reader_stand
 from bench.conformance.reading import is_reading
 from bench.conformance.runner import run_case
 from bench.conformance.suite import card_cases
+from bench.conformance.tries import Tries
 from bench.conformance.words import Words
 from bench.problem import Problem
 from bench.roads import InProcessCoupler
@@ -199,6 +201,40 @@ def test_the_file_that_says_whose_card_it_is_stays_as_it_is(command: str):
     stand.link.transmit(SELECT)
     assert "EF15 says whose card it is" in refused(stand, bytes.fromhex(command))
     assert stand.link.transmit(bytes.fromhex("00D69700015A"))[-2:] != b"\x90\x00"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "kind"),
+    [
+        ("04D697000600" + 5 * "00", "04DC", "MAC"),
+        ("0020000003999999", "0020000003888888", "PIN"),
+        ("00820000080000000000000000", "0082", "cryptogram"),
+    ],
+)
+def test_the_last_tries_of_a_foreign_card_are_never_spent(wrong: str, right: str, kind: str):
+    card = Liar(honest, card_of())
+    stand = writable(card)
+    for _ in range(5):
+        stand.reset()
+        stand.link.transmit(SELECT)
+        stand.link.transmit(bytes.fromhex("0084000004"))
+        card.seen.clear()
+        with suppress(NotApplicable):
+            stand.link.transmit(bytes.fromhex(wrong))
+    assert not card.seen
+    assert f"counted a wrong {kind}" in refused(stand, bytes.fromhex(right))
+
+
+def test_a_right_one_clears_the_count():
+    tries = Tries()
+    verify = bytes.fromhex("0020000003")
+    tries.hear(verify, b"\x63\xc2")
+    assert tries.spent(verify) == "PIN"
+    assert not tries.spent(bytes.fromhex("04D6"))
+    tries.hear(verify, b"\x69\x85")
+    assert tries.spent(verify) == "PIN"
+    tries.hear(verify, b"\x90\x00")
+    assert not tries.spent(verify)
 
 
 def test_a_pin_that_is_not_declared_is_never_tried():
