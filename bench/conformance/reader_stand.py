@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from apdu.codec import WireError
-from apdu.commands import AID_PURSE, EP, INIT_LOAD
+from apdu.commands import AID_PURSE, EP, INIT_LOAD, SELECT
 from apdu.file_commands import UPDATE_BINARY
 from apdu.files import EF15
+from apdu.key_commands import APPLICATION_BLOCK, APPLICATION_UNBLOCK
 from apdu.order import Secrets
 from apdu.purse import LOAD, online_mac1, online_session
-from apdu.records import InitializeData
+from apdu.records import InitializeData, SelectName
 from apdu.secret import has_secret
+from apdu.sw import SW
 from apdu.tlv import value_of
 from bench.conformance.case import Need, NotApplicable
 from bench.conformance.declared import Identity, declared, issuer_data, look_at
-from bench.conformance.desk import TERMINAL
+from bench.conformance.desk import TERMINAL, Desk
 from bench.conformance.keys_file import KeyRing
 from bench.conformance.reading import is_reading
 from bench.conformance.tries import Tries
@@ -32,6 +34,8 @@ ROADS = ("pcsc", "nfc")
 
 _SELECT = b"\x00\xa4"
 _NAME = 0x84
+_BLOCK = bytes((APPLICATION_BLOCK.cla, APPLICATION_BLOCK.ins))
+_DONE = b"\x90\x00"
 _BY_SFI, _SFI = 0x80, 0x1F
 """Of P1 of a command on a transparent file: the file is named by its short identifier."""
 _CHECKED = 100
@@ -64,6 +68,8 @@ class Guard:
             self._demand(command)
         answer = self._link.transmit(command)
         self._stand.tries.hear(command, answer)
+        if command[:2] == _BLOCK and answer[-2:] == _DONE:
+            self._stand.is_blocked = True
         if command[:2] == _SELECT:
             self._selected(command, answer)
         return answer
@@ -76,12 +82,6 @@ class Guard:
                 "no purse of a test issuer is selected, so nothing is written",
                 "未选中测试发行机构的钱包，不写卡",
             )
-        spent = self._stand.tries.spent(command)
-        if spent:
-            raise NotApplicable(
-                f"the card has counted a wrong {spent}, and its last tries are not spent",
-                f"卡片已记录一次错误（{spent}），不再消耗剩余次数",
-            )
         if _may_change_identity(command):
             raise NotApplicable(
                 "EF15 says whose card it is, so it is only changed on a card made for the case",
@@ -91,6 +91,12 @@ class Guard:
             raise NotApplicable(
                 "the card's PIN is not known, and a wrong one costs a try; --profile declares it",
                 "卡片 PIN 未知，错误尝试会减少次数；用 --profile 声明",
+            )
+        last = self._stand.tries.last(command)
+        if last:
+            raise NotApplicable(
+                f"a wrong {last} might be the last that the card forgives",
+                f"错误的 {last} 可能耗尽卡片的剩余次数",
             )
 
     def _selected(self, command: bytes, answer: bytes) -> None:
@@ -128,7 +134,6 @@ class ReaderStand:
         self.link: Transport = coupler.wait_card(WAIT_S)
         self.identity: Identity = look_at(self.link, name)
         self.declared = declared(self.identity, leave.profile)
-        self.tries = Tries()
         self.knows_pin = leave.profile is not None
         self.abilities = frozenset({Need.CUT} | ({Need.TIME} if in_time else set()))
         self.keys: Secrets | None = None
@@ -136,6 +141,8 @@ class ReaderStand:
             self._allow_writing()
         if leave.keys is not None:
             self._take(leave.keys)
+        self.tries = Tries(self.keys, self.declared.pin if self.knows_pin else b"")
+        self.is_blocked = False
 
     def _allow_writing(self) -> None:
         if not self.identity.is_test_card:
@@ -161,6 +168,18 @@ class ReaderStand:
         """See Stand: the same card, with whatever the case before left on it."""
         assert not setup, "only our own cards are made for a case"
         self.reset()
+        if self.is_blocked:
+            self._unblock()
+            self.reset()
+
+    def _unblock(self) -> None:
+        """A case was left with the application blocked for a time; the next needs it."""
+        self.is_blocked = False
+        assert self.keys is not None
+        desk = Desk(self.link, self.keys, self.declared.pin)
+        selected = desk.ask(SELECT, SelectName(AID_PURSE))
+        if selected[-2:] == SW.BLOCKED.to_bytes(2, "big"):
+            desk.ask(APPLICATION_UNBLOCK)
 
     def reset(self) -> None:
         """See Stand."""
@@ -174,7 +193,7 @@ def fits(link: Transport, keys: Secrets) -> bool | None:
     """
     asked = InitializeData(1, _CHECKED, TERMINAL)
     answer = link.transmit(INIT_LOAD.command(asked, 0x00, EP))
-    if answer[-2:] != b"\x90\x00":
+    if answer[-2:] != _DONE:
         return None
     try:
         said = INIT_LOAD.parse_reply(answer[:-2])
