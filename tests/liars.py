@@ -8,8 +8,7 @@ from emulator.card.card import Card
 Lie = Callable[[bytes, bytes], bytes]
 """From a command and the right answer to the one that is given."""
 
-CREDIT = b"\x80\x52"
-BALANCE = b"\x80\x5c"
+BALANCE = b"\x80\x5c\x00\x02"
 
 
 class Liar:
@@ -37,5 +36,5 @@ def honest(command: bytes, answer: bytes) -> bytes:
 
 
 def penniless(command: bytes, answer: bytes) -> bytes:
-    """The balance is always nothing."""
-    return bytes(4) + answer[-2:] if command[:2] == BALANCE else answer
+    """What can be spent is always nothing."""
+    return bytes(4) + answer[-2:] if command[:4] == BALANCE else answer

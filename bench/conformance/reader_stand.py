@@ -12,7 +12,6 @@ from typing import Any
 from apdu.codec import WireError
 from apdu.commands import AID_PURSE, EP, INIT_LOAD, SELECT
 from apdu.file_commands import UPDATE_BINARY
-from apdu.files import EF15
 from apdu.key_commands import APPLICATION_BLOCK, APPLICATION_UNBLOCK
 from apdu.order import Secrets
 from apdu.purse import LOAD, online_mac1, online_session
@@ -35,9 +34,8 @@ ROADS = ("pcsc", "nfc")
 _SELECT = b"\x00\xa4"
 _NAME = 0x84
 _BLOCK = bytes((APPLICATION_BLOCK.cla, APPLICATION_BLOCK.ins))
+_UPDATE_BINARY = bytes((UPDATE_BINARY.ins,))
 _DONE = b"\x90\x00"
-_BY_SFI, _SFI = 0x80, 0x1F
-"""Of P1 of a command on a transparent file: the file is named by its short identifier."""
 _CHECKED = 100
 """Fen that INITIALIZE FOR LOAD is asked about to see whether the keys fit."""
 
@@ -82,10 +80,10 @@ class Guard:
                 "no purse of a test issuer is selected, so nothing is written",
                 "未选中测试发行机构的钱包，不写卡",
             )
-        if _may_change_identity(command):
+        if command[1:2] == _UPDATE_BINARY:
             raise NotApplicable(
-                "EF15 says whose card it is, so it is only changed on a card made for the case",
-                "EF15 标识卡片，只在专门制作的卡片上修改",
+                "EF15 to EF17 say whose card it is and of what kind, and are left as they are",
+                "EF15 至 EF17 说明卡片归属与类别，保持不变",
             )
         if has_secret(command) and not self._stand.knows_pin:
             raise NotApplicable(
@@ -108,14 +106,6 @@ class Guard:
         if found is not None:
             is_it = found.issuer == identity.info.issuer
         self._is_test_purse = is_it and identity.is_test_card
-
-
-def _may_change_identity(command: bytes) -> bool:
-    """UPDATE BINARY of EF15, or of the file selected last, which may be it."""
-    if command[1:2] != bytes((UPDATE_BINARY.ins,)):
-        return False
-    p1 = command[2] if len(command) > 2 else 0
-    return not p1 & _BY_SFI or p1 & _SFI == EF15.sfi
 
 
 def _is_directory(answer: bytes) -> bool:
