@@ -113,6 +113,10 @@ SENSITIVE: dict[str, tuple[str, Callable[[Lab], None], Words, tuple[str, ...]]] 
 """A case for each switch a reader can see without secure reads or another cipher."""
 
 
+_ALSO = {"unused_records": {"transactions": (), "trips": ()}}
+"""What else the card must be like: one with records that were never written."""
+
+
 def _choices(name: str) -> tuple[object, ...]:
     one = next(one for one in fields(Dialect) if one.name == name)
     return tuple(one.metadata["choices"]) or ("", _NAME)
@@ -133,5 +137,5 @@ def declared() -> Iterator[Case]:
                 body,
                 "D",
                 PAID | {Need.FRESH},
-                setup={"dialect": {name: value}},
+                setup={"dialect": {name: value}, **_ALSO.get(name, {})},
             )
