@@ -13,6 +13,7 @@ from emulator.card.dialect import Dialect
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import card_secrets, personalise
 from emulator.card.profile import Profile
+from emulator.frontends.watched import Watched
 from emulator.picc import Contactless, Picc
 from reader.transport.base import Coupler, Transport
 
@@ -52,8 +53,8 @@ class Slot:
         self.put(card)
 
     def put(self, card: Picc) -> None:
-        """Take the card away and lay another in its place."""
-        self.card = card
+        """Take the card away and lay another in its place. A bug of the card's is 6F00."""
+        self.card = Watched(card, None)
         self.contactless: Contactless = card.contactless
 
     def power_on(self) -> bytes:
