@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import perf_counter_ns
+from typing import cast
 
 from apdu.codec import WireError
 from bench.conformance.case import Broken, Case, Need, NotApplicable, Verdict
 from bench.conformance.lab import Lab, Said
-from bench.conformance.stand import Stand
+from bench.conformance.stand import BlankStand, Stand
 from bench.conformance.words import Words
 from reader.transport.base import CardLost, TransportError
 
@@ -85,7 +86,10 @@ def run_cases(
 
 def _place(stand: Stand, case: Case) -> None:
     try:
-        stand.place(case.setup)
+        if Need.BLANK in case.needs:
+            cast(BlankStand, stand).place_blank(case.setup)  # its abilities promise it
+        else:
+            stand.place(case.setup)
     except TransportError as error:
         raise Interrupted(str(error)) from error
 
