@@ -25,6 +25,8 @@ class Need(Enum):
     CUT = Words("this road cannot switch the field off", "这条通路不能断开射频场")
     FRAMES = Words("this road does not show frames", "这条通路看不到帧")
     BLANK = Words("it needs a blank card to personalise", "需要一张可个人化的空白卡")
+    CODE = Words("this gate does not tell why it refuses", "该闸机不给出拒绝原因")
+    POST = Words("this gate cannot be set up from here", "无法在此设置该闸机")
     TIME = Words("times on this road are not the card's", "这条通路上的时间不是卡片的时间")
 
     @property
