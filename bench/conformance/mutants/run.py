@@ -92,10 +92,12 @@ def judge_all(
 async def _judge_all(
     kind: str, mutants: list[Mutant], plan: Plan, on_judged: OnJudged | None
 ) -> Score:
-    for task in _grounds(kind, mutants, plan):
-        await _demand_sound(task, plan)
     gate = asyncio.Semaphore(plan.workers or os.cpu_count() or 1)
     done = 0
+
+    async def sound(task: Task) -> None:
+        async with gate:
+            await _demand_sound(task, plan)
 
     async def one(mutant: Mutant) -> Judged:
         nonlocal done
@@ -106,6 +108,7 @@ async def _judge_all(
             on_judged(judged, done, len(mutants))
         return judged
 
+    await asyncio.gather(*map(sound, _grounds(kind, mutants, plan)))
     return Score(kind, tuple(await asyncio.gather(*map(one, mutants))))
 
 
