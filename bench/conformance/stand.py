@@ -17,6 +17,7 @@ from emulator.card.personalise import blank_image, card_secrets, personalise
 from emulator.card.profile import Profile
 from emulator.card.state import Chip
 from emulator.card.store import MemoryStore
+from emulator.frontends.watched import Watched
 from emulator.picc import Contactless, Picc
 from reader.transport.base import Coupler, Transport
 
@@ -67,8 +68,8 @@ class Slot:
         self.put(card)
 
     def put(self, card: Picc) -> None:
-        """Take the card away and lay another in its place."""
-        self.card = card
+        """Take the card away and lay another in its place. A bug of the card's is 6F00."""
+        self.card = Watched(card, None)
         self.contactless: Contactless = card.contactless
 
     def power_on(self) -> bytes:
@@ -146,15 +147,23 @@ def changed(profile: Profile, setup: Mapping[str, Any]) -> Profile:
 
 
 @contextmanager
-def own_stand(road: str = "inproc", profile: str = "student", seed: int = 1) -> Iterator[OwnStand]:
+def own_stand(
+    road: str = "inproc",
+    profile: str = "student",
+    seed: int = 1,
+    *,
+    setup: Mapping[str, Any] | None = None,
+) -> Iterator[OwnStand]:
     """Our own card on one of `bench.roads.FIELDS`. Raises ProfileError, and what the road raises.
+
+    setup: fields of the profile to replace, see `changed`.
 
     >>> with own_stand() as stand:
     ...     stand.place({})
     ...     stand.link.transmit(bytes.fromhex("00A4040008A000000632010105"))[-2:].hex()
     '9000'
     """
-    declared = fixtures.load_profile(profile)
+    declared = changed(fixtures.load_profile(profile), setup or {})
     slot = Slot(fixtures.card(profile))
     with FIELDS[road](slot, None, lambda: slot.contactless) as coupler:
         yield OwnStand(road, declared, seed, slot, coupler)
