@@ -12,6 +12,7 @@ import typer
 
 from bench.cli.card_app import card_app
 from bench.cli.clearing_app import clearing_app
+from bench.cli.conformance_app import conformance_app
 from bench.cli.gate_app import desk, gate
 from bench.cli.issuer_app import issuer_app
 from bench.cli.lists_app import lists_app
@@ -32,6 +33,7 @@ bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=Tru
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
 app.add_typer(clearing_app, name="clearing")
+app.add_typer(conformance_app, name="conformance")
 app.add_typer(issuer_app, name="issuer")
 app.add_typer(lists_app, name="lists")
 app.add_typer(phone_app, name="phone")
