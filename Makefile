@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak storm semester clean
+.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak storm semester mutants clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -64,6 +64,9 @@ storm: $(VENV)/.dev ## 50 clients top up 100 times each while clients, services 
 
 semester: $(VENV)/.dev ## 200 students live a school year, and the books are balanced
 	$(BIN)/tapbench semester --students 200 --days 400 --seed 1
+
+mutants: $(VENV)/.core ## break the card in every declared way, and count what the suite catches
+	$(BIN)/python -m bench.conformance.mutants card
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -16,7 +16,7 @@ from apdu.records import SelectName
 from apdu.spec import State
 from apdu.sw import describe
 from bench.conformance.case import Broken
-from bench.conformance.desk import Desk, Spec
+from bench.conformance.desk import Desk, Spec, Step
 from bench.conformance.stand import Stand
 from bench.conformance.words import Words
 from emulator.card.profile import Profile
@@ -103,6 +103,14 @@ class Lab(Desk):
         """GET BALANCE of the purse, in fen; p1: 00 available, 03 actual (4.12)."""
         response = self.must(self.ask(GET_BALANCE, pair=(p1, EP)))
         return int.from_bytes(response.data, "big")
+
+    def run(self, *steps: "Spec | Step") -> bytes:
+        """Several commands that must all succeed. Returns the last answer's data."""
+        data = b""
+        for step in steps:
+            spec, pair = step if isinstance(step, tuple) else (step, None)
+            data = self.done_ok(spec, pair=pair)
+        return data
 
     def done_ok(self, spec: Spec, data: Record | None = None, pair: Any = None) -> bytes:  # noqa: ANN401
         """One command that must succeed. Returns its answer's data."""

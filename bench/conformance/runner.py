@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import perf_counter_ns
+from typing import cast
 
+from apdu.codec import WireError
 from bench.conformance.case import Broken, Case, Need, NotApplicable, Verdict
 from bench.conformance.lab import Lab, Said
-from bench.conformance.stand import Stand
+from bench.conformance.stand import BlankStand, Stand
 from bench.conformance.words import Words
 from reader.transport.base import CardLost, TransportError
 
@@ -63,6 +65,9 @@ def run_case(case: Case, stand: Stand, now_ns: Callable[[], int] = perf_counter_
         verdict = Verdict.FAILED
         clause = broken.clause or case.clauses[0]
         violation = Violation(broken.expected, broken.came, clause, broken.at, broken.where)
+    except WireError as error:
+        verdict = Verdict.FAILED
+        violation = _malformed(case, lab, error)
     except CardLost as lost:
         verdict = Verdict.FAILED
         violation = _silence(case, stand, lab, lost)
@@ -84,9 +89,22 @@ def run_cases(
 
 def _place(stand: Stand, case: Case) -> None:
     try:
-        stand.place(case.setup)
+        if Need.BLANK in case.needs:
+            cast(BlankStand, stand).place_blank(case.setup)  # its abilities promise it
+        else:
+            stand.place(case.setup)
     except TransportError as error:
         raise Interrupted(str(error)) from error
+
+
+def _malformed(case: Case, lab: Lab, error: WireError) -> Violation:
+    """An answer that does not have its command's form: nobody could go on with it."""
+    expected = Words(f"an answer of the declared form ({error})", f"符合声明格式的应答（{error}）")
+    heard = [at for at, said in enumerate(lab.said) if said.response is not None]
+    if not heard:
+        raise error  # the case itself made something that cannot be sent
+    came = lab.said[heard[-1]].response or b""
+    return Violation(expected, came.hex().upper(), case.clauses[0], heard[-1])
 
 
 def _silence(case: Case, stand: Stand, lab: Lab, lost: CardLost) -> Violation:

@@ -1,18 +1,23 @@
 """Where cards are judged: our own card on any road, or whatever lies on a reader."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
 import fixtures
+from apdu.crypto import Key
 from apdu.order import Secrets
 from bench.conformance.case import Need
 from bench.roads import FIELDS, WAIT_S
+from emulator.card.card import Card
 from emulator.card.dialect import Dialect
-from emulator.card.env import SeededEnv
-from emulator.card.personalise import card_secrets, personalise
+from emulator.card.env import Env, SeededEnv
+from emulator.card.personalise import blank_image, card_secrets, personalise
 from emulator.card.profile import Profile
+from emulator.card.state import Chip
+from emulator.card.store import MemoryStore
+from emulator.frontends.watched import Watched
 from emulator.picc import Contactless, Picc
 from reader.transport.base import Coupler, Transport
 
@@ -45,6 +50,17 @@ class Stand(Protocol):
         ...
 
 
+class BlankStand(Stand, Protocol):
+    """A stand that can lay down a blank card, for cases with `Need.BLANK`."""
+
+    def place_blank(self, setup: Mapping[str, Any]) -> None:
+        """A card with an empty master file, all rights free (annex 1, state BLANK).
+
+        keys: those of the card that the declared profile would become. Raises TransportError.
+        """
+        ...
+
+
 class Slot:
     """A place in the field for one card after another (`emulator.picc.Picc`)."""
 
@@ -52,8 +68,8 @@ class Slot:
         self.put(card)
 
     def put(self, card: Picc) -> None:
-        """Take the card away and lay another in its place."""
-        self.card = card
+        """Take the card away and lay another in its place. A bug of the card's is 6F00."""
+        self.card = Watched(card, None)
         self.contactless: Contactless = card.contactless
 
     def power_on(self) -> bytes:
@@ -90,17 +106,31 @@ class OwnStand:
 
     def place(self, setup: Mapping[str, Any]) -> None:
         """See Stand."""
+        self._lay(setup, lambda roots, env: personalise(self.declared, roots, env))
+
+    def place_blank(self, setup: Mapping[str, Any]) -> None:
+        """See BlankStand."""
+        self._lay(setup, lambda roots, env: blank_card(self.declared, env))
+
+    def _lay(
+        self, setup: Mapping[str, Any], make: Callable[[Mapping[str, Key], Env], Picc]
+    ) -> None:
         self.declared = changed(self._profile, setup)
         roots = fixtures.load_roots()
         self.keys = card_secrets(self.declared, roots)
         self._slot.power_off()
-        env = SeededEnv(f"conformance {self._seed}")
-        self._slot.put(personalise(self.declared, roots, env))
+        self._slot.put(make(roots, SeededEnv(f"conformance {self._seed}")))
         self.reset()
 
     def reset(self) -> None:
         """See Stand."""
         self.link = self._coupler.wait_card(WAIT_S)
+
+
+def blank_card(profile: Profile, env: Env) -> Card:
+    """A card with an empty master file in the body of that profile's card (annex 1)."""
+    chip = Chip(profile.dialect, env, {})
+    return Card(chip, MemoryStore(blank_image()), profile.contactless)
 
 
 def changed(profile: Profile, setup: Mapping[str, Any]) -> Profile:

@@ -16,6 +16,7 @@ that tests see them; front ends do, and answer 6F00.
 from typing import Any
 
 from apdu.commands import EP, TABLE, UPDATE_CACHE
+from apdu.key_commands import GET_ALGORITHM
 from apdu.spec import ANY, ROUTES_KEPT, CommandSpec, CommandTable, Refuse, State, answer_of
 from apdu.sw import SW
 from emulator.card import filesystem, issuing, keys, purchase, purse, writing
@@ -27,6 +28,7 @@ from emulator.picc import Contactless
 __all__ = ["Card"]
 
 _OK = b"\x90\x00"
+_ALGORITHM = bytes((GET_ALGORITHM.cla, GET_ALGORITHM.ins))
 _EXEMPT = {bytes((spec.cla, spec.ins)) for spec in TABLE if spec.if_blocked}
 _Plan = tuple[CommandSpec[Any, Any], Handler[Any, Any]]
 _PLANS: dict[bytes, _Plan] = {}
@@ -48,12 +50,14 @@ def _plan(header: bytes) -> _Plan | SW:
 class Card:
     """A card in somebody's field. See `emulator.picc.Picc` for the seam."""
 
-    __slots__ = ("_card", "_chip", "_store", "contactless")
+    __slots__ = ("_absent", "_card", "_chip", "_store", "contactless")
 
     def __init__(self, chip: Chip, store: Store, contactless: Contactless) -> None:
         self.contactless = contactless
         self._chip = chip
         self._store = store
+        self._absent = None if chip.dialect.dual_alg else _ALGORITHM
+        """Class and instruction that this card does not know, though the table does (4.21)."""
         self._card = self._fresh()
 
     def _fresh(self) -> CardState:
@@ -94,6 +98,7 @@ class Card:
         card = self._card
         try:
             plan = _PLANS.get(command[:4]) or _plan(bytes(command[:4]))
+            plan = SW.INS_UNKNOWN if command[:2] == self._absent else plan
             image = card.image
             answers = not image.is_dead and image.directories[card.at].blocked is Blocked.NO
             if isinstance(plan, SW):
