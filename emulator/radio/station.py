@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from apdu.blocks import MAX_WTXM
 from apdu.frame import SHORT_BITS, Frame, asks_without_crc
-from emulator.picc import Contactless, ContactlessOf, Picc
+from emulator.picc import CardGone, Contactless, ContactlessOf, Picc
 from emulator.radio.isodep import PiccLink
 from emulator.radio.medium import Reply
 from emulator.radio.timing import FDT_READER, card_periods, ns, reader_periods
@@ -109,6 +109,13 @@ class Station:
 
     def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
         """Take one frame; the answer with its checksum and delay, or None for silence."""
+        try:
+            return self._received(frame)
+        except CardGone:
+            self._leave()
+            return None
+
+    def _received(self, frame: Frame) -> Reply | None:
         if self.link.isodep.is_open:
             return self._in_protocol(frame)
         if frame.rate:  # what is before PPS is at 106 kbit/s
@@ -130,10 +137,19 @@ class Station:
     def receive_body(self, body: bytes) -> tuple[bytes, int] | None:
         """The same for a medium without checksums. Returns the answer and its delay, or None."""
         was_open = self.link.isodep.is_open
-        answer = self.link.receive(body)
+        try:
+            answer = self.link.receive(body)
+        except CardGone:
+            self._leave()
+            return None
         if answer is None:
             return None
         return self._extended(answer) if was_open else (answer, 0)
+
+    def _leave(self) -> None:
+        """The card is gone from a field that is still on: it is silent until the next one."""
+        self._card.due_ns = 0
+        self.link.field_off()
 
     def _in_protocol(self, frame: Frame) -> Reply | None:
         isodep = self.link.isodep
