@@ -186,6 +186,11 @@ class VpcdFrontend:
             raise self._gone()
 
     @property
+    def is_over(self) -> bool:
+        """Whether the card is out of the slot: it was taken, or it left by itself."""
+        return self._stopped.is_set()
+
+    @property
     def _where(self) -> str:
         return f"{self._peer[0]}:{self._peer[1]}"
 

@@ -9,6 +9,7 @@ from apdu.commands import DEBIT, GET_BALANCE
 from apdu.sw import SW
 from bench.conformance.lab import Said
 from emulator.picc import CardGone, Contactless, Picc
+from emulator.radio.station import Service
 from reader.transport.decorators import CutPoint
 
 OK = int(SW.OK).to_bytes(2, "big")
@@ -96,7 +97,8 @@ class PlayedCard:
     seen: every exchange as the card saw it, before any knob changed the answer on its way.
     taps: how many fields asked it something. plays_cuts: whether it falls silent at a cut itself;
     where it does not, whoever holds it takes it away. is_away: it ignores fields.
-    hook: turns knobs as it plays.
+    hook: turns knobs as it plays. waits: whether it waits itself where it answers late; where it
+    does not, `PlayedTimes` tells whoever holds it.
     """
 
     def __init__(self, card: Picc, now_ns: Callable[[], int]) -> None:
@@ -104,6 +106,7 @@ class PlayedCard:
         self.seen: list[Said] = []
         self.taps = 0
         self.plays_cuts = False
+        self.waits = True
         self.is_away = False
         self.hook: Hook | None = None
         self._now_ns = now_ns
@@ -129,12 +132,9 @@ class PlayedCard:
         """How it answers in the field that comes up now (`emulator.picc.ContactlessOf`)."""
         return None if self.is_away else self.contactless
 
-    def show_fwi(self, fwi: int) -> None:
-        """Promise another frame waiting time, from the next field on. fwi: 0 to 14.
-
-        Raises ValueError if it is not, or if the ATS has no TB(1) to say it in.
-        """
-        self.contactless = replace(self.contactless, ats=with_fwi(self.contactless.ats, fwi))
+    def show_ats(self, ats: bytes) -> None:
+        """Show another ATS, from the next field on."""
+        self.contactless = replace(self.contactless, ats=ats)
 
     def leave(self) -> None:
         """Stop waiting with an answer: the bench is done."""
@@ -191,9 +191,31 @@ class PlayedCard:
         for mutation in knobs.mutations:
             if mutation.fits(command):
                 response = mutation.applied(response)
-        if knobs.debit_delay_s and _is(command, DEBIT.cla, DEBIT.ins):
-            self._stop.wait(knobs.debit_delay_s)
+        late_s = self.late_s(command) if self.waits else 0
+        if late_s:
+            self._stop.wait(late_s)
         return response
+
+    def late_s(self, command: bytes) -> float:
+        """How much later the answer to a command comes than the card's own."""
+        return self.knobs.debit_delay_s if _is(command, DEBIT.cla, DEBIT.ins) else 0.0
+
+
+class PlayedTimes:
+    """How long a played card computes (`emulator.radio.station.Service`), with S(WTX) on air.
+
+    usual: what it would take without knobs; nothing if left out.
+    """
+
+    def __init__(self, played: PlayedCard, usual: Service | None = None) -> None:
+        played.waits = False
+        self._played = played
+        self._usual = usual
+
+    def time_ns(self, command: bytes) -> int:
+        """See Service."""
+        usual = 0 if self._usual is None else self._usual.time_ns(command)
+        return usual + int(self._played.late_s(command) * 1e9)
 
 
 def with_fwi(ats: bytes, fwi: int) -> bytes:

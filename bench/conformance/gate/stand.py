@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter_ns
 from typing import Any, Protocol
 
@@ -39,12 +39,16 @@ from reader.validator import BusConfig, Door, Validator
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What became of a tap, as far as the gate tells. reason, fare: None where it does not."""
+    """What became of a tap, as far as the gate tells. reason, fare: None where it does not.
+
+    is_vague: it stayed shut, and whether it refused or asked for the card again is not known.
+    """
 
     verdict: Verdict
     reason: Reject | None = None
     fare: int | None = None
     detail: str = ""
+    is_vague: bool = False
 
     @property
     def words(self) -> str:
@@ -79,6 +83,10 @@ class GateStand(Protocol):
 
     def hold(self, card: Card) -> None:
         """A card that was there before comes back."""
+        ...
+
+    def wait(self, time: timedelta) -> None:
+        """So much time goes by before the next tap."""
         ...
 
     def records(self, post: Post) -> Sequence[TapRecord]:
@@ -153,6 +161,9 @@ class OwnGates:
             return Heard(Verdict.REJECT, Reject.FAULT, detail=str(error))
         finally:
             self.played.knobs.cut = None
+
+    def wait(self, time: timedelta) -> None:
+        """See GateStand: each tap says when it is."""
 
     def records(self, post: Post) -> Sequence[TapRecord]:
         """See GateStand."""

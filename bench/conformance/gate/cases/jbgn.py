@@ -17,7 +17,6 @@ from reader.outcome import Reject
 
 G = "JBGN"
 BASIC = Level.BASIC
-SERIAL = bytes.fromhex("03105228009900000017")
 
 
 def at(*when: int) -> datetime:
@@ -127,12 +126,13 @@ def disabled_card_is_refused(lab: GateLab) -> None:
     needs=[Need.POST],
 )
 def listed_card_is_refused(lab: GateLab) -> None:
-    post = entry(listed=frozenset((SERIAL,)))
+    post = entry(listed=frozenset((lab.serial,)))
     before = lab.balance
     lab.refuses(lab.tap(post), Reject.BLACKLISTED)
     lab.paid(before, 0, clause="6.7")
-    for other in ("03105228009900000016", "03105228009900000018", "03105228009900001017"):
-        lab.another(serial=bytes.fromhex(other))
+    number = int.from_bytes(lab.serial)
+    for other in (number - 1, number + 1, number + 0x1000, number ^ 0x10_0000_0000):
+        lab.another(serial=other.to_bytes(10))
         lab.passes(lab.tap(post), Words("a card not on the list", "不在名单的卡"))
 
 
@@ -279,7 +279,7 @@ def listed_inside_does_not_leave(lab: GateLab) -> None:
     lab.passes(lab.tap(entry()))
     lab.wait(minutes=30)
     before = lab.balance
-    lab.refuses(lab.tap(exit_(listed=frozenset((SERIAL,)))), Reject.BLACKLISTED)
+    lab.refuses(lab.tap(exit_(listed=frozenset((lab.serial,)))), Reject.BLACKLISTED)
     lab.paid(before, 0, clause="6.7")
 
 
@@ -291,7 +291,7 @@ def listed_inside_does_not_leave(lab: GateLab) -> None:
     needs=[Need.POST],
 )
 def listed_card_is_blocked(lab: GateLab) -> None:
-    listed = frozenset((SERIAL,))
+    listed = frozenset((lab.serial,))
     lab.refuses(lab.tap(entry(listed=listed, policy={"lock_listed_card": False})))
     lab.passes(lab.tap(entry()), Words("it was not blocked", "卡片未被锁定"))
     lab.wait(minutes=1)
@@ -336,13 +336,21 @@ def first_reason_is_told(lab: GateLab) -> None:
         Reject.ISSUER_UNKNOWN,
         Reject.NOT_ENABLED,
         Reject.EXPIRED,
+        Reject.BLACKLISTED,
         Reject.NOT_INTEROPERABLE,
         Reject.TRIP_LOCKED,
         Reject.ZERO_BALANCE,
     )
-    for reason, mended in zip(order, good, strict=True):
+    wrong["serial"] = lab.serial
+    post = entry(listed=frozenset((lab.serial,)))
+    mend = iter(good)
+    for reason in order:
         lab.another(**wrong)
-        lab.refuses(lab.tap(entry()), reason)
+        lab.refuses(lab.tap(post), reason)
+        if reason is Reject.BLACKLISTED:
+            post = entry()
+            continue
+        mended = next(mend)
         wrong[mended] = good[mended]
     lab.another(**wrong)
     lab.passes(lab.tap(entry()))
