@@ -6,10 +6,11 @@ through the command table (`PATHS`, `WAYS`) are derived from it too.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from apdu.codec import Record
+from apdu.codec import Record, WireError
 from apdu.command import Command
 from apdu.commands import AID_PURSE, TABLE
 from apdu.crypto import Key, MacKey
@@ -142,13 +143,17 @@ class Desk:
         spec = TABLE.route(bytes(command[:4]))
         if response[-2:] == OK and isinstance(spec, CommandSpec):
             self.state = spec.then
-            self._learn(spec, command, response[:-2])
+            with suppress(
+                WireError, IndexError
+            ):  # a card that takes or says nonsense teaches nothing
+                self._learn(spec, command, response[:-2])
         return response
 
     def _learn(self, spec: Spec, command: bytes, data: bytes) -> None:
         if spec is GET_CHALLENGE:
             self.challenge = data
         elif spec.data in (InitializeData, InitLimitData):
+            self.offer = None
             asked = spec.data.parse(command[5 : 5 + command[4]])
             self.offer = Offer(KINDS[command[2], command[3]], asked, spec.parse_reply(data))
         elif spec.data in FINALS and self.offer is not None:

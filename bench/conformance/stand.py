@@ -147,15 +147,23 @@ def changed(profile: Profile, setup: Mapping[str, Any]) -> Profile:
 
 
 @contextmanager
-def own_stand(road: str = "inproc", profile: str = "student", seed: int = 1) -> Iterator[OwnStand]:
+def own_stand(
+    road: str = "inproc",
+    profile: str = "student",
+    seed: int = 1,
+    *,
+    setup: Mapping[str, Any] | None = None,
+) -> Iterator[OwnStand]:
     """Our own card on one of `bench.roads.FIELDS`. Raises ProfileError, and what the road raises.
+
+    setup: fields of the profile to replace, see `changed`.
 
     >>> with own_stand() as stand:
     ...     stand.place({})
     ...     stand.link.transmit(bytes.fromhex("00A4040008A000000632010105"))[-2:].hex()
     '9000'
     """
-    declared = fixtures.load_profile(profile)
+    declared = changed(fixtures.load_profile(profile), setup or {})
     slot = Slot(fixtures.card(profile))
     with FIELDS[road](slot, None, lambda: slot.contactless) as coupler:
         yield OwnStand(road, declared, seed, slot, coupler)

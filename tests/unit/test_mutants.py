@@ -22,7 +22,8 @@ CARDS = load("card")
 LOADS = "CARD-LOAD-00[12]"
 """Cases that are enough for the lies of this module."""
 
-SLICE_SEED, SLICE = 7, 10
+SLICE_SEED, SLICE, SLICE_LEAST = 7, 10, 80.0
+"""A few mutants for every day; `make mutants` runs them all, and has a higher bar."""
 
 LIE = Mutant(
     id="M-CARD-900",
@@ -208,6 +209,18 @@ def test_a_broken_declaration_is_never_a_catch(changed, said):
     assert said in one.why
 
 
+def test_a_lie_is_judged_on_the_card_that_shows_it():
+    unpaid = replace(LIE, find="repaid = min(purse.used, amount)", replace="repaid = 0")
+    assert judged(unpaid).outcome is Outcome.SURVIVED
+    overdrawn = replace(unpaid, profile="student-overdrawn", setup={"ceiling": 50_000})
+    assert judged(overdrawn, "ladders.*").outcome is Outcome.CAUGHT
+
+
+def test_a_suite_that_fails_on_the_unbroken_card_judges_nothing():
+    with pytest.raises(Problem, match="the unbroken card cannot be judged: no card can be made"):
+        judged(replace(LIE, profile="nobody"))
+
+
 def test_a_lie_without_cases_for_it_is_left_out():
     one = judged(replace(LIE, needs="frames"))
     assert (one.outcome, one.why) == (Outcome.LEFT_OUT, "it needs cases for frames")
@@ -291,4 +304,4 @@ def test_a_slice_of_the_broken_cards_is_caught():
     ordinary = [m.id for m in CARDS.values() if not m.needs and not m.equivalent]
     chosen = random.Random(SLICE_SEED).sample(ordinary, SLICE)
     score = run_mutants("card", ",".join(chosen))
-    assert score.percent >= 95, "\n".join(lines(score))
+    assert score.is_enough(SLICE_LEAST), "\n".join(lines(score))

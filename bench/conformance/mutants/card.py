@@ -10,6 +10,9 @@ from bench.conformance.runner import Interrupted, run_case
 from bench.conformance.stand import OwnStand, own_stand
 from bench.conformance.suite import card_cases, chosen
 
+STUDENT = "student"
+"""The profile of the card that is judged, if a mutant says no other."""
+
 
 def trials(task: Task) -> Iterator[Trial]:
     """The cases, those about the broken clause first. See `child.JUDGES`.
@@ -25,15 +28,15 @@ def trials(task: Task) -> Iterator[Trial]:
     if not cases:
         return
     with ExitStack() as stack:
-        stand = _stand(stack, "air" if is_for_frames else "inproc")
+        stand = _stand(stack, "air" if is_for_frames else "inproc", task)
         for number, one in ordered(cases.items(), task.clause):
             yield number, partial(_played, one, stand)
 
 
-def _stand(stack: ExitStack, road: str) -> OwnStand:
+def _stand(stack: ExitStack, road: str, task: Task) -> OwnStand:
     """A stand that a card was laid on. One that cannot be made is no card to judge."""
     try:
-        stand = stack.enter_context(own_stand(road))
+        stand = stack.enter_context(own_stand(road, task.profile or STUDENT, setup=task.setup))
         stand.place({})
     except Exception as error:
         raise CannotJudge(f"no card can be made with it: {error}; choose a smaller lie") from error

@@ -2,9 +2,9 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_origin
 
 from bench.problem import Problem
 
@@ -23,6 +23,8 @@ class Mutant:
     find:    text that is there once; or `occurrence` (from 1) says which one is meant.
     replace: what stands there instead.
     needs:   "frames" if APDUs cannot show it: it is judged by the cases for frames alone.
+    profile: of the card that shows it, if the student's does not (`fixtures.profiles`).
+    setup:   fields of that profile to replace, as in `bench.conformance.case.Case`.
     equivalent: why nothing a reader can do shows it; empty if something must.
     """
 
@@ -35,6 +37,8 @@ class Mutant:
     replace: str
     occurrence: int = 0
     needs: str = ""
+    profile: str = ""
+    setup: dict[str, Any] = field(default_factory=dict)
     equivalent: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +76,8 @@ def parsed(text: str, name: str) -> dict[str, Mutant]:
     return found
 
 
-_SHAPE = {field.name: field for field in fields(Mutant)}
+_SHAPE = {one.name: get_origin(one.type) or one.type for one in fields(Mutant)}
+_WORDS: dict[Any, str] = {str: "a text", int: "a whole number", dict: "a table"}
 _NEEDED = {"id", "title", "title_zh", "clause", "module", "find", "replace"}
 
 
@@ -81,9 +86,8 @@ def _mutant(table: Mapping[str, Any], name: str) -> Mutant:
     for entry, found in table.items():
         if entry not in _SHAPE:
             raise Problem(f"{who} has '{entry}'; expected one of: {', '.join(_SHAPE)}")
-        if type(found) is not _SHAPE[entry].type:
-            wanted = "a text" if _SHAPE[entry].type is str else "a whole number"
-            raise Problem(f"{who}: '{entry}' is {found!r}; expected {wanted}")
+        if type(found) is not _SHAPE[entry]:
+            raise Problem(f"{who}: '{entry}' is {found!r}; expected {_WORDS[_SHAPE[entry]]}")
     missing = sorted(_NEEDED - table.keys())
     if missing:
         raise Problem(f"{who} has no '{missing[0]}'")

@@ -92,10 +92,12 @@ def judge_all(
 async def _judge_all(
     kind: str, mutants: list[Mutant], plan: Plan, on_judged: OnJudged | None
 ) -> Score:
-    for needs in sorted({one.needs for one in mutants}):
-        await _demand_sound(kind, needs, plan)
     gate = asyncio.Semaphore(plan.workers or os.cpu_count() or 1)
     done = 0
+
+    async def sound(task: Task) -> None:
+        async with gate:
+            await _demand_sound(task, plan)
 
     async def one(mutant: Mutant) -> Judged:
         nonlocal done
@@ -106,12 +108,23 @@ async def _judge_all(
             on_judged(judged, done, len(mutants))
         return judged
 
+    await asyncio.gather(*map(sound, _grounds(kind, mutants, plan)))
     return Score(kind, tuple(await asyncio.gather(*map(one, mutants))))
 
 
-async def _demand_sound(kind: str, needs: str, plan: Plan) -> None:
+def _grounds(kind: str, mutants: list[Mutant], plan: Plan) -> list[Task]:
+    """Everything that is judged, unbroken, each once."""
+    found: list[Task] = []
+    for one in mutants:
+        task = Task(kind, {}, one.needs, one.profile, one.setup, plan.cases)
+        if task not in found:
+            found.append(task)
+    return found
+
+
+async def _demand_sound(task: Task, plan: Plan) -> None:
     """A case that fails on the unbroken one would catch everything."""
-    told = await _run(Task(kind, {}, needs, plan.cases), plan)
+    told, kind = await _run(task, plan), task.kind
     if told.broken:
         raise Problem(f"the unbroken {kind} cannot be judged: {told.broken}")
     for found in (told.caught, told.crashed):
@@ -122,7 +135,15 @@ async def _demand_sound(kind: str, needs: str, plan: Plan) -> None:
 
 
 async def _judge(kind: str, mutant: Mutant, plan: Plan) -> Judged:
-    task = Task(kind, mutant.to_json(), mutant.needs, plan.cases, plan.go_on)
+    task = Task(
+        kind,
+        mutant.to_json(),
+        mutant.needs,
+        mutant.profile,
+        mutant.setup,
+        plan.cases,
+        plan.go_on,
+    )
     return _outcome(mutant, await _run(task, plan), plan)
 
 

@@ -6,7 +6,7 @@ after some, {"broken": why} if the mutant cannot be judged, and {"end": count} a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Play = Callable[[], str]
@@ -21,15 +21,18 @@ Trial = tuple[str, Play]
 class Task:
     """One process's work.
 
-    kind:   what is broken, one of `declared.KINDS`.
-    mutant: as in its file; empty for the unbroken one.
-    cases:  which to play, as `bench.conformance.suite.chosen` takes it; empty for all.
-    go_on:  play on after the first that catches it.
+    kind:    what is broken, one of `declared.KINDS`.
+    mutant:  as in its file; empty for the unbroken one.
+    needs, profile, setup: what it is judged on, see `declared.Mutant`.
+    cases:   which to play, as `bench.conformance.suite.chosen` takes it; empty for all.
+    go_on:   play on after the first that catches it.
     """
 
     kind: str
     mutant: dict[str, Any]
     needs: str = ""
+    profile: str = ""
+    setup: dict[str, Any] = field(default_factory=dict)
     cases: str = ""
     go_on: bool = False
 
