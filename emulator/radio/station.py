@@ -78,6 +78,7 @@ class Station:
         self._card = _Timed(picc, service)
         self._contactless_of = contactless_of
         self._is_on = False
+        self._is_leaving = False
         self._link_up(picc.contactless)
 
     @property
@@ -90,6 +91,7 @@ class Station:
         if self._is_on:
             return
         self._is_on = True
+        self._is_leaving = False
         if self._contactless_of is not None:
             contactless = self._contactless_of()
             if contactless is None:
@@ -107,8 +109,14 @@ class Station:
         """See Tearable."""
         self._card.stays_ns = ns
 
+    def leave(self) -> None:
+        """Take the card out of this field: it is silent until the next one. From any thread."""
+        self._is_leaving = True
+
     def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
         """Take one frame; the answer with its checksum and delay, or None for silence."""
+        if self._is_leaving:
+            self._leave()
         try:
             return self._received(frame)
         except CardGone:
@@ -136,6 +144,8 @@ class Station:
 
     def receive_body(self, body: bytes) -> tuple[bytes, int] | None:
         """The same for a medium without checksums. Returns the answer and its delay, or None."""
+        if self._is_leaving:
+            self._leave()
         was_open = self.link.isodep.is_open
         try:
             answer = self.link.receive(body)
@@ -148,6 +158,7 @@ class Station:
 
     def _leave(self) -> None:
         """The card is gone from a field that is still on: it is silent until the next one."""
+        self._is_leaving = False
         self._card.due_ns = 0
         self.link.field_off()
 

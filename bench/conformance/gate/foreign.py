@@ -74,7 +74,7 @@ class ForeignGates:
 
     def place(self, setup: Mapping[str, Any]) -> None:
         """See GateStand. What the gate itself remembers stays."""
-        self.played.is_away = True
+        self.played.take_away()
         self.declared = self._numbered(setup)
         self.card: Card = personalise(self.declared, fixtures.load_roots(), SystemEnv())
         self.played.put(self.card)
@@ -89,7 +89,7 @@ class ForeignGates:
 
     def hold(self, card: Card) -> None:
         """See GateStand."""
-        self.played.is_away = True
+        self.played.take_away()
         self.card = card
         self.played.swap(card)
 
@@ -104,7 +104,7 @@ class ForeignGates:
             self._await(seen)
         finally:
             self.played.knobs.cut = None
-            self.played.is_away = True
+            self.played.take_away()
         if self._operator.ask("Did the gate open?"):
             return Heard(Verdict.PASS)
         return Heard(Verdict.REJECT, is_vague=True)

@@ -30,7 +30,7 @@ def held(via: str, played: PlayedCard, tell: Tell) -> Iterator[None]:
     road, _, where = via.partition(":")
     if road not in FRONTS:
         raise Problem(f"no gate can be reached over '{road}'; choose one of: {', '.join(FRONTS)}")
-    played.plays_cuts = True
+    played.plays_cuts = played.stays_away = True
     with _FRONTS[road](played, where, tell):
         yield
 
@@ -45,6 +45,7 @@ def _udp(played: PlayedCard, where: str, tell: Tell) -> Iterator[None]:
         contactless_of=played.shown,
         service=PlayedTimes(played),
     )
+    played.on_away = front.leave
     with front.running():
         host, port = front.address
         tell(f"The card is on nfcpy's UDP air; the gate's reader is udp:{host}:{port}")
@@ -57,6 +58,7 @@ def _nfc(played: PlayedCard, where: str, tell: Tell) -> Iterator[None]:
 
     device = where or "usb"
     front = NfcTarget(played, device, contactless_of=played.shown, service=PlayedTimes(played))
+    played.on_away = front.leave
     with front.running():
         tell(f"The card is the reader {device}, in listen mode. {front.changes}".rstrip())
         yield
@@ -70,7 +72,9 @@ def _pn532(played: PlayedCard, where: str, tell: Tell) -> Iterator[None]:
     from emulator.radio.station import Station
 
     air = Air(clock=WallClock())
-    air.bring(Station(played, PlayedTimes(played), played.shown))
+    station = Station(played, PlayedTimes(played), played.shown)
+    played.on_away = station.leave
+    air.bring(station)
     with VirtualPn532(air) as chip:
         tell(
             f"The card is in the field of a virtual PN532; nfcpy finds it as {chip.nfcpy_path},"

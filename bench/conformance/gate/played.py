@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from threading import Event
+from time import sleep
 from typing import Protocol
 
 from apdu.commands import DEBIT, GET_BALANCE
@@ -95,8 +95,10 @@ class PlayedCard:
     """A card before a gate (`emulator.picc.Picc`).
 
     seen: every exchange as the card saw it, before any knob changed the answer on its way.
-    taps: how many fields asked it something. plays_cuts: whether it falls silent at a cut itself;
-    where it does not, whoever holds it takes it away. is_away: it ignores fields.
+    taps: how many fields asked it something.
+    plays_cuts: whether it falls silent at a cut itself; where it does not, whoever holds it takes
+    it away. stays_away: after such a cut it ignores fields until it is brought back.
+    is_away: it ignores fields. on_away: takes it out of the one it is in.
     hook: turns knobs as it plays. waits: whether it waits itself where it answers late; where it
     does not, `PlayedTimes` tells whoever holds it.
     """
@@ -108,9 +110,10 @@ class PlayedCard:
         self.plays_cuts = False
         self.waits = True
         self.is_away = False
+        self.stays_away = False
+        self.on_away: Callable[[], object] = lambda: None
         self.hook: Hook | None = None
         self._now_ns = now_ns
-        self._stop = Event()
         self._is_new_field = True
         self._cut_count = 0
         self.put(card)
@@ -136,9 +139,10 @@ class PlayedCard:
         """Show another ATS, from the next field on."""
         self.contactless = replace(self.contactless, ats=ats)
 
-    def leave(self) -> None:
-        """Stop waiting with an answer: the bench is done."""
-        self._stop.set()
+    def take_away(self) -> None:
+        """Out of the field, until `is_away` is False again."""
+        self.is_away = True
+        self.on_away()
 
     def power_on(self) -> bytes:
         """See Picc."""
@@ -181,6 +185,7 @@ class PlayedCard:
     def _gone(self, lost: bytes = b"") -> None:
         if lost:
             self.seen.append(Said(lost, None, note="lost before it was heard"))
+        self.is_away = self.is_away or self.stays_away
         raise CardGone
 
     def _turned(self, command: bytes, response: bytes) -> bytes:
@@ -193,7 +198,7 @@ class PlayedCard:
                 response = mutation.applied(response)
         late_s = self.late_s(command) if self.waits else 0
         if late_s:
-            self._stop.wait(late_s)
+            sleep(late_s)
         return response
 
     def late_s(self, command: bytes) -> float:
