@@ -65,8 +65,9 @@ storm: $(VENV)/.dev ## 50 clients top up 100 times each while clients, services 
 semester: $(VENV)/.dev ## 200 students live a school year, and the books are balanced
 	$(BIN)/tapbench semester --students 200 --days 400 --seed 1
 
-mutants: $(VENV)/.core ## break the card in every declared way, and count what the suite catches
+mutants: $(VENV)/.core ## break card and gate in every declared way, and count what the suites catch
 	$(BIN)/python -m bench.conformance.mutants card
+	$(BIN)/python -m bench.conformance.mutants gate
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -14,6 +14,8 @@ from emulator.frontends.errors import FrontendError
 
 FRONTS = ("udp", "nfc", "pn532", "pcsc", "vpcd")
 _POLL_S = 0.1
+_AWAY_S = 1.2
+"""How long a card is out of its slot at least: pcscd looks every 0.4 s."""
 
 Tell = Callable[[str], object]
 """Says something to the operator."""
@@ -111,7 +113,8 @@ def _slot(played: PlayedCard, port: int) -> Iterator[None]:
     from emulator.frontends.slow import SlowPicc
     from emulator.frontends.vpcd import VpcdFrontend
 
-    card, ended = SlowPicc(played, PlayedTimes(played)), Event()
+    card, ended, out = SlowPicc(played, PlayedTimes(played)), Event(), Event()
+    played.on_away = out.set
 
     def stay(stack: ExitStack) -> VpcdFrontend:
         return stack.enter_context(VpcdFrontend(card, port).running())
@@ -121,10 +124,12 @@ def _slot(played: PlayedCard, port: int) -> Iterator[None]:
             if played.is_away:
                 ended.wait(_POLL_S)
                 continue
+            out.clear()
             with suppress(FrontendError), ExitStack() as stack:
                 front = stay(stack)
-                while not (ended.is_set() or played.is_away or front.is_over):
+                while not (ended.is_set() or out.is_set() or front.is_over):
                     ended.wait(_POLL_S)
+            ended.wait(_AWAY_S)
 
     with ExitStack() as stack:
         stay(stack)  # told at once where there is no slot

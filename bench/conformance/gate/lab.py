@@ -63,7 +63,13 @@ class GateLab:
         self.knobs.cut = Cut(b"", point, nth)
 
     def another(self, **setup: Any) -> Card:  # noqa: ANN401 - fields of a profile
-        """Somebody else's card comes to the same gates. Returns the one that was there."""
+        """Somebody else's card comes to the same gates. Returns the one that was there.
+
+        Unless it has a number of its own it comes half a minute later, so that no gate takes it for
+        the one before.
+        """
+        if "serial" not in setup:
+            self.now += timedelta(seconds=30)
         return self.stand.bring(setup)
 
     def back(self, card: Card) -> None:

@@ -6,6 +6,7 @@ JBGN-007 is the published EP_JBGN_007: the application's start date is judged co
 from datetime import datetime
 
 from apdu.commands import AID_PPSE, SELECT
+from apdu.key_commands import APPLICATION_BLOCK
 from bench.clock import SHANGHAI
 from bench.conformance.case import Level, Need
 from bench.conformance.gate.lab import GateLab
@@ -296,6 +297,8 @@ def listed_card_is_blocked(lab: GateLab) -> None:
     lab.passes(lab.tap(entry()), Words("it was not blocked", "卡片未被锁定"))
     lab.wait(minutes=1)
     lab.refuses(lab.tap(exit_(listed=listed)), Reject.BLACKLISTED)
+    asked = [one[:4].hex() for one in lab.asked(APPLICATION_BLOCK)]
+    lab.same(asked, ["841e0000"], Words("for a time, by", "临时锁定命令"))
     lab.refuses(lab.tap(exit_()), Reject.BLOCKED)
 
 

@@ -293,6 +293,8 @@ def lost_while_collecting(lab: GateLab) -> None:
         for _ in range(2):
             lab.wait(seconds=20)
             heard = lab.tap(board(1))
+            if heard.verdict is Verdict.PASS:
+                break
         lab.passes(heard)
         lab.paid(before, 600)
         lab.same(lab.bus_trip[14], 0x01, Words("trip state", "行程状态"))
@@ -316,6 +318,56 @@ def other_gate_does_not_charge(lab: GateLab) -> None:
     lab.wait(seconds=20)
     lab.opens_free(lab.tap(exit_()))
     lab.paid(before, 400)
+
+
+@case(
+    G,
+    "A wrong proof opens no gate after other cards either",
+    "其间刷过他卡后，错误的交易证明同样不放行",
+    "6.8",
+    "5.5",
+    needs=CUT,
+)
+def wrong_proof_after_others(lab: GateLab) -> None:
+    before = begin(lab, WAYS[1])
+    lab.cut_at(DEBIT, AFTER)
+    lab.taps_again(lab.tap(exit_()))
+    mine = lab.another(serial=card_number(1))
+    lab.wait(seconds=10)
+    begin(lab, WAYS[1])
+    lab.passes(lab.tap(exit_()))
+    lab.back(mine)
+    lab.mutate(GET_PROVE, 3, xor=b"\x01")
+    lab.wait(seconds=10)
+    lab.shut(lab.tap(exit_()))
+    lab.knobs.mutations = ()
+    lab.wait(seconds=10)
+    lab.opens_free(lab.tap(exit_()))
+    lab.paid(before, 400)
+
+
+@case(
+    G,
+    "A debit that cannot be proved any more stays open for clearing",
+    "无法再取证明的扣款保留未决记录待清分处理",
+    "6.8",
+    "DM 4.4",
+    grade="D",
+    needs=[Need.CUT, Need.RECORDS, Need.POST],
+)
+def overtaken_debit_stays_open(lab: GateLab) -> None:
+    begin(lab, WAYS[1])
+    lab.cut_at(DEBIT, AFTER)
+    lab.taps_again(lab.tap(exit_()))
+    lost = lab.charge
+    lab.wait(minutes=30)
+    lab.passes(lab.ride(entry(), exit_(vehicle="GATE0002")))
+    lab.wait(minutes=30)
+    lab.passes(lab.ride(entry(), exit_()))
+    left = [one.terminal_seq for one in lab.stand.open_records(exit_())]
+    lab.same(left, [lost.number], Words("open promises by number", "未决记录序号"))
+    void = [one.terminal_seq for one in lab.records(exit_()) if one.mark == Mark.VOID]
+    lab.same(void, [], Words("void records by number", "作废记录序号"))
 
 
 @case(

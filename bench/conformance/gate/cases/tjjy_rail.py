@@ -146,7 +146,9 @@ def overtime_is_added(lab: GateLab) -> None:
 )
 def missed_exit_is_collected(lab: GateLab) -> None:
     post = entry(policy={"missing_exit_rail": "charge"})
+    before = lab.balance
     lab.passes(lab.tap(post))
+    lab.paid(before, 0)
     lab.wait(hours=9)
     before = lab.balance
     lab.passes(lab.tap(post))
