@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.conformance_show import print_exchanges
-from bench.conformance.case import Case, Level
+from bench.conformance.case import Case
+from bench.conformance.places import parsed_level
 from bench.conformance.report_json import case_object, needs_of
 from bench.conformance.runner import run_case
 from bench.conformance.stand import own_stand
@@ -23,12 +24,7 @@ _WIDTH = 160
 
 def wanted_cases(only: str, level: str) -> dict[str, Case]:
     """The cases that --only and --level leave. Raises Problem if there are none."""
-    try:
-        wanted = Level(level)
-    except ValueError:
-        levels = " or ".join(one.value for one in Level)
-        raise Problem(f"there is no level '{level}'; choose {levels}") from None
-    found = chosen(card_cases(), only, wanted)
+    found = chosen(card_cases(), only, parsed_level(level))
     if not found:
         raise Problem(
             f"no case of level {level} fits '{only}'; tapbench conformance list shows what there is"

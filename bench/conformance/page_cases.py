@@ -127,8 +127,8 @@ def _marked(answer: str, broke: tuple[int, int] | None) -> str:
 
 def _fields(lines: Iterable[Line]) -> str:
     rows = "".join(
-        f"<dt>{'&nbsp;' * 2 * line.depth}{escape(line.label)}</dt>"
-        f"<dd>{escape(f'{line.value} ({line.note})' if line.note else line.value)}</dd>"
+        f"<div><dt>{escape(line.label)}</dt>"
+        f"<dd>{escape(f'{line.value} ({line.note})' if line.note else line.value)}</dd></div>"
         for line in lines
     )
     return f'<dl class="fields">{rows}</dl>' if rows else ""

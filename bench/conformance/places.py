@@ -1,10 +1,11 @@
-"""Where a suite is played: what a --via option means."""
+"""What the options of a suite mean: where it is played, and how much of it."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
+from bench.conformance.case import Level
 from bench.conformance.reader_stand import ROADS as READERS
 from bench.conformance.reader_stand import Leave, reader_stand
 from bench.conformance.stand import Stand, own_stand
@@ -12,6 +13,15 @@ from bench.problem import Problem
 from bench.roads import FIELDS
 
 USUAL_PROFILE = "student"
+
+
+def parsed_level(name: str) -> Level:
+    """The level of a --level option. Raises Problem."""
+    try:
+        return Level(name)
+    except ValueError:
+        levels = " or ".join(one.value for one in Level)
+        raise Problem(f"there is no level '{name}'; choose {levels}") from None
 
 
 @dataclass(frozen=True, slots=True)

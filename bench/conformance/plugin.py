@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 import pytest
 
 import bench.conformance
-from bench.conformance.case import Broken, Case, Level, Need, NotApplicable, Verdict
+from bench.conformance.case import Broken, Case, Need, NotApplicable, Verdict
 from bench.conformance.keys_file import load_keys
 from bench.conformance.lab import Lab, Said
 from bench.conformance.own import own_case
-from bench.conformance.places import Place, places
+from bench.conformance.places import Place, parsed_level, places
 from bench.conformance.reader_stand import Leave
 from bench.conformance.runner import Interrupted, Result, Violation, run_case
 from bench.conformance.script import steps_of, text_of
@@ -82,12 +82,12 @@ FIELD = pytest.StashKey[Field]()
 def pytest_configure(config: pytest.Config) -> None:
     """See what the options mean, before anything is collected. Raises UsageError."""
     try:
-        Level(config.getoption("level"))
+        parsed_level(config.getoption("level"))
         keys = config.getoption("keys")
         ring = load_keys(keys) if keys else None
         leave = Leave(config.getoption("profile"), ring, config.getoption("write"))
         found = places(config.getoption("via"), leave, config.getoption("seed"))
-    except (Problem, ValueError) as error:
+    except Problem as error:
         raise pytest.UsageError(str(error)) from None
     if len(found) != 1:
         raise pytest.UsageError("--via names several places; pytest runs the suite at one")
@@ -122,7 +122,7 @@ class Suite(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """The cases that the options leave."""
         config = self.config
-        level = Level(config.getoption("level"))
+        level = parsed_level(config.getoption("level"))
         for number, case in chosen(card_cases(), config.getoption("only"), level).items():
             yield CaseItem.from_parent(self, name=number, case=case)
 

@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from apdu.codec import WireError
-from apdu.commands import AID_PURSE, EP, INIT_LOAD
+from apdu.commands import AID_PURSE, EP, INIT_LOAD, SELECT
+from apdu.file_commands import UPDATE_BINARY
+from apdu.key_commands import APPLICATION_BLOCK, APPLICATION_UNBLOCK
 from apdu.order import Secrets
 from apdu.purse import LOAD, online_mac1, online_session
-from apdu.records import InitializeData
+from apdu.records import InitializeData, SelectName
 from apdu.secret import has_secret
+from apdu.sw import SW
 from apdu.tlv import value_of
 from bench.conformance.case import Need, NotApplicable
 from bench.conformance.declared import Identity, declared, issuer_data, look_at
-from bench.conformance.desk import TERMINAL
+from bench.conformance.desk import TERMINAL, Desk
 from bench.conformance.keys_file import KeyRing
 from bench.conformance.reading import is_reading
+from bench.conformance.tries import Tries
 from bench.problem import Problem
 from bench.roads import WAIT_S
 from reader.transport.base import Coupler, Transport
@@ -29,18 +33,20 @@ ROADS = ("pcsc", "nfc")
 
 _SELECT = b"\x00\xa4"
 _NAME = 0x84
+_BLOCK = bytes((APPLICATION_BLOCK.cla, APPLICATION_BLOCK.ins))
+_UPDATE_BINARY = bytes((UPDATE_BINARY.ins,))
+_DONE = b"\x90\x00"
 _CHECKED = 100
 """Fen that INITIALIZE FOR LOAD is asked about to see whether the keys fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """What the user allows and knows. profile: a name or a file. wait_s: for a card to come."""
+    """What the user allows and knows. profile: a name or a file."""
 
     profile: str | None = None
     keys: KeyRing | None = None
     may_write: bool = False
-    wait_s: float = WAIT_S
 
 
 class Guard:
@@ -59,6 +65,9 @@ class Guard:
         if not is_reading(command):
             self._demand(command)
         answer = self._link.transmit(command)
+        self._stand.tries.hear(command, answer)
+        if command[:2] == _BLOCK and answer[-2:] == _DONE:
+            self._stand.is_blocked = True
         if command[:2] == _SELECT:
             self._selected(command, answer)
         return answer
@@ -71,10 +80,21 @@ class Guard:
                 "no purse of a test issuer is selected, so nothing is written",
                 "未选中测试发行机构的钱包，不写卡",
             )
+        if command[1:2] == _UPDATE_BINARY:
+            raise NotApplicable(
+                "EF15 to EF17 say whose card it is and of what kind, and are left as they are",
+                "EF15 至 EF17 说明卡片归属与类别，保持不变",
+            )
         if has_secret(command) and not self._stand.knows_pin:
             raise NotApplicable(
                 "the card's PIN is not known, and a wrong one costs a try; --profile declares it",
                 "卡片 PIN 未知，错误尝试会减少次数；用 --profile 声明",
+            )
+        last = self._stand.tries.last(command)
+        if last:
+            raise NotApplicable(
+                f"a wrong {last} might be the last that the card forgives",
+                f"错误的 {last} 可能耗尽卡片的剩余次数",
             )
 
     def _selected(self, command: bytes, answer: bytes) -> None:
@@ -101,7 +121,7 @@ class ReaderStand:
     def __init__(self, name: str, coupler: Coupler, leave: Leave, *, in_time: bool) -> None:
         self.name = name
         self._coupler = coupler
-        self.link: Transport = coupler.wait_card(leave.wait_s)
+        self.link: Transport = coupler.wait_card(WAIT_S)
         self.identity: Identity = look_at(self.link, name)
         self.declared = declared(self.identity, leave.profile)
         self.knows_pin = leave.profile is not None
@@ -111,6 +131,8 @@ class ReaderStand:
             self._allow_writing()
         if leave.keys is not None:
             self._take(leave.keys)
+        self.tries = Tries(self.keys, self.declared.pin if self.knows_pin else b"")
+        self.is_blocked = False
 
     def _allow_writing(self) -> None:
         if not self.identity.is_test_card:
@@ -136,6 +158,18 @@ class ReaderStand:
         """See Stand: the same card, with whatever the case before left on it."""
         assert not setup, "only our own cards are made for a case"
         self.reset()
+        if self.is_blocked:
+            self._unblock()
+            self.reset()
+
+    def _unblock(self) -> None:
+        """A case was left with the application blocked for a time; the next needs it."""
+        self.is_blocked = False
+        assert self.keys is not None
+        desk = Desk(self.link, self.keys, self.declared.pin)
+        selected = desk.ask(SELECT, SelectName(AID_PURSE))
+        if selected[-2:] == SW.BLOCKED.to_bytes(2, "big"):
+            desk.ask(APPLICATION_UNBLOCK)
 
     def reset(self) -> None:
         """See Stand."""
@@ -149,7 +183,7 @@ def fits(link: Transport, keys: Secrets) -> bool | None:
     """
     asked = InitializeData(1, _CHECKED, TERMINAL)
     answer = link.transmit(INIT_LOAD.command(asked, 0x00, EP))
-    if answer[-2:] != b"\x90\x00":
+    if answer[-2:] != _DONE:
         return None
     try:
         said = INIT_LOAD.parse_reply(answer[:-2])

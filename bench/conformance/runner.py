@@ -69,7 +69,7 @@ def run_case(case: Case, stand: Stand, now_ns: Callable[[], int] = perf_counter_
     need = missing(case, stand)
     if need is not None:
         return Result(case, Verdict.SKIPPED, why=need.words)
-    _place(stand, case)
+    place(stand, case)
     lab = Lab(stand, now_ns)
     return judged(case, lab, lambda lost: _silence(case, stand, lab, lost), now_ns)
 
@@ -118,7 +118,8 @@ def run_cases(
         yield run_case(case, stand, now_ns)
 
 
-def _place(stand: Stand, case: Case) -> None:
+def place(stand: Stand, case: Case) -> None:
+    """Lay down the card a case needs. Raises Interrupted."""
     try:
         if Need.BLANK in case.needs:
             cast(BlankStand, stand).place_blank(case.setup)  # its abilities promise it

@@ -9,14 +9,14 @@ A line `# tap N` is a field that went off and on. An answer that the case did no
 there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
+from bench.conformance.case import Case
 from bench.conformance.lab import Said
 from bench.conformance.reading import is_reading
-from bench.conformance.runner import Result
+from bench.conformance.runner import Result, place
 from bench.conformance.shown import command_hex
 from bench.conformance.stand import Stand
 from bench.tracing.words import exchange_name
@@ -79,55 +79,63 @@ def text_of(number: str, result: Result, steps: Sequence[Step], is_ours: bool) -
     return "\n".join(lines) + "\n"
 
 
-def replay(stand: Stand, setup: Mapping[str, Any], steps: Sequence[Step]) -> bytes | None:
-    """Play steps on a card made anew. Returns the last answer, None if there was none."""
-    stand.place(setup)
-    answer: bytes | None = None
-    for step in steps:
-        if step.kind is Kind.RESET:
-            stand.reset()
-            continue
-        try:
-            answer = stand.link.transmit(step.command)
-        except TransportError:
-            answer = None
-            stand.reset()
-    return answer
+def replay(stand: Stand, case: Case, steps: Sequence[Step]) -> list[bytes | None]:
+    """Play steps on a card made anew. Returns the answer to each, None where there is none."""
+    place(stand, case)
+    return [_answer(stand, step) for step in steps]
+
+
+def _answer(stand: Stand, step: Step) -> bytes | None:
+    if step.kind is Kind.RESET:
+        stand.reset()
+        return None
+    try:
+        answer = stand.link.transmit(step.command)
+    except TransportError:
+        stand.reset()
+        return None
+    return answer if step.kind is Kind.SAY else None
 
 
 def shrink(stand: Stand, result: Result) -> list[Step]:
     """The fewest steps after which a card of the same seed still gives the last answer.
 
-    What has changed the card stays, because without it a right card would give that answer too.
+    Each step that stays gets the status word it got before. What has changed the card stays,
+    because without it a right card would give the last answer too.
     stand: one that makes cards. A failure that does not repeat is left as it is.
     """
     steps = steps_of(result)
     if not steps:
         return steps
-    wanted = steps[-1].answer
+    last = steps[-1]
 
     def shows(some: Sequence[Step]) -> bool:
-        return replay(stand, result.case.setup, [*some, steps[-1]]) == wanted
+        answers = replay(stand, result.case, [*some, last])
+        return answers[-1] == last.answer and all(map(_is_like, answers, some))
 
     if not shows(steps[:-1]):
         return steps
-    return [*reduced(steps[:-1], shows), steps[-1]]
+    return [*reduced(steps[:-1], shows), last]
+
+
+def _is_like(answer: bytes | None, step: Step) -> bool:
+    return (answer or b"")[-2:] == (step.answer or b"")[-2:]
 
 
 def reduced(steps: list[Step], shows: Callable[[Sequence[Step]], bool]) -> list[Step]:
     """Delta debugging: leave out ever smaller pieces as long as what is left still shows it."""
     size = max(1, len(steps) // 2)
     while True:
-        at = 0
+        before, at = len(steps), 0
         while at < len(steps):
             piece, rest = steps[at : at + size], steps[:at] + steps[at + size :]
             if all(map(_may_go, piece)) and shows(rest):
                 steps = rest
             else:
                 at += size
-        if size == 1:
+        if size == 1 and len(steps) == before:
             return steps
-        size //= 2
+        size = max(1, size // 2)
 
 
 def _may_go(step: Step) -> bool:

@@ -227,11 +227,18 @@ def go(lab: Lab, state: State) -> None:
 
 
 def step(lab: Lab, spec: Spec, pair: Pair | None = None) -> bytes:
-    """One command of a transaction, which must succeed. Returns its answer's data."""
+    """One command on the way, which must succeed. Returns its answer's data.
+
+    A card without the command is told so by the cases about it, once, and not by all behind it.
+    """
     pair = pair or right_pair(lab, spec)
     if spec.data is InitializeData:
         lab.amount = affordable(lab, spec, pair[1])
     response = lab.ask(spec, pair=pair)
+    if int.from_bytes(response[-2:], "big") in (SW.INS_UNKNOWN, SW.WRONG_P1P2):
+        raise NotApplicable(
+            f"it leads through {spec.name}, which fails", f"须经 {spec.name}，但失败"
+        )
     if response[-2:] == SW.COUNTER_AT_MAXIMUM.to_bytes(2, "big"):
         raise NotApplicable("the card's transaction numbers are used up", "卡片交易序号已用尽")
     return lab.must(response).data

@@ -18,7 +18,10 @@ from bench.conformance.service import BY_PROFILE, REFUSED
 from bench.conformance.stand import OwnStand, changed, own_stand
 from bench.conformance.suite import card_cases
 from emulator.card.dialect import Dialect
+from emulator.card.personalise import card_secrets
+from reader.transport.inprocess import InProcess
 from tests.cards import OK
+from tests.other_card import OtherCard
 
 GROUPS = {
     "STAT": 315,
@@ -187,12 +190,24 @@ def test_cases_without_needs_take_no_key_and_leave_the_card_as_it_was():
 # Red
 
 
+def other_word(response: bytes) -> bytes:
+    return response[:-2] + (b"\x6f\x00" if response[-2:] == OK else OK)
+
+
+MISSHAPEN = {
+    "9000 alone": lambda response: OK,
+    "a byte less": lambda response: response[1:] if len(response) > 2 else response,
+    "a byte more": lambda response: b"\0" + response,
+}
+
+
 class Liar:
     """A stand whose card answers truly but once."""
 
-    def __init__(self, stand: OwnStand, lie_at: int) -> None:
+    def __init__(self, stand: OwnStand, lie_at: int, lie=other_word) -> None:
         self._stand = stand
         self._lie_at = lie_at
+        self._lie = lie
         self._count = 0
 
     def __getattr__(self, name: str):
@@ -206,9 +221,7 @@ class Liar:
     def transmit(self, command: bytes) -> bytes:
         response = self._stand.link.transmit(command)
         self._count += 1
-        if self._count != self._lie_at:
-            return response
-        return response[:-2] + (b"\x6f\x00" if response[-2:] == OK else OK)
+        return self._lie(response) if self._count == self._lie_at else response
 
 
 @each_group
@@ -235,3 +248,53 @@ def test_the_first_lie_is_noticed_too(group):
             if run_case(case, stand).verdict is Verdict.PASSED:
                 lie = run_case(case, Liar(stand, 1))
                 assert lie.verdict is Verdict.FAILED, case.key
+
+
+@each_group
+@pytest.mark.parametrize("lie", MISSHAPEN.values(), ids=MISSHAPEN)
+def test_a_misshapen_answer_is_judged_and_never_trips_the_suite(group, lie):
+    chance = Random(f"misshapen {group}")
+    chosen = chance.sample([case for case in CASES if case.group == group], 20)
+    with own_stand() as stand:
+        for case in chosen:
+            spoken = sum(said.response is not None for said in run_case(case, stand).said)
+            run_case(case, Liar(stand, chance.randint(1, max(1, spoken)), lie))
+
+
+class Foreign:
+    """A stand with a card that shares nothing with ours."""
+
+    name = "foreign"
+    abilities = frozenset({Need.KEYS, Need.WRITE, Need.CUT})
+    declared = fixtures.load_profile("student")
+    keys = card_secrets(declared, fixtures.load_roots())
+
+    def place(self, setup):
+        self.card = OtherCard()
+        self.reset()
+
+    def reset(self):
+        self.card.power_off()
+        self.link = InProcess(self.card)
+
+
+def test_a_foreign_card_passes_what_it_has_and_fails_what_it_lacks():
+    results = {case.key: run_case(case, Foreign()).verdict for case in CASES}
+    for key in (
+        "states.debit-for-purchase.CAPP_CACHED",
+        "states.credit-for-load.LOAD",
+        "lengths.get-balance.le-less",
+        "files.15.read",
+        "offsets.15.sfi-last",
+        "records.1e.read-number-after",
+        "classes.ins.80.00",
+    ):
+        assert results[key] is Verdict.PASSED, key
+    for key in (
+        "states.verify-pin.IDLE",
+        "files.15.write-mac",
+        "states.initialize-for-unload.IDLE",
+    ):
+        assert results[key] is Verdict.FAILED, key
+    assert results["states.get-balance.UNLOAD"] is Verdict.SKIPPED, "no way leads there"
+    assert {results[key] for key in KEYS if key.startswith("blank.")} == {Verdict.SKIPPED}

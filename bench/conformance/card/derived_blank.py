@@ -6,16 +6,13 @@ from apdu.command import Command
 from apdu.commands import EP, GET_BALANCE, READ_RECORD, SELECT, TABLE
 from apdu.crypto import Key
 from apdu.file_commands import (
-    APPEND_RECORD,
-    APPEND_RECORD_MAC,
     CREATE_FILE,
     ERASE_DF,
     READ_BINARY,
     SELECT_FILE,
     UPDATE_BINARY,
-    UPDATE_BINARY_MAC,
 )
-from apdu.files import EF1A, EF15
+from apdu.files import EF1A
 from apdu.fmcos import ALWAYS, NEVER, KeyKind, Kind
 from apdu.key_commands import (
     EXTERNAL_AUTHENTICATE,
@@ -37,6 +34,7 @@ from apdu.personal import (
 from apdu.purse import secure_messaging_encrypt
 from apdu.records import Content, InternalData, KeyData, Protected, SelectId, SelectName
 from apdu.sw import SW
+from bench.conformance.blank import enter_anew, make_application, open_directory, send_all
 from bench.conformance.case import Body, Case, Level, Need
 from bench.conformance.derive import NEVER_TAKEN, clauses_of, home, made, slug
 from bench.conformance.desk import NEW_KEY, Spec
@@ -49,13 +47,12 @@ from bench.conformance.workshop import (
     MAC,
     MAC_KEY,
     SECRET_FILE,
-    application,
     directory,
     key_file,
     make_file,
     write_key,
 )
-from bench.conformance.writes import STRANGE, under_mac
+from bench.conformance.writes import STRANGE
 from emulator.card.personalise import order_of
 
 NEEDS = frozenset({Need.KEYS, Need.WRITE, Need.BLANK})
@@ -64,31 +61,6 @@ _ABLE = {"dialect": {"dual_alg": True, "protected_reads": True}, "has_ed": True}
 
 _HEAD_FREE = (ALWAYS, ALWAYS, 0xFF, 0xFF)
 _TRIES = 0x33
-
-
-def _sends(lab: Lab, *commands: bytes) -> None:
-    for command in commands:
-        lab.must(lab.send(command))
-
-
-def make_application(lab: Lab, guard: int) -> None:
-    """Fill the blank card, leave the application and enter it again: its rights hold now."""
-    _sends(lab, *application(lab.keys, lab.pin, guard))
-    info, trip = public_info(order_of(lab.declared)).build(), fresh_trip(1)
-    pair = (0x80 | EF15.sfi, 0)
-    if guard:
-        lab.must(under_mac(lab, UPDATE_BINARY_MAC, pair, info))
-        lab.must(under_mac(lab, APPEND_RECORD_MAC, (0, EF1A.sfi << 3), trip))
-    else:
-        lab.done_ok(UPDATE_BINARY, Content(info), pair)
-        lab.done_ok(APPEND_RECORD, Content(trip), (0, EF1A.sfi << 3))
-    _enter(lab)
-    lab.done_ok(VERIFY_PIN)
-
-
-def _enter(lab: Lab) -> None:
-    lab.done_ok(SELECT_FILE, SelectId(MF))
-    lab.must(lab.select())
 
 
 @family
@@ -175,11 +147,6 @@ def _present(lab: Lab, key: Key) -> None:
 # Files (annex 2, 3, 5)
 
 
-def _open(lab: Lab, **more: int) -> None:
-    """An application directory with a key file, entered for the first time."""
-    _sends(lab, *directory(**more), key_file())
-
-
 def _file(fid: int, *header: int, name: bytes = b"") -> Callable[[Lab], bytes]:
     return lambda lab: lab.send(make_file(fid, *header, name=name))
 
@@ -233,16 +200,16 @@ def files() -> Iterator[Case]:
 
 def _bad_file(send: Callable[[Lab], bytes], word: int) -> Body:
     def body(lab: Lab) -> None:
-        _open(lab)
-        _sends(lab, make_file(5, *_TRANSPARENT), make_file(0x3F08, *_DF, name=b"A0000"))
+        open_directory(lab)
+        send_all(lab, make_file(5, *_TRANSPARENT), make_file(0x3F08, *_DF, name=b"A0000"))
         lab.must(send(lab), word)
 
     return body
 
 
 def _new_file(lab: Lab) -> None:
-    _open(lab)
-    _sends(lab, make_file(5, *_TRANSPARENT))
+    open_directory(lab)
+    send_all(lab, make_file(5, *_TRANSPARENT))
     answer = lab.must(lab.ask(READ_BINARY, pair=(0x85, 0)), SW.DATA_MAY_BE_BAD)
     lab.must_be(answer.data, bytes(4), Words("its zeros", "全零内容"))
     lab.done_ok(UPDATE_BINARY, Content(b"\1\2"), (0x85, 1))
@@ -255,13 +222,13 @@ def _erased(lab: Lab) -> None:
     lab.done_ok(ERASE_DF)
     lab.must(lab.ask(READ_BINARY, pair=(0x95, 0)), SW.FILE_NOT_FOUND)
     lab.must(lab.ask(GET_BALANCE, pair=(0, EP)), SW.FILE_NOT_FOUND)
-    _sends(lab, key_file(), make_file(5, *_TRANSPARENT))
+    send_all(lab, key_file(), make_file(5, *_TRANSPARENT))
 
 
 def _not_erased(lab: Lab) -> None:
-    _open(lab, erase=NEVER)
-    _sends(lab, make_file(5, *_TRANSPARENT))
-    _enter(lab)
+    open_directory(lab, erase=NEVER)
+    send_all(lab, make_file(5, *_TRANSPARENT))
+    enter_anew(lab)
     lab.must(lab.ask(ERASE_DF), SW.SECURITY_STATUS)
     lab.must(lab.ask(READ_BINARY, pair=(0x85, 0)), SW.DATA_MAY_BE_BAD)
 
@@ -269,10 +236,10 @@ def _not_erased(lab: Lab) -> None:
 def _closed(lab: Lab) -> None:
     """Entered empty a directory is open; left and entered again, its rights hold."""
     shut = (Kind.DIRECTORY, 0x04, 0x00, NEVER, NEVER, 0x95, 0xFF, 0xFF)
-    _sends(lab, make_file(0x3F03, *shut, name=b"shut!"))
+    send_all(lab, make_file(0x3F03, *shut, name=b"shut!"))
     lab.done_ok(SELECT, SelectName(b"shut!"))
     secret = (Kind.TRANSPARENT, 0, 4, NEVER, NEVER, 0xFF, 0xFF)
-    _sends(lab, make_file(5, *secret))
+    send_all(lab, make_file(5, *secret))
     lab.done_ok(UPDATE_BINARY, Content(b"\1\2\3\4"), (0x85, 0))
     lab.done_ok(SELECT_FILE, SelectId(MF))
     lab.done_ok(SELECT, SelectName(b"shut!"))
@@ -284,14 +251,14 @@ def _closed(lab: Lab) -> None:
 def _too_deep(lab: Lab) -> None:
     for fid, name, space in ((0x3F03, b"one..", 8), (0x3F04, b"two..", 4)):
         deeper = (Kind.DIRECTORY, space, 0x00, ALWAYS, ALWAYS, 0x95, 0xFF, 0xFF)
-        _sends(lab, make_file(fid, *deeper, name=name))
+        send_all(lab, make_file(fid, *deeper, name=name))
         lab.done_ok(SELECT, SelectName(name))
     lab.must(lab.send(make_file(0x3F05, *_DF, name=b"three")), SW.WRONG_DATA)
 
 
 def _after_pin(lab: Lab) -> None:
     make_application(lab, MAC)
-    _enter(lab)
+    enter_anew(lab)
     pair = (0x80 | SECRET_FILE, 0)
     lab.must(lab.ask(READ_BINARY, pair=pair), SW.SECURITY_STATUS)
     lab.must(lab.ask(UPDATE_BINARY, Content(b"\1"), pair), SW.SECURITY_STATUS)
@@ -299,7 +266,7 @@ def _after_pin(lab: Lab) -> None:
     lab.done_ok(UPDATE_BINARY, Content(b"\1"), pair)
     found = lab.done_ok(READ_BINARY, pair=pair)
     lab.must_be(found[:1], b"\1", Words("what was written", "写入的内容"))
-    _enter(lab)
+    enter_anew(lab)
     lab.must(lab.ask(READ_BINARY, pair=pair), SW.SECURITY_STATUS)
 
 
@@ -363,13 +330,13 @@ def _bad_key(command: bytes, word: int) -> Body:
 
 
 def _no_key_file(lab: Lab) -> None:
-    _sends(lab, *directory(), make_file(5, *_TRANSPARENT))
+    send_all(lab, *directory(), make_file(5, *_TRANSPARENT))
     lab.must(lab.ask(WRITE_KEY), SW.FILE_NOT_FOUND)
     lab.must(lab.ask(EXTERNAL_AUTHENTICATE), SW.FILE_NOT_FOUND)
 
 
 def _full_key_file(lab: Lab) -> None:
-    _sends(lab, *directory(), make_file(0, Kind.KEYS, 0, 30, 0x95, ALWAYS, 0xFF, 0xFF))
+    send_all(lab, *directory(), make_file(0, Kind.KEYS, 0, 30, 0x95, ALWAYS, 0xFF, 0xFF))
     lab.done_ok(WRITE_KEY, pair=(1, 0))  # 24 of 30 bytes
     lab.must(lab.ask(WRITE_KEY, pair=(1, 1)), SW.NO_SPACE)
 
@@ -412,7 +379,7 @@ def _internal(lab: Lab) -> None:
     lab.must_be(found, MAC_KEY.retail_mac(b"\1\2\3"), Words("the MAC", "MAC"))
     lab.must(lab.send(_internal_command(0, 0, bytes(7))), SW.WRONG_LENGTH)
     lab.must(lab.send(_internal_command(0, 9, bytes(8))), SW.REFERENCE_NOT_FOUND)
-    _enter(lab)
+    enter_anew(lab)
     lab.must(lab.send(_internal_command(2, 0, bytes(8))), SW.SECURITY_STATUS)
 
 
@@ -422,8 +389,8 @@ def _internal_command(p1: int, kid: int, data: bytes) -> bytes:
 
 
 def _wrong_internal(lab: Lab) -> None:
-    _open(lab)
-    _sends(lab, write_key(KeyKind.ENCRYPT, 0, (ALWAYS, ALWAYS, 1, 0), bytes(16)))
+    open_directory(lab)
+    send_all(lab, write_key(KeyKind.ENCRYPT, 0, (ALWAYS, ALWAYS, 1, 0), bytes(16)))
     lab.must(lab.send(_internal_command(1, 0, bytes(8))), SW.WRONG_FILE_STRUCTURE)
 
 

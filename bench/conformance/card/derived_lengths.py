@@ -164,8 +164,11 @@ def _judge(lab: Lab, spec: Spec, which: str, size: int) -> None:
     if ne is not None and ne < 1:
         raise NotApplicable("one byte less is Le 00", "少一字节即 Le 00")
     wanted = SW.OK if ne in (None, 256) else le_expected(spec, size, ne)
-    response = lab.must(_send(lab, spec, ne), wanted)
-    if wanted != SW.OK:
+    words = [wanted]
+    if spec is GET_CHALLENGE and ne in (None, 256):
+        words.append(SW.WRONG_LENGTH)  # "Le 04 or 08, else 6700" (4.9), or any ISO case (4.1)
+    response = lab.must(_send(lab, spec, ne), *words)
+    if response.sw != SW.OK:
         lab.require(not response.data, Words("no data", "无数据"), response.data.hex())
         return
     whole = {None: size, 256: 8 if spec is GET_CHALLENGE else size}

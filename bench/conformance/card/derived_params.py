@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from apdu.commands import GET_PROVE, TABLE, UPDATE_CACHE
 from apdu.file_commands import READ_RECORD, SELECT_FILE
-from apdu.purse import PURCHASE
+from apdu.purse import CASH_WITHDRAW, ED_LOAD, ED_PURCHASE, PURCHASE
 from apdu.sw import SW
 from bench.conformance.card.derived_lengths import is_absent
 from bench.conformance.case import Body, Case
@@ -34,6 +34,9 @@ _WAYS = {
     "bits": (flipped, "with one bit turned over", "翻转一位的 P1 P2"),
     "edges": (edges, "of 00 and FF", "为 00 或 FF 的 P1 P2"),
 }
+
+
+_DEPOSIT_TYPES = (ED_LOAD, CASH_WITHDRAW, ED_PURCHASE)
 
 
 @family
@@ -120,4 +123,7 @@ def _asks_for_proof(lab: Lab, pair: Pair) -> None:
         lab.must(lab.ask(GET_PROVE, pair=pair))
         return
     lab.done[pair[1]] = 0xFFFF
-    lab.must(lab.ask(GET_PROVE, pair=pair), SW.PROOF_NOT_AVAILABLE)
+    words = [SW.PROOF_NOT_AVAILABLE]
+    if pair[1] in _DEPOSIT_TYPES:
+        words.append(SW.WRONG_P1P2)  # 4.20 has the purse's types alone
+    lab.must(lab.ask(GET_PROVE, pair=pair), *words)

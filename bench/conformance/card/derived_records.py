@@ -329,7 +329,10 @@ def _bad_id(fid: int) -> Body:
     def body(lab: Lab) -> None:
         _begin(lab)
         content = fid.to_bytes(2, "big") + lab.content(EF1A.sfi)[2:]
-        _cache(lab, _trip_pair(lab, fid & 0xFF), content, SW.RECORD_NOT_FOUND)
+        words = [SW.RECORD_NOT_FOUND]
+        if fid >> 8 != 0x27:
+            words.append(SW.WRONG_DATA)  # it is no trip record at all: no source says which word
+        _cache(lab, _trip_pair(lab, fid & 0xFF), content, *words)
 
     return body
 
