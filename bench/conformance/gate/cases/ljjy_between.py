@@ -258,12 +258,12 @@ def spoilt_answer_is_proven(lab: GateLab) -> None:
 
 @case(
     G,
-    "A card that refuses DEBIT has not paid, and is not let through",
-    "卡片拒绝扣款则不放行，未扣款",
-    "4.16",
+    "A card that refuses a trip record has not paid, and is not let through",
+    "卡片拒绝行程记录则不放行，未扣款",
+    "4.15",
     "6.10",
 )
-def refused_debit_does_not_open(lab: GateLab) -> None:
+def refused_record_does_not_open(lab: GateLab) -> None:
     before = begin(lab, WAYS[1])
     lab.mutate(UPDATE_CACHE, answer=b"\x94\x07")
     lab.shut(lab.tap(exit_()))

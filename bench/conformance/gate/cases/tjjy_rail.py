@@ -243,7 +243,7 @@ def months_are_apart(lab: GateLab) -> None:
 
 @case(
     G,
-    "A stay from midnight to midnight is one ride",
+    "A ride across midnight is one ride",
     "跨零点乘车为一次行程",
     "6.2",
     needs=[Need.CLOCK],

@@ -181,8 +181,8 @@ def fifty_bus_rides(lab: GateLab) -> None:
 
 @case(
     G,
-    "The month's steps hold through ninety rides",
-    "月累计优惠各档连续九十次乘车正确",
+    "The month's steps hold until they are all behind",
+    "月累计优惠各档逐次正确，直至超过末档",
     "DM 3.2",
     needs=[Need.POST, Need.CLOCK],
     setup=_RICH,
@@ -202,8 +202,8 @@ def month_through_all_steps(lab: GateLab) -> None:
 
 @case(
     G,
-    "After all of it the gate's records add up to the money taken",
-    "大量交易后记录总额与扣款一致",
+    "The gate's records add up to the money taken, lost cards and all",
+    "含丢卡恢复，记录总额与扣款一致",
     "DM 4.4",
     needs=[Need.RECORDS, Need.CUT],
 )
