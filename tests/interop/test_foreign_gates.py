@@ -13,6 +13,7 @@ from bench.conformance.report import Run
 from bench.conformance.runner import Interrupted
 from bench.conformance.suite import chosen, gate_cases
 from bench.problem import Problem
+from tests.interop.test_nfc_target import free_port
 from tests.needs import require_module, require_tool
 from tests.operators import AtOurGate
 
@@ -51,6 +52,27 @@ def test_a_gate_in_another_process_is_judged_over_the_air():
         assert came[key] is Verdict.SKIPPED
     assert any(said.startswith("Set the gate up: exit at station 080019") for said in gate.asked)
     assert "Hold the card to the gate." in gate.said
+
+
+def test_a_gate_in_another_process_is_judged_over_a_virtual_pn532():
+    gate = AtOurGate(r"tty:[^ ,]+", "--via", "nfc", "--device", "{where}")
+    try:
+        run = judged("jbgn.entered_card_leaves,ljjy.exit_proven", "gate:pn532", gate.operator)
+    finally:
+        gate.leave()
+    assert set(outcomes(run).values()) == {Verdict.PASSED}
+
+
+def test_a_gate_in_another_process_is_judged_by_a_reader_that_listens():
+    device = f"udp:127.0.0.1:{free_port()}"
+    gate = AtOurGate(r"udp:[^ ,]+", "--via", "nfc", "--device", "{where}")
+    try:
+        run = judged(
+            "jbgn.entered_card_leaves,ljjy.exit_proven", f"gate:nfc:{device}", gate.operator
+        )
+    finally:
+        gate.leave()
+    assert set(outcomes(run).values()) == {Verdict.PASSED}
 
 
 @pytest.mark.needs_pcscd
