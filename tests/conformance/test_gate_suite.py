@@ -11,12 +11,21 @@ from typing import Any
 import pytest
 
 from bench.conformance.case import Case, Level, Need, Verdict
-from bench.conformance.gate.playing import GatePlace, Operator, gate_places, judge_gates
+from bench.conformance.gate.playing import (
+    MOST_SAID,
+    GatePlace,
+    Operator,
+    gate_places,
+    judge_gates,
+    shortened,
+)
 from bench.conformance.gate.post import Post
 from bench.conformance.gate.runner import run_gate_case
 from bench.conformance.gate.stand import Heard, OwnGates, own_gates
-from bench.conformance.runner import Result
+from bench.conformance.lab import Said
+from bench.conformance.runner import Result, Violation
 from bench.conformance.suite import GATE_GROUPS, card_cases, chosen, gate_cases
+from bench.conformance.words import Words
 from bench.problem import Problem
 from reader.outcome import Verdict as Opened
 
@@ -147,6 +156,20 @@ def test_a_failure_comes_with_what_the_card_saw():
     (number,) = cases
     assert run.failed.keys() == cases.keys()
     assert "> 00A40400" in run.scripts[number]
+
+
+@pytest.mark.parametrize("at", [None, 0, 10, 200, 499])
+def test_a_long_case_shows_what_leads_to_its_failure(at: int | None):
+    said = tuple(Said(n.to_bytes(4), b"\x90\x00") for n in range(500))
+    violation = None if at is None else Violation(Words("a", "a"), "b", "6.8", at)
+    case = next(iter(CASES.values()))
+    short = shortened(Result(case, Verdict.FAILED, violation=violation, said=said))
+    assert len(short.said) == MOST_SAID + 1
+    assert f"{500 - MOST_SAID} exchanges are left out" in "".join(one.note for one in short.said)
+    if at is not None:
+        assert short.violation is not None
+        assert short.violation.at is not None
+        assert short.said[short.violation.at].command == at.to_bytes(4)
 
 
 @pytest.mark.parametrize("via", ["tin-cans", "gate:tin-cans", "gate", "inproc,"])

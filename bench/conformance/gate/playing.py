@@ -11,6 +11,7 @@ from bench.conformance.gate.foreign import Operator, foreign_gates
 from bench.conformance.gate.fronts import FRONTS
 from bench.conformance.gate.runner import run_gate_case
 from bench.conformance.gate.stand import GateStand, own_gates
+from bench.conformance.lab import Said
 from bench.conformance.playing import STOPPED, Told
 from bench.conformance.report import Run
 from bench.conformance.runner import Interrupted, Result
@@ -21,6 +22,8 @@ from bench.roads import FIELDS
 from emulator.frontends.errors import FrontendError
 from reader.transport.base import TransportError
 
+MOST_SAID = 60
+"""Exchanges of a case that a report shows: a case may be a hundred rides."""
 FOREIGN = "gate:"
 """What a --via begins with for a gate that is not ours; behind it a way of `fronts.FRONTS`."""
 
@@ -74,13 +77,29 @@ def judge_gates(cases: Mapping[str, Case], place: GatePlace, *, told: Told) -> R
         at = next(iter(cases), "the beginning")
         try:
             for at, case in cases.items():
-                results[at] = result = run_gate_case(case, stand)
+                result = run_gate_case(case, stand)
+                results[at] = shortened(result)
                 if result.verdict is Verdict.FAILED:
                     scripts[at] = text_of(at, result, steps_of(result), True)
-                told(at, result)
+                told(at, results[at])
         except KeyboardInterrupt:
             why = f"{STOPPED}, at {at}"
         except _LOST as error:
             why = f"{str(error).rstrip('.')}, at {at}"
     took_ns = perf_counter_ns() - start
     return replace(run, results=results, scripts=scripts, incomplete=why, took_ns=took_ns)
+
+
+def shortened(result: Result) -> Result:
+    """A result with the exchanges that tell something: the first, or those up to the failure."""
+    said, violation = result.said, result.violation
+    left_out = len(said) - MOST_SAID
+    if left_out <= 0:
+        return result
+    note = Said(b"", None, note=f"{left_out} exchanges are left out here")
+    if violation is None or violation.at is None:
+        return replace(result, said=(*said[:MOST_SAID], note))
+    begin = max(0, min(violation.at - MOST_SAID + MOST_SAID // 10, left_out))
+    kept = said[begin : begin + MOST_SAID]
+    at = violation.at - begin + 1
+    return replace(result, said=(note, *kept), violation=replace(violation, at=at))
