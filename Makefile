@@ -69,9 +69,9 @@ cuts: $(VENV)/.dev ## a card, an office and a disk cut at every step, and every 
 semester: $(VENV)/.dev ## 200 students live a school year, and the books are balanced
 	$(BIN)/tapbench semester --students 200 --days 400 --seed 1
 
-mutants: $(VENV)/.core ## break card and gate in every declared way, and count what the suites catch
-	$(BIN)/python -m bench.conformance.mutants card
-	$(BIN)/python -m bench.conformance.mutants gate
+mutants: $(VENV)/.core ## break card and gate in every declared way, and count what the suite catches
+	$(BIN)/tapbench conformance mutants card
+	$(BIN)/tapbench conformance mutants gate
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -85,3 +85,35 @@ def explain(
     from bench.cli.conformance_cases import explain as command
 
     command(number, as_json)
+
+
+@conformance_app.command()
+def mutants(
+    kind: Annotated[str, typer.Argument(help="card or gate.")] = "card",
+    only: Annotated[
+        str,
+        typer.Option("--only", metavar="PATTERN", help="Ids, modules or clauses; with commas."),
+    ] = "",
+    cases: Annotated[
+        str, typer.Option(metavar="PATTERN", help="The cases that may catch them.")
+    ] = "",
+    find_all: Annotated[
+        bool, typer.Option("--all", help="Find all cases that catch each, not the first alone.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Processes at a time; 0: all.")] = 0,
+    limit: Annotated[float, typer.Option(min=0.1, help="Seconds that one case may take.")] = 60.0,
+    least: Annotated[
+        float, typer.Option(min=0, max=100, help="Percent that must be caught.")
+    ] = 95.0,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a web page and JSON there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge the suite: break our card or gate in many ways, and see which cases notice."""
+    from bench.cli.conformance_mutants import MutantOptions
+    from bench.cli.conformance_mutants import mutants as command
+    from bench.conformance.mutants.run import Plan
+
+    plan = Plan(cases, find_all, limit, workers)
+    raise typer.Exit(command(MutantOptions(kind, only, plan, least, report, as_json)))
