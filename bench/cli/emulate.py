@@ -1,6 +1,5 @@
 """`tapbench emulate`: a card in the field until Ctrl-C."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from apdu.files import EF15, PublicInfo
 from apdu.show import money
 from apdu.trace import explain_command, explain_response
 from bench.cli.air_options import NO_TIMING, find_timing
+from bench.cli.keyboard import is_at_keyboard, listening
 from bench.cli.options import parse_day, parse_yuan
 from bench.problem import Problem
 from emulator.card.card import Card
@@ -101,7 +101,7 @@ def emulate(options: EmulateOptions) -> None:
             title, card = _card_in_file(options, stack)
         try:
             held = replace(_held(card, title, options), service=timing.card if timing else None)
-            if options.phone is None and (options.script is not None or sys.stdin.isatty()):
+            if options.phone is None and (options.script is not None or is_at_keyboard()):
                 held = stack.enter_context(_played(held, options.script))
             hold(held, options)
         except KeyboardInterrupt:
@@ -125,10 +125,10 @@ def _played(held: Held, path: Path | None) -> Iterator[Held]:
         contactless_of=played.shown,
         service=PlayedTimes(played, held.service),
     )
-    if not sys.stdin.isatty():
+    if not is_at_keyboard():
         yield made
         return
-    from bench.cli.emulate_keys import listening, pressed, table
+    from bench.cli.emulate_keys import pressed, table
 
     def on_key(letter: str) -> None:
         said = pressed(letter, script, played)

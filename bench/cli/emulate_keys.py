@@ -1,13 +1,6 @@
 """Keys that turn knobs while a card is held in a field, for somebody at a terminal."""
 
-import sys
-import termios
-import tty
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from select import select
-from threading import Event, Thread
 
 from apdu.commands import DEBIT
 from bench.conformance.gate.played import Cut, Mutation, PlayedCard
@@ -15,7 +8,6 @@ from bench.conformance.gate.script import KnobScript, Turn
 from reader.transport.decorators import CutPoint
 
 _DEBIT = bytes((DEBIT.cla, DEBIT.ins))
-_POLL_S = 0.2
 LATE_S = 0.5
 
 
@@ -66,26 +58,3 @@ def pressed(letter: str, script: KnobScript, played: PlayedCard) -> str:
         return f"off: {key.says}"
     script.turns.append(key.turn)
     return f"on: {key.says}"
-
-
-@contextmanager
-def listening(on_key: Callable[[str], None]) -> Iterator[None]:
-    """Hear keys on the terminal in a thread of its own, without Enter, until the end."""
-    handle = sys.stdin.fileno()
-    before = termios.tcgetattr(handle)
-    ended = Event()
-
-    def work() -> None:
-        while not ended.is_set():
-            if select([handle], [], [], _POLL_S)[0]:
-                on_key(sys.stdin.read(1))
-
-    tty.setcbreak(handle)
-    thread = Thread(target=work, name="keys", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        termios.tcsetattr(handle, termios.TCSADRAIN, before)

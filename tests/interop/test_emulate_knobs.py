@@ -1,5 +1,6 @@
 """`tapbench emulate` with knobs: by a script, and by keys at a terminal."""
 
+import fcntl
 import json
 import os
 import pty
@@ -7,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +95,12 @@ def test_a_script_is_not_for_a_phone(tmp_path: Path):
     assert (done.returncode, "leave --phone out" in done.stderr) == (2, True)
 
 
+def take_terminal() -> None:
+    """In the child: standard input is the terminal of a session of its own."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 @contextmanager
 def at_a_terminal() -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`emulate` whose standard input is a terminal. Yields the process and the keyboard."""
@@ -103,6 +111,7 @@ def at_a_terminal() -> Iterator[tuple[subprocess.Popen[str], int]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=take_terminal,
     )
     os.close(terminal)
     try:
