@@ -105,7 +105,8 @@ class Card:
         card = self._card
         try:
             plan = _PLANS.get(command[:4]) or _plan(bytes(command[:4]))
-            plan = SW.INS_UNKNOWN if command[:2] == self._absent else plan
+            is_absent = command[:2] == self._absent and plan is not SW.WRONG_LENGTH
+            plan = SW.INS_UNKNOWN if is_absent else plan
             plan = SW.WRONG_P1P2 if command[:4] == self._barred else plan
             image = card.image
             answers = not image.is_dead and image.directories[card.at].blocked is Blocked.NO
