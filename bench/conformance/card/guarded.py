@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from apdu.crypto import Key
 from apdu.file_commands import (
     APPEND_RECORD,
+    GET_CHALLENGE,
     READ_BINARY,
     READ_BINARY_MAC,
     READ_RECORD,
@@ -49,6 +50,12 @@ def _open_with(lab: Lab, *kids: int) -> None:
         add_key(lab, KeyKind.MAINTENANCE, kid, attributes, _key(kid).expose())
 
 
+def _write(lab: Lab, content: bytes, key: Key, pair: Pair = _PAIR) -> bytes:
+    """UPDATE BINARY under MAC, after a challenge that must be given. Returns the answer."""
+    lab.done_ok(GET_CHALLENGE)
+    return under_mac(lab, UPDATE_BINARY_MAC, pair, content, key, fresh=False)
+
+
 def _make(lab: Lab, kind: int, protection: int, fid: int = _FILE) -> None:
     size = (0, 0x20) if kind & 0x3F == Kind.TRANSPARENT else (2, 4)
     send_all(lab, make_file(fid, kind, *size, ALWAYS, ALWAYS, 0xFF, protection))
@@ -78,10 +85,9 @@ def _writing_key(kid: int) -> Callable[[Lab], None]:
         wrong, *_ = mac_words(lab.declared)
         for other in range(4):
             content = bytes((other,)) * 4
-            answer = under_mac(lab, UPDATE_BINARY_MAC, _PAIR, content, _key(other))
-            lab.must(answer, SW.OK if other == kid else wrong)
+            lab.must(_write(lab, content, _key(other)), SW.OK if other == kid else wrong)
             if other != kid:  # a right one between: three wrong ones in a row would block
-                lab.must(under_mac(lab, UPDATE_BINARY_MAC, _PAIR, _DATA, _key(kid)))
+                lab.must(_write(lab, _DATA, _key(kid)))
         found = lab.done_ok(READ_BINARY, pair=_PAIR)
         held = bytes((kid,)) * 4 if kid == 3 else _DATA
         lab.must_be(found[:4], held, Words("what its own key wrote", "本密钥写入的内容"))
@@ -101,9 +107,7 @@ def _reading(spec: Spec, pair: Pair, kid: int) -> Callable[[Lab], None]:
         else:
             lab.done_ok(APPEND_RECORD, Content(_DATA), (0, _FILE << 3))
         lab.must(lab.ask(READ_BINARY if is_binary else READ_RECORD, pair=pair), SW.MAC_MISSING)
-        lab.prepare(spec)
-        assert lab.challenge is not None
-        iv = (lab.challenge + bytes(8))[:8]
+        iv = (lab.done_ok(GET_CHALLENGE) + bytes(8))[:8]
         key, held = _key(kid), _DATA * 8 if is_binary else _DATA
         found = lab.must(lab.send(sealed(lab, spec, pair, b"", key))).data
         lab.must_be(found[:-4], held, Words("the data", "数据"))
@@ -148,7 +152,7 @@ def _enciphered(size: int, *, always: bool) -> Callable[[Lab], None]:
         if always:
             block = bytes((size,)) + data + b"\x80"
             sealed_data = _key(0).encrypt(block + bytes(-len(block) % 8))
-        lab.must(under_mac(lab, UPDATE_BINARY_MAC, _PAIR, sealed_data, _key(0)))
+        lab.must(_write(lab, sealed_data, _key(0)))
         found = lab.done_ok(READ_BINARY, pair=_PAIR)
         whole = data + bytes(0x20 - size)
         lab.must_be(found, whole, Words("the data, deciphered", "解密后的数据"))
@@ -209,4 +213,4 @@ def one_key_for_all(lab: Lab) -> None:
     for kid in range(4):
         _make(lab, Kind.TRANSPARENT | MAC, 0xFF - kid, _FILE + kid)
         pair = (0x80 | _FILE + kid, 0)
-        lab.must(under_mac(lab, UPDATE_BINARY_MAC, pair, _DATA, _key(0)))
+        lab.must(_write(lab, _DATA, _key(0), pair))

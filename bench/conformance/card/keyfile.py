@@ -7,7 +7,6 @@ from apdu.file_commands import GET_CHALLENGE
 from apdu.fmcos import ALWAYS, NEVER, KeyKind
 from apdu.key_commands import (
     CHANGE_PIN,
-    EXTERNAL_AUTHENTICATE,
     INTERNAL_AUTHENTICATE,
     PIN_UNBLOCK,
     RELOAD_PIN,
@@ -146,8 +145,8 @@ def lengths() -> Iterator[Case]:
 def named_key(lab: Lab) -> None:
     """An id that is not there is 6A88, though the cryptogram is that of key 00."""
     opened(lab)
-    lab.must(lab.ask(EXTERNAL_AUTHENTICATE, pair=(0, _ABSENT)), SW.REFERENCE_NOT_FOUND)
-    lab.done_ok(EXTERNAL_AUTHENTICATE)
+    lab.must(present(lab, lab.keys.dack, _ABSENT), SW.REFERENCE_NOT_FOUND)
+    lab.must(present(lab, lab.keys.dack))
 
 
 @case(
