@@ -197,7 +197,7 @@ class Generous:
         "making.filled_exactly",
         "recordfiles.length_stays",
         "algorithms.block.03",
-        "dialects.debit.01.state",
+        "debits.01.state",
     ],
 )
 def test_a_card_that_takes_everything_is_caught(key):
