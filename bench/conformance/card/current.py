@@ -65,6 +65,7 @@ def cleared() -> Iterator[Case]:
             ("annex 9", "4.5"),
             _cleared(leave),
             needs,
+            grade="D",
         )
 
 

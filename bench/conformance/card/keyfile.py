@@ -181,6 +181,7 @@ def _other_pin(lab: Lab) -> bytes:
     "PIN 后的 FF 为填充",
     "annex 4.1",
     "4.11",
+    grade="1",
     needs=PAID,
 )
 def pin_padding(lab: Lab) -> None:
@@ -256,6 +257,7 @@ def _unblock(lab: Lab, key: Key, block: bytes | None = None) -> bytes:
     "annex 8",
     "annex 4.1",
     "4.11",
+    grade="I",
     needs=BLANK,
 )
 def reload_key_locks(lab: Lab) -> None:
@@ -291,6 +293,7 @@ def unblock_key_locks(lab: Lab) -> None:
     "MAC 正确后错误计数复位",
     "annex 4.1",
     "annex 8",
+    grade="I",
     needs=BLANK,
 )
 def counts_in_a_row(lab: Lab) -> None:
