@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
+from importlib.util import decode_source, find_spec
+from pathlib import Path
 from types import ModuleType
 
 from bench.conformance.mutants.declared import Mutant
@@ -56,7 +57,11 @@ def source_of(module: str) -> str:
 
 def _source(spec: ModuleSpec) -> str | None:
     loader = spec.loader
-    return loader.get_source(spec.name) if isinstance(loader, InspectLoader) else None
+    if isinstance(loader, InspectLoader):
+        return loader.get_source(spec.name)
+    # The loader of pytest, whose plugins' packages are rewritten, tells a place and no source.
+    is_file = spec.has_location and spec.origin is not None and Path(spec.origin).is_file()
+    return decode_source(Path(str(spec.origin)).read_bytes()) if is_file else None
 
 
 def compiled(mutant: Mutant, source: str) -> str:
