@@ -59,9 +59,9 @@ def _source(spec: ModuleSpec) -> str | None:
     loader = spec.loader
     if isinstance(loader, InspectLoader):
         return loader.get_source(spec.name)
-    # The loader of pytest, whose plugins' packages are rewritten, tells a place and no source.
-    is_file = spec.has_location and spec.origin is not None and Path(spec.origin).is_file()
-    return decode_source(Path(str(spec.origin)).read_bytes()) if is_file else None
+    # pytest's loader, which rewrites what belongs to a plugin, has no such thing; the file has.
+    path = Path(spec.origin or "")
+    return decode_source(path.read_bytes()) if path.suffix == ".py" else None
 
 
 def compiled(mutant: Mutant, source: str) -> str:
