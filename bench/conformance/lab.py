@@ -6,7 +6,7 @@ A case sends commands with the methods of `Desk` and states what it requires wit
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from apdu.codec import Record
 from apdu.command import Response
@@ -17,7 +17,8 @@ from apdu.spec import State
 from apdu.sw import describe
 from bench.conformance.case import Broken
 from bench.conformance.desk import Desk, Spec, Step
-from bench.conformance.stand import Stand
+from bench.conformance.radio import Radio
+from bench.conformance.stand import FrameStand, Stand
 from bench.conformance.words import Words
 from emulator.card.profile import Profile
 from reader.transport.base import TransportError
@@ -26,7 +27,10 @@ from reader.transport.decorators import CutPoint
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One exchange. response: None if it was lost. note: what happened beside it. took: ns."""
+    """One exchange. response: None if it was lost. note: what happened beside it. took: ns.
+
+    A note that begins with "frame": both are frames without CRC, see `bench.conformance.radio`.
+    """
 
     command: bytes
     response: bytes | None
@@ -62,6 +66,7 @@ class Lab(Desk):
         self.stand = stand
         self.now_ns = now_ns
         self.said: list[Said] = []
+        self._radio: Radio | None = None
         keys: Secrets = stand.keys or _NO_KEYS  # cases without KEYS never touch them
         super().__init__(_Ear(self), keys, stand.declared.pin)
 
@@ -71,6 +76,17 @@ class Lab(Desk):
         return self.stand.declared
 
     # The field
+
+    @property
+    def radio(self) -> Radio:
+        """The reader's side of the air, frame by frame. Needs FRAMES."""
+        if self._radio is None:
+            self._radio = Radio(self, cast(FrameStand, self.stand))  # its abilities promise it
+        return self._radio
+
+    def aired(self, frame: bytes, answer: bytes | None, note: str) -> None:
+        """Keep what was said in frames. note: begins with "frame"."""
+        self.said.append(Said(frame, answer, note=note))
 
     def reset(self) -> None:
         """The field goes off and on: everything volatile is lost. Needs CUT where it matters."""
