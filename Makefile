@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak storm semester mutants clean
+.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak storm cuts semester mutants clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -24,7 +24,7 @@ imports:
 	$(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
 check:
-	$(BIN)/coverage run -m pytest -q -n auto --dist loadfile
+	$(BIN)/coverage run -m pytest -q -n auto --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -41,9 +41,10 @@ bench: $(VENV)/.core ## time one APDU and one tap on each road, and clearing
 fuzz: $(VENV)/.dev ## a million commands into the card
 	$(BIN)/python -m tests.property.campaign --count 1000000 --seed 1
 
-kill: $(VENV)/.dev ## kill -9 a card in a file 2000 times, and a PSAM 1000 times
+kill: $(VENV)/.dev ## kill -9 a card in a file 2000 times, a PSAM 1000 times, and an office at each step of an opening
 	$(BIN)/python -m tests.interop.kills --count 2000 --seed 1
 	$(BIN)/python -m tests.interop.psam_kills --count 1000 --seed 1
+	$(BIN)/python -m tests.interop.opening_kills --database both
 
 air: $(VENV)/.dev ## noisy conversations and torn taps over the simulated air, 10,000 of each
 	$(BIN)/python -m tests.property.noisy --count 10000 --seed 1
@@ -62,11 +63,15 @@ storm: $(VENV)/.dev ## 50 clients top up 100 times each while clients, services 
 	$(BIN)/python -m tests.interop.topup_storm --clients 50 --count 100 --database sqlite
 	$(BIN)/python -m tests.interop.topup_storm --clients 50 --count 100 --database postgresql
 
+cuts: $(VENV)/.dev ## a card, an office and a disk cut at every step, and every test of the office on PostgreSQL
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --whole tests/unit tests/property
+
 semester: $(VENV)/.dev ## 200 students live a school year, and the books are balanced
 	$(BIN)/tapbench semester --students 200 --days 400 --seed 1
 
-mutants: $(VENV)/.core ## break the card in every declared way, and count what the suite catches
-	$(BIN)/python -m bench.conformance.mutants card
+mutants: $(VENV)/.core ## break card and gate in every declared way, and count what the suite catches
+	$(BIN)/tapbench conformance mutants card
+	$(BIN)/tapbench conformance mutants gate
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -39,6 +39,9 @@ class StudentDesk(Protocol):
     def open_card(self, key: str, phone: Phone, link: Transport) -> Json:
         """Open a card."""
 
+    def give_up(self, key: str) -> None:
+        """Give up an opening."""
+
     def top_up(self, key: str, amount: int, link: Transport) -> Json:
         """Top up the card by fen."""
 
@@ -51,8 +54,8 @@ class StudentDesk(Protocol):
     def carry(self, key: str, link: Transport) -> Json:
         """Load a lost card's balance onto the new one."""
 
-    def report_lost(self, key: str) -> Json:
-        """Report the card lost."""
+    def report_lost(self, key: str, serial: bytes | None = None) -> Json:
+        """Report the card lost. serial: of which one, where a student may have several."""
 
     def refund(self, key: str) -> Json:
         """Refund a returned card."""
@@ -77,7 +80,9 @@ class LocalOffice:
         token = transact(office.engine, lambda s: accounts.begin_check(s, self._account, at))
         found = transact(
             office.engine,
-            lambda s: accounts.authenticate(s, office.documents, self._account, token, claim, at),
+            lambda s: accounts.authenticate(
+                s, office.documents, self._account, token, claim, at, office.policy
+            ),
         )
         if isinstance(found, Refusal):
             raise RuleError.of(found)
@@ -98,6 +103,10 @@ class LocalOffice:
         """See StudentDesk."""
         return self._run(openings.open_card(self._office, self._account, key, phone), link)
 
+    def give_up(self, key: str) -> None:
+        """See StudentDesk."""
+        openings.give_up(self._office, self._account, key)
+
     def top_up(self, key: str, amount: int, link: Transport) -> Json:
         """See StudentDesk."""
         return self._run(topups.top_up(self._office, self._account, key, amount), link)
@@ -114,9 +123,9 @@ class LocalOffice:
         """See StudentDesk."""
         return self._run(topups.carry(self._office, self._account, key), link)
 
-    def report_lost(self, key: str) -> Json:
+    def report_lost(self, key: str, serial: bytes | None = None) -> Json:
         """See StudentDesk."""
-        return self._told(losses.report_lost(self._office, self._account, key))
+        return self._told(losses.report_lost(self._office, self._account, key, serial))
 
     def refund(self, key: str) -> Json:
         """See StudentDesk."""

@@ -34,6 +34,16 @@ RUNTIME = {
 
 PCSC_EXTRA = "pyscard>=2.2"
 
+ISSUER_EXTRA = {
+    "alembic>=1.16": "alembic",
+    "fastapi>=0.120": "fastapi",
+    "httpx2>=2": "httpx2",
+    "uvicorn>=0.35": "uvicorn",
+}
+"""What the back office and its service need (the extra `issuer`), and their modules."""
+
+POSTGRES_EXTRA = "psycopg>=3.2"
+
 TOOLS = {
     "opensc-tool": "opensc",
     "pcsc_scan": "pcsc-tools",
@@ -93,6 +103,15 @@ def check_pyscard(machine: Machine) -> Iterator[Finding]:
     """Whether the extra for PC/SC readers is there."""
     fix = 'pip install "tapbench[pcsc]"'
     yield _package(machine, PCSC_EXTRA, "smartcard.scard", fix, "apt install libpcsclite1")
+
+
+def check_issuer(machine: Machine) -> Iterator[Finding]:
+    """Whether the extras of the back office are there: its service, and PostgreSQL."""
+    for requirement, module in ISSUER_EXTRA.items():
+        fix = 'pip install "tapbench[issuer]"; only needed for tapbench issuer and phone'
+        yield _package(machine, requirement, module, fix, "")
+    fix = 'pip install "tapbench[postgres]"; only needed for --db with PostgreSQL'
+    yield _package(machine, POSTGRES_EXTRA, "psycopg", fix, "apt install libpq5")
 
 
 def check_pcscd(machine: Machine) -> Iterator[Finding]:
@@ -229,6 +248,7 @@ CHECKS: tuple[Check, ...] = (
     check_python,
     check_runtime,
     check_pyscard,
+    check_issuer,
     check_pcscd,
     check_service,
     check_csock,

@@ -1,6 +1,7 @@
 """A back office for programs and tests: a folder or a database, the test keys, the seed's tables.
 
-The folder holds the database, unless a URL names one, and the key of id documents, mode 0600.
+The folder holds the database, unless a URL names one, and the key of id documents, mode 0600. What
+an office decides otherwise than by default is in a file of the folder, `issuer-policy.toml`.
 """
 
 import os
@@ -34,11 +35,13 @@ from issuer.payer import Mishaps, SoftPayer, no_mishap
 from issuer.policy import IssuerPolicy
 from reader.fare import Network, Station, UnknownStation
 from reader.fares.bus import BusNetwork, Stop, UnknownLine
+from reader.knobbed import PolicyError
 from reader.policy import Policy
 from reader.trips import BUS
+from reader.whole import read_whole
 
-DATABASE, DOCUMENT_KEY = "office.db", "documents.key"
-"""Names in the folder."""
+DATABASE, DOCUMENT_KEY, POLICY = "office.db", "documents.key", "issuer-policy.toml"
+"""Names in the folder. The policy is there only if somebody has put it there."""
 
 TRANSPORT = Key(sha256(b"tapbench made-up transport key").digest()[:16])
 """The key of the stock's cards: public, as all keys here, and protects nothing."""
@@ -63,11 +66,13 @@ def open_office(
     """The office of a folder, made if there is none yet. Close it with `close_office`.
 
     now: the time, aware. url: where the database is if not in the folder, such as
-    postgresql://user@host/name. Raises Problem.
+    postgresql://user@host/name. choice: its policy goes before one in the folder.
+    Raises Problem.
     """
     home, chosen = Path(folder), choice or Choice()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        policy = chosen.policy or _policy_in(home)
         documents = Documents(load_key(home / DOCUMENT_KEY))
         engine = open_database(url or str(home / DATABASE))
     except OSError as error:
@@ -88,9 +93,22 @@ def open_office(
         roots=fixtures.load_roots(),
         transport=TRANSPORT,
         now=now,
-        policy=chosen.policy or load_issuer_policy(),
+        policy=policy,
         gate_policy=chosen.gate_policy or load_policy(),
     )
+
+
+def _policy_in(home: Path) -> IssuerPolicy:
+    """What this office decides, the defaults where its folder says nothing. Raises Problem."""
+    path = home / POLICY
+    if not path.exists():
+        return load_issuer_policy()
+    try:
+        return IssuerPolicy.from_toml(str(path), read_whole(path).decode("utf-8"))
+    except PolicyError as error:
+        raise Problem(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise Problem(f"policy {path}: expected TOML in UTF-8; save it so") from error
 
 
 def close_office(office: Office) -> None:

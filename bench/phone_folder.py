@@ -17,6 +17,7 @@ import fixtures
 from bench.files import write_whole
 from bench.office import TRANSPORT
 from bench.problem import Problem
+from emulator.card.card import Card
 from emulator.card.cardfile import CardFile
 from emulator.card.dialect import Dialect
 from emulator.card.env import SystemEnv
@@ -96,12 +97,17 @@ class PhoneFolder:
         create_card(self.card_path, blank)
 
     @contextmanager
-    def card(self) -> Iterator[InProcess]:
-        """The card in the phone, switched on. Raises CardFileError, Problem if there is none."""
+    def chip(self) -> Iterator[Card]:
+        """The card in the phone, not switched on. Raises as `card` does."""
         if not self.card_path.exists():
             raise Problem(f"there is no card in {self.path}; open one with tapbench phone open")
         with FileStore(self.card_path) as store:
-            card = card_in(store, SystemEnv())
+            yield card_in(store, SystemEnv())
+
+    @contextmanager
+    def card(self) -> Iterator[InProcess]:
+        """The card in the phone, switched on. Raises CardFileError, Problem if there is none."""
+        with self.chip() as card:
             card.power_on()
             yield InProcess(card)
 

@@ -6,8 +6,9 @@
        | openable: the roster says that the person may hold a card, now
     OPENABLE       may open a card; falls back when the roster changes
 
-A token is good for one try, right or wrong, within its time. An account that is one person's never
-becomes another's, and a person has one account at a time; an outlet can set it free.
+A token is good for one try, right or wrong, within its time. After `identity_tries` that failed an
+account has to wait. An account that is one person's never becomes another's, and a person has one
+account at a time; an outlet can set it free.
 """
 
 import hmac
@@ -19,12 +20,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from issuer.database import insert_new
 from issuer.documents import DocumentError, Documents
 from issuer.moments import moment_of, seconds_of
+from issuer.policy import IssuerPolicy
 from issuer.refusal import Refusal
 from issuer.roster import Standing, standing_of
 from issuer.rules_table import holds
@@ -114,17 +116,25 @@ def authenticate(
     token: str,
     claim: Claim,
     at: datetime,
+    policy: IssuerPolicy,
 ) -> Held | Refusal:
-    """Prove whose an account is. The token is used up in any case: commit a refusal too."""
+    """Prove whose an account is. A token in time is used up, right or wrong: commit a refusal too.
+
+    After too many failures nothing is looked at, and the token is left as it is.
+    """
     row = _row(session, account_id)
-    if not _use(session, account_id, token, seconds_of(at)):
+    free_at = _free_at(session, account_id, policy)
+    if free_at is not None and at < free_at:
+        return _too_many(free_at)
+    check = _check(session, account_id, token, seconds_of(at))
+    if check is None:
         return _STALE_TOKEN
     said = _proof(session, documents, row, claim)
     if isinstance(said, Refusal):
-        # What is kept of checks are proofs (`proven_at`); a token that is gone is as good as used.
-        gone = IdentityCheck.token_hash == _token_hash(token)
-        session.execute(delete(IdentityCheck).where(gone))
+        check.failed = seconds_of(at)
+        session.flush()
         return said
+    check.used = seconds_of(at)
     row.person_id, row.student_id = said.person_id, said.id
     row.state = AccountState.AUTHENTICATED.value
     session.flush()
@@ -144,7 +154,7 @@ def _proof(session: Session, documents: Documents, row: Account, claim: Claim) -
 
 
 def proven_at(session: Session, account_id: int) -> datetime | None:
-    """When an account proved last whose it is, None if it never did."""
+    """When an account proved last whose it is, None if it never did. A failed check is no proof."""
     query = select(func.max(IdentityCheck.used)).where(IdentityCheck.account_id == account_id)
     seconds = session.execute(query).scalar_one()
     return None if seconds is None else moment_of(seconds)
@@ -167,9 +177,12 @@ def openable(session: Session, account_id: int, may_open: MayOpen) -> Held | Ref
 def release(session: Session, account_id: int) -> None:
     """Set an account free of its person, as an outlet does when a login was lost.
 
-    The account has to prove anew whose it is. Its operations and cards stay what they are.
+    The account has to prove anew whose it is, and its failed checks do not count any more. Its
+    operations and cards stay what they are.
     """
     row = _row(session, account_id)
+    failed = (IdentityCheck.account_id == account_id, IdentityCheck.failed.is_not(None))
+    session.execute(delete(IdentityCheck).where(*failed))
     row.person_id = row.student_id = None
     row.state = AccountState.LOGGED_IN.value
     session.flush()
@@ -188,19 +201,31 @@ def _held(row: Account) -> Held:
     return Held(row.id, AccountState(row.state), row.person_id, row.student_id)
 
 
-def _use(session: Session, account_id: int, token: str, seconds: int) -> bool:
-    """Use a token up. Returns whether it was this account's, unused and in time."""
-    used = session.execute(
-        update(IdentityCheck)
-        .where(
-            IdentityCheck.token_hash == _token_hash(token),
-            IdentityCheck.account_id == account_id,
-            IdentityCheck.used.is_(None),
-        )
-        .values(used=seconds)
-        .returning(IdentityCheck.expires)
-    ).scalar_one_or_none()
-    return used is not None and seconds < used
+def _check(session: Session, account_id: int, token: str, seconds: int) -> IdentityCheck | None:
+    """The check of a token, if it is this account's, untried and in time. The account is locked."""
+    query = select(IdentityCheck).where(
+        IdentityCheck.token_hash == _token_hash(token),
+        IdentityCheck.account_id == account_id,
+        IdentityCheck.used.is_(None),
+        IdentityCheck.failed.is_(None),
+        IdentityCheck.expires > seconds,
+    )
+    fresh = query.execution_options(populate_existing=True)
+    return session.execute(fresh).scalar_one_or_none()
+
+
+def _free_at(session: Session, account_id: int, policy: IssuerPolicy) -> datetime | None:
+    """From when on an account may try again, None if it has not failed that often."""
+    query = (
+        select(IdentityCheck.failed)
+        .where(IdentityCheck.account_id == account_id, IdentityCheck.failed.is_not(None))
+        .order_by(IdentityCheck.failed.desc())
+        .offset(policy.identity_tries - 1)
+        .limit(1)
+    )
+    failed = session.execute(query).scalar_one_or_none()
+    wait = timedelta(hours=policy.identity_wait_h)
+    return None if failed is None else moment_of(failed) + wait
 
 
 def _claimed(session: Session, documents: Documents, claim: Claim) -> Student | None:
@@ -238,6 +263,17 @@ _STALE_TOKEN = Refusal(
     "身份认证已失效或已使用过，请重新发起认证。",
     "The identity check is over or was used already; begin a new one.",
 )
+
+
+def _too_many(free_at: datetime) -> Refusal:
+    return Refusal(
+        "R5",
+        "too_many_tries",
+        f"身份认证失败次数过多，请于{free_at:%Y-%m-%d %H:%M:%S}以后再试。",
+        f"The identity check failed too often; try again from {free_at:%Y-%m-%d %H:%M:%S} on.",
+    )
+
+
 _NOT_PROVEN = Refusal(
     "R5",
     "not_proven",

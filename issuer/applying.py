@@ -8,14 +8,14 @@ from issuer.accounts import AccountState, Held
 from issuer.applicant import Applicant, Identity
 from issuer.devices import Brand
 from issuer.errors import RuleError
-from issuer.finding import Finding, Status
+from issuer.finding import Finding
 from issuer.office import Office
 from issuer.phones import Phone, System
 from issuer.roster import partners, standing_of
 from issuer.tables import USABLE, CardRow
 
-OF_STUDENT = frozenset({"R2", "R3", "R4", "R5", "R24"})
-"""Rules on who may hold a card; they must be known to hold, not only not to be broken."""
+OF_STUDENT = eligibility.OF_STUDENT - {"R6"}
+"""Rules on who may hold a card, but for how many: of that the book of cards has the last word."""
 
 _NO_PHONE = Phone(Brand.OTHER, System.OTHER)
 
@@ -78,10 +78,6 @@ def demand_student(office: Office, session: Session, account_id: int) -> None:
 
 def demand(findings: tuple[Finding, ...]) -> None:
     """See that no rule refuses. Raises NotEligible."""
-    broken = tuple(
-        one
-        for one in findings
-        if (one.status is not Status.OK if one.rule in OF_STUDENT else one.is_failed)
-    )
+    broken = eligibility.refusals(findings)
     if broken:
         raise NotEligible(findings, broken)

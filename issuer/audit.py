@@ -115,7 +115,7 @@ def _checked(detail: Detail) -> str:
         _demand_word(name)
         if isinstance(told, str):
             _demand_word(told)
-        elif not isinstance(told, int):
+        elif not isinstance(told, int) or _DOCUMENT.search(str(told)):
             raise ValueError(f"the audit log takes numbers and words, not what is in {name!r}")
     return json.dumps(dict(detail), sort_keys=True, separators=(",", ":"))
 

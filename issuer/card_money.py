@@ -50,13 +50,16 @@ def unsettled(session: Session, card: Card) -> int:
 
 
 def left_on_lost(session: Session, person_id: int) -> tuple[int, int] | None:
-    """A lost card of a person's whose settled money waits, and how much, fen; the oldest first."""
+    """A lost card of a person's whose settled money waits, and how much, fen; the oldest first.
+
+    One of which something was refunded is as good: what came back to it since has no other way out.
+    """
     query = (
         select(CardRow.id)
         .join(Operation, Operation.card_id == CardRow.id)
         .where(
             CardRow.person_id == person_id,
-            CardRow.state == CardState.LOST.value,
+            CardRow.state.in_((CardState.LOST.value, CardState.REFUNDED.value)),
             Operation.kind == Kind.LOST.value,
             Operation.state == DONE,
         )

@@ -1,9 +1,10 @@
 """The office's book of cards: who has which, one usable card per student at a time (R6).
 
-The slot is kept by the database: a partial unique index over the usable cards of a person. Who asks
-first locks the person, so that of many who ask at once one gets it and the others get the rule's
-sentence. A serial is given out in the transaction that writes the card down: a cut before its end
-leaves neither, and after it the number is taken for ever.
+Where the policy allows a student more, each usable card takes a slot of its own. A slot is kept by
+the database: a partial unique index over person and slot of the usable cards. Who asks first locks
+the person, so that of many who ask at once as many get a card as there are slots, and the others
+get the rule's sentence. A serial is given out in the transaction that writes the card down: a cut
+before its end leaves neither, and after it the number is taken for ever.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ _R = CardRow
 class Card:
     """A card of the book. serial: 10 bytes. end_date: its last day. balance: fen, as known here.
 
-    online_seq: how many loads and unloads the office knows of.
+    online_seq: how many loads and unloads the office knows of. slot: of its person, from 0 (R6).
     """
 
     id: int
@@ -48,6 +49,7 @@ class Card:
     end_date: date
     balance: int
     online_seq: int
+    slot: int = 0
 
 
 @holds("R6")
@@ -58,9 +60,11 @@ def reserve(
     issued_on: date,
     end_date: date,
     at: datetime,
+    limit: int = 1,
 ) -> Card | Refusal:
-    """Take the one slot of a student's person for a new card, with a serial of its own.
+    """Take a slot of a student's person for a new card, with a serial of its own.
 
+    limit: how many usable cards a person may have, of all schools together.
     Raises LookupError if there is no such student, ValueError if the serials are used up,
     DatabaseError if the database gives one out again.
     """
@@ -71,12 +75,14 @@ def reserve(
         raise LookupError(f"there is no student {student_id}")
     session.execute(select(Person.id).where(Person.id == person_id).with_for_update())
     held = usable_of(session, person_id)
-    if held is not None:
-        return _taken(held.state)
+    if len(held) >= limit:
+        return _taken(held, limit)
+    taken = {one.slot for one in held}
     row = CardRow(
         serial=_next_serial(session),
         person_id=person_id,
         student_id=student_id,
+        slot=next(slot for slot in range(limit) if slot not in taken),
         medium=carrier.value,
         state=CardState.OPENING.value,
         issued_on=issued_on,
@@ -134,11 +140,10 @@ def by_serial(session: Session, serial: bytes) -> Card | None:
     return None if row is None else _card(row)
 
 
-def usable_of(session: Session, person_id: int) -> Card | None:
-    """The usable card of a person, None if the slot is free (R6)."""
-    query = select(_R).where(_R.person_id == person_id, _R.state.in_(USABLE))
-    row = session.execute(query).scalar_one_or_none()
-    return None if row is None else _card(row)
+def usable_of(session: Session, person_id: int) -> list[Card]:
+    """The usable cards of a person, the oldest first: at most one, or what the policy says (R6)."""
+    query = select(_R).where(_R.person_id == person_id, _R.state.in_(USABLE)).order_by(_R.id)
+    return [_card(row) for row in session.scalars(query)]
 
 
 def cards_of(session: Session, person_id: int) -> list[Card]:
@@ -186,20 +191,34 @@ def _card(row: CardRow) -> Card:
         row.end_date,
         row.balance,
         row.online_seq,
+        row.slot,
     )
 
 
-def _taken(state: CardState) -> Refusal:
-    if state is CardState.OPENING:
-        return Refusal(
-            "R6",
-            "being_opened",
-            "每个学生只允许有一张可正常使用的学生交通卡，您的卡正在开通，请继续完成。",
-            "A student may have one usable student card, and yours is being opened; finish that.",
-        )
-    return Refusal(
-        "R6",
-        "has_card",
+def _taken(held: list[Card], limit: int) -> Refusal:
+    is_being_opened = any(one.state is CardState.OPENING for one in held)
+    reason = "being_opened" if is_being_opened else "has_card"
+    zh, en = (_ONE if limit == 1 else _SEVERAL)[reason]
+    return Refusal("R6", reason, zh.format(limit), en.format(limit))
+
+
+_ONE = {
+    "being_opened": (
+        "每个学生只允许有一张可正常使用的学生交通卡，您的卡正在开通，请继续完成。",
+        "A student may have one usable student card, and yours is being opened; finish that.",
+    ),
+    "has_card": (
         "每个学生只允许有一张可正常使用的学生交通卡，请先挂失或退卡，再开新卡。",
         "A student may have one usable student card; report yours lost or return it first.",
-    )
+    ),
+}
+_SEVERAL = {
+    "being_opened": (
+        "每个学生最多有{}张可正常使用的学生交通卡，您有一张正在开通，请继续完成。",
+        "A student may have {} usable student cards, and one is being opened; finish that.",
+    ),
+    "has_card": (
+        "每个学生最多有{}张可正常使用的学生交通卡，请先挂失或退卡，再开新卡。",
+        "A student may have {} usable student cards; report one lost or return it first.",
+    ),
+}

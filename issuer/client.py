@@ -49,22 +49,25 @@ class RemoteOffice:
 
     def account(self) -> Json:
         """How far the account has come."""
-        return self._object("GET", "/v1/account")
+        return self._object("GET", "/v1/account", wants="state")
 
     def authenticate(self, claim: Claim) -> Json:
         """Prove whose the account is (R5)."""
-        token = self._object("POST", "/v1/account/identity-check")["token"]
+        token = self._object("POST", "/v1/account/identity-check", wants="token")["token"]
         told = {name: getattr(claim, name) for name in ("school", "number", "name", "document")}
-        return self._object("POST", "/v1/account/identity", {"token": token, **told})
+        body = {"token": token, **told}
+        return self._object("POST", "/v1/account/identity", body, wants="state")
 
     def check(self, phone: Phone) -> list[Json]:
         """What every rule says of the phone and the student."""
-        found: list[Json] = self._call("POST", "/v1/eligibility", phone_json(phone))
+        found: object = self._call("POST", "/v1/eligibility", phone_json(phone))
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise _not_the_service("one of another form")
         return found
 
     def page(self) -> Json:
         """The page of the card."""
-        return self._object("GET", "/v1/card")
+        return self._object("GET", "/v1/card", wants="card")
 
     def open_card(self, key: str, phone: Phone, link: Transport) -> Json:
         """Open a card in the phone."""
@@ -90,13 +93,14 @@ class RemoteOffice:
         """Load a lost card's balance onto the new card."""
         return self._with_card("/v1/card/carry", key, None, link)
 
-    def report_lost(self, key: str) -> Json:
-        """Report the card lost."""
-        return self._object("POST", "/v1/card/lost", key=key)
+    def report_lost(self, key: str, serial: bytes | None = None) -> Json:
+        """Report the card lost. serial: of which one, where a student may have several."""
+        body = None if serial is None else {"serial": serial.hex()}
+        return self._object("POST", "/v1/card/lost", body, key, wants="card")
 
     def refund(self, key: str) -> Json:
         """Refund a returned card."""
-        return self._object("POST", "/v1/card/refund", key=key)
+        return self._object("POST", "/v1/card/refund", key=key, wants="amount")
 
     def outlet_top_up(self, key: str, amount: int, link: Transport) -> Json:
         """Staff: top up whichever card is presented."""
@@ -104,7 +108,8 @@ class RemoteOffice:
 
     def outlet_refund(self, key: str, serial: bytes) -> Json:
         """Staff: refund a card in cash."""
-        return self._object("POST", "/v1/outlet/refund", {"serial": serial.hex()}, key)
+        body = {"serial": serial.hex()}
+        return self._object("POST", "/v1/outlet/refund", body, key, wants="amount")
 
     def take_roster(self, text: str) -> Json:
         """Staff: take a roster over, TOML or CSV."""
@@ -124,16 +129,16 @@ class RemoteOffice:
 
     def _with_card(self, path: str, key: str, body: Json | None, link: Transport) -> Json:
         """Drive a card through a conversation. Raises what the link raises, too."""
-        turn = self._object("POST", path, body, key)
+        turn = _turn(self._object("POST", path, body, key))
         place = f"/v1/sessions/{turn['session']}"
         while turn["command"] is not None:
             number = turn["turn"]
             try:
                 answer = link.transmit(bytes.fromhex(turn["command"]))
             except TransportError as lost:
-                turn = self._told_of_loss(place, number, lost)
+                turn = _turn(self._told_of_loss(place, number, lost))
             else:
-                turn = self._object("POST", place, {"turn": number, "answer": answer.hex()})
+                turn = _turn(self._object("POST", place, {"turn": number, "answer": answer.hex()}))
         result: Json = turn["result"]
         return result
 
@@ -147,9 +152,12 @@ class RemoteOffice:
             raise
 
     def _object(
-        self, method: str, path: str, body: Json | str | None = None, key: str = ""
+        self, method: str, path: str, body: Json | str | None = None, key: str = "", wants: str = ""
     ) -> Json:
-        told: Json = self._call(method, path, body, key)
+        """An object. wants: a field that it has if it is the service that answers."""
+        told: object = self._call(method, path, body, key)
+        if not isinstance(told, dict) or (wants and wants not in told):
+            raise _not_the_service("one of another form")
         return told
 
     def _call(self, method: str, path: str, body: Json | str | None = None, key: str = "") -> Any:  # noqa: ANN401 - whatever JSON may be
@@ -161,7 +169,10 @@ class RemoteOffice:
         response = self._send(method, path, headers, sent)
         if response.status_code >= 400:
             raise _error(response)
-        return response.json() if response.content else {}
+        try:
+            return response.json() if response.content else {}
+        except ValueError:
+            raise _not_the_service(f"HTTP status {response.status_code} and no JSON") from None
 
     def _send(
         self, method: str, path: str, headers: Mapping[str, str], sent: Json
@@ -198,12 +209,28 @@ def _error(response: "httpx2.Response") -> ServiceError | RuleError:
         told = response.json()
         rule, reason, en, zh = told.get("rule"), told["reason"], told["en"], told["zh"]
     except (ValueError, KeyError, AttributeError):
-        return ServiceError(
-            response.status_code,
-            "not_the_service",
-            f"expected an answer of the issuer's service, found HTTP status {response.status_code};"
-            " look at the address",
-        )
+        return _not_the_service(f"HTTP status {response.status_code}")
     if rule is not None:
         return RuleError(rule, zh, en, reason)
     return ServiceError(response.status_code, reason, en, zh)
+
+
+def _turn(told: Json) -> Json:
+    """A turn of a conversation, if it is one."""
+    try:
+        is_end = told["command"] is None
+        bytes.fromhex(told["command"] or "")
+        is_turn = isinstance(told["session"], str) and isinstance(told["turn"], int)
+    except (KeyError, TypeError, ValueError):
+        is_turn = False
+    if not is_turn or (is_end and not isinstance(told.get("result"), dict)):
+        raise _not_the_service("one of another form")
+    return told
+
+
+def _not_the_service(found: str) -> ServiceError:
+    return ServiceError(
+        0,
+        "not_the_service",
+        f"expected an answer of the issuer's service, found {found}; look at the address",
+    )

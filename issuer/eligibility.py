@@ -29,6 +29,7 @@ __all__ = [
     "check",
     "failures",
     "may_open",
+    "refusals",
 ]
 
 
@@ -84,7 +85,9 @@ RULES: tuple[tuple[str, Rule], ...] = (
 """The rules that are checked before a card is opened, in the seed's numbering."""
 
 _PHONE_RULES = frozenset(f"R{number}" for number in range(8, 24))
-_OF_STUDENT = frozenset({"R2", "R3", "R4", "R5", "R6", "R24"})
+OF_STUDENT = frozenset({"R2", "R3", "R4", "R5", "R6", "R24"})
+"""Rules on who may hold a card; they must be known to hold, not only not to be broken."""
+
 _IN_SIM = Text("超级SIM卡不受手机条件限制", "the rules for phones do not apply to a Super-SIM")
 
 
@@ -115,12 +118,18 @@ def failures(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding.is_failed)
 
 
-def may_open(findings: Iterable[Finding]) -> bool:
-    """Whether no rule is broken and the back office's own (R2 to R6, R24) are all known to hold.
+def refusals(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The rules that stand in the way: broken ones, and those of OF_STUDENT that are not known.
 
-    What is unknown of a phone does not stand in the way: the card would show it soon enough.
+    What is unknown of a phone does not: the card would show it soon enough.
     """
-    return all(
-        finding.status is Status.OK if finding.rule in _OF_STUDENT else not finding.is_failed
+    return tuple(
+        finding
         for finding in findings
+        if (finding.status is not Status.OK if finding.rule in OF_STUDENT else finding.is_failed)
     )
+
+
+def may_open(findings: Iterable[Finding]) -> bool:
+    """Whether nothing stands in the way of a card."""
+    return not refusals(findings)

@@ -25,9 +25,20 @@ from issuer.errors import RuleError
 from issuer.ledger import Account
 from issuer.moments import moment_of, seconds_of
 from issuer.office import Office
-from issuer.operations import DONE, FAILED, Kind, Op, begin, open_ones, operation, step
+from issuer.operations import (
+    DONE,
+    FAILED,
+    KEY_REUSED,
+    Kind,
+    Op,
+    begin,
+    open_ones,
+    operation,
+    step,
+)
 from issuer.payer import PayerAway
-from issuer.presenting import account_name, demand, person_of
+from issuer.presenting import account_name, demand, demand_own, one_of, person_of
+from issuer.refusal import Refusal
 from issuer.rules_table import holds
 from issuer.tables import Operation
 from issuer.topup_book import CHARGING, GIVING_BACK
@@ -62,10 +73,14 @@ class Settled:
 
 
 @holds("R29")
-def report_lost(office: Office, account_id: int, key: str) -> Loss:
-    """Report one's card lost. Reported twice, it is lost once. Raises RuleError."""
+def report_lost(office: Office, account_id: int, key: str, serial: bytes | None = None) -> Loss:
+    """Report one's card lost. Reported twice, it is lost once. Raises RuleError.
+
+    serial: of which card, 10 bytes. It may be left out where a student has one card at most; where
+    the policy allows more, a report told twice must not take the next card too.
+    """
     at = office.now()
-    return transact(office.engine, lambda s: _report(s, office, account_id, key, at))
+    return transact(office.engine, lambda s: _report(s, office, (account_id, key), serial, at))
 
 
 @holds("R29")
@@ -103,14 +118,19 @@ def _freeze(session: Session, card: Card, op: Op, at: datetime) -> None:
             step(session, other, FAILED, at, data={"ended": "lost"})
 
 
-def _report(session: Session, office: Office, account_id: int, key: str, at: datetime) -> Loss:
+def _report(
+    session: Session, office: Office, whose: tuple[int, str], serial: bytes | None, at: datetime
+) -> Loss:
+    account_id, key = whose
     op = demand(begin(session, Kind.LOST, account_id, key, 0, at))
     if op.card_id is not None or op.is_over:
-        return _told(session, office, op)
-    person_id = person_of(session, account_id)
-    held = cards_book.usable_of(session, person_id)
+        loss = _told(session, office, op)
+        demand_own(session, account_id, loss.card.id)
+        return _same(loss, serial)
+    cards = cards_book.cards_of(session, person_of(session, account_id))
+    held = _meant(office, cards, serial)
     if held is None:
-        return _told(session, office, _as_before(session, op, person_id, at))
+        return _told(session, office, _as_before(session, op, cards, serial, at))
     card = demand(cards_book.move(session, held.id, CardEvent.REPORT_LOST, at))
     _freeze(session, card, op, at)
     version = blacklist_book.change(session, at, added=[card.serial])
@@ -123,9 +143,28 @@ def _report(session: Session, office: Office, account_id: int, key: str, at: dat
     return _told(session, office, op)
 
 
-def _as_before(session: Session, op: Op, person_id: int, at: datetime) -> Op:
+def _meant(office: Office, cards: list[Card], serial: bytes | None) -> Card | None:
+    """The usable card that is lost, None if there is none such. Raises RuleError."""
+    usable = [one for one in cards if one.state.is_usable]
+    if serial is not None:
+        return next((one for one in usable if one.serial == serial), None)
+    if usable and office.policy.student_card_limit > 1:
+        raise RuleError.of(_WHICH)
+    return one_of(usable, None, "R29")
+
+
+def _same(loss: Loss, serial: bytes | None) -> Loss:
+    """The loss, if it is this card's. Raises RuleError."""
+    if serial not in (None, loss.card.serial):
+        raise RuleError.of(KEY_REUSED)
+    return loss
+
+
+def _as_before(
+    session: Session, op: Op, cards: list[Card], serial: bytes | None, at: datetime
+) -> Op:
     """The report that a person has made already, told again under a new key. Raises RuleError."""
-    lost = [c for c in cards_book.cards_of(session, person_id) if c.state is CardState.LOST]
+    lost = [c for c in cards if c.state is CardState.LOST and serial in (None, c.serial)]
     if not lost:
         raise RuleError(
             "R29",
@@ -198,3 +237,11 @@ def _post_rides(session: Session, op: Op, card: Card, money: tuple[int, int], at
     )
     posting = [ledger.Side(account, fen, card.id) for account, fen in parts if fen]
     ledger.post(session, op.id, "rides", posting, at)
+
+
+_WHICH = Refusal(
+    "R29",
+    "which_card",
+    "每个学生可有多张学生卡，请指明挂失哪一张的卡号。",
+    "A student may have several cards here; say which one is lost by its serial.",
+)

@@ -15,10 +15,10 @@ from issuer.schema import Base, BatchRow, Finding, KnownGate, LostCard, RefusedR
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0003"
 """The last step."""
 
-_STEPS = frozenset(("0001", HEAD))
+_STEPS = frozenset(("0001", "0002", HEAD))
 _VERSIONS = "alembic_version"
 _LOCK = 0x7A9B
 """The number of PostgreSQL's advisory lock: one program migrates, the others wait for it."""

@@ -1,6 +1,6 @@
 """Opening a card for a student, from the rules to the first day it is valid (R1 to R6, R24, R26).
 
-    reserved  the one slot of the person is taken, with a serial and an end (a transaction)
+    reserved  a slot of the person is taken, with a serial and an end (a transaction)
        | a blank card is presented
     making    the blank is about to be written to (a transaction, before the first such command)
        | the card is made and read back (`issuer.opening`)
@@ -83,7 +83,7 @@ def order_of(office: Office, card: Card) -> CardOrder:
 
 @holds("R6", "R24")
 def open_card(office: Office, account_id: int, key: str, phone: Phone) -> Txn[Card]:
-    """Make the blank card presented the one usable card of a student. Returns it, active.
+    """Make the blank card presented a usable card of a student. Returns it, active.
 
     The rules are asked each time, also when an opening goes on. Asked again when it is done, it
     sends nothing to the card.
@@ -160,9 +160,10 @@ def _reserved(office: Office, account_id: int, key: str, phone: Phone) -> tuple[
 def _reserve(
     office: Office, session: Session, op: Op, whose: tuple[int, Carrier], at: datetime
 ) -> tuple[Op, Card]:
-    """Take the slot. Raises RuleError with R6's sentence."""
+    """Take a slot. Raises RuleError with R6's sentence."""
     end = issue_expiry(at, office.policy)
-    card = cards_book.reserve(session, *whose, day_of(at), end, at)
+    limit = office.policy.student_card_limit
+    card = cards_book.reserve(session, *whose, day_of(at), end, at, limit)
     if isinstance(card, Refusal):
         raise RuleError.of(card)
     op = operations.step(session, op, RESERVED, at, card.id, {"run": None})
@@ -277,8 +278,9 @@ class _Making:
         old = cards_book.move(session, self.card.id, CardEvent.GIVE_UP, at)
         if isinstance(old, Refusal):
             raise RuleError.of(old)
+        blacklist_book.change(session, at, [old.serial])  # counters before the audit log's end
         _, card = _reserve(self.office, session, op, (old.student_id, old.carrier), at)
-        _void(session, op, old, self.account_id, at)
+        _note(session, self.account_id, "card.given_up", old, at)
         return card
 
     def leave(self) -> None:

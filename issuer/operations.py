@@ -112,9 +112,9 @@ def step(
 
     card_id, data: kept as they are if None; data is added to what is there.
     """
-    row = session.execute(
-        select(Operation).where(Operation.id == op.id).with_for_update()
-    ).scalar_one()
+    query = select(Operation).where(Operation.id == op.id).with_for_update()
+    # What was read before the lock may be old.
+    row = session.execute(query.execution_options(populate_existing=True)).scalar_one()
     if row.state != op.state:
         return _op(row)
     row.state = state

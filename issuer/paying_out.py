@@ -23,7 +23,7 @@ from issuer.ledger import Account, Side
 from issuer.moments import moment_of
 from issuer.office import Office
 from issuer.operations import BEGUN, DONE, FAILED, Kind, Op, begin, open_ones, operation, step
-from issuer.presenting import account_name, demand, foreign, person_of
+from issuer.presenting import account_name, demand, demand_own, foreign, person_of
 from issuer.refunds import Channel
 from issuer.refunds import refund as refund_of
 from issuer.refusal import Refusal
@@ -77,12 +77,21 @@ def outlet_refund(office: Office, staff_account_id: int, key: str, serial: bytes
 def _begin(session: Session, office: Office, account_id: int, key: str) -> Op:
     at = office.now()
     op = demand(begin(session, Kind.REFUND, account_id, key, 0, at))
+    first = op.data.get("first")
+    if op.card_id is not None:
+        demand_own(session, account_id, op.card_id)
+    if first is not None:
+        op = operation(session, first)
     if op.card_id is not None or op.is_over:
         return op
     card = _refundable(session, person_of(session, account_id))
     if card.state is CardState.REFUNDED:
         return _as_before(session, op, card, office)
-    _demand_alone(session, card)
+    paying = open_ones(session, card.id, Kind.REFUND)
+    if paying:
+        data = {"ended": "begun_before", "first": paying[0].id}
+        step(session, op, FAILED, at, card_id=card.id, data=data)
+        return paying[0]
     fen = owed(session, Account.PAYABLE, card.id)
     said = demand(refund_of(fen, office.policy, has_open_trip=False))
     if said.channel is Channel.OUTLET:
@@ -118,7 +127,8 @@ def _as_before(session: Session, op: Op, card: Card, office: Office) -> Op:
         Operation.state == DONE,
     )
     first = operation(session, session.scalars(query.order_by(Operation.id.desc())).first() or 0)
-    step(session, op, FAILED, office.now(), data={"ended": "refunded_before", "first": first.id})
+    data = {"ended": "refunded_before", "first": first.id}
+    step(session, op, FAILED, office.now(), card_id=card.id, data=data)
     return first
 
 
@@ -152,6 +162,7 @@ def _pay(office: Office, op: Op, number: int, charge: int | None, fen: int) -> N
 
 def _post(session: Session, office: Office, op: Op, part: tuple[int, int]) -> None:
     number, fen = part
+    cards_book.card(session, op.card_id or 0, is_locked=True)  # two may run the same refund
     posting = (Side(Account.PAYABLE, fen, op.card_id), Side(Account.PAYER, -fen))
     ledger.post(session, op.id, f"paid-{number}", posting, office.now())
 
@@ -173,13 +184,20 @@ def _end(session: Session, office: Office, op: Op) -> Op:
 def _close(session: Session, op: Op, card: Card, office: Office) -> Op:
     """Write down that a refund is paid."""
     at = office.now()
-    if card.state in _AT_AN_END:
+    if card.state in _AT_AN_END and not _is_frozen(session, card):
         demand(cards_book.move(session, card.id, CardEvent.REFUND, at))
     done = step(session, op, DONE, at, card_id=card.id)
     detail = {"op": op.id, "fen": op.data["fen"], "channel": op.data["channel"]}
     subject = f"card:{card.serial.hex()}"
     audit.append(session, at, account_name(op.account_id), "card.refunded", subject, detail)
     return done
+
+
+def _is_frozen(session: Session, card: Card) -> bool:
+    """Whether a lost card's money is not settled, or waits for the next card."""
+    if open_ones(session, card.id, Kind.LOST):
+        return True
+    return owed(session, Account.FROZEN, card.id) != 0
 
 
 def _in_cash(session: Session, office: Office, staff_id: int, key: str, serial: bytes) -> Op:
@@ -192,8 +210,7 @@ def _in_cash(session: Session, office: Office, staff_id: int, key: str, serial: 
     if op.is_over:
         return op
     _demand_alone(session, card)
-    if card.state is CardState.LOST:
-        _unfreeze(session, office, op, card)
+    _unfreeze(session, office, op, card)
     fen = owed(session, Account.PAYABLE, card.id)
     if not fen:
         _demand_at_an_end(card)
@@ -219,7 +236,10 @@ def _demand_at_an_end(card: Card) -> None:
 
 
 def _unfreeze(session: Session, office: Office, op: Op, card: Card) -> None:
-    """Make what a lost card held payable. Raises RuleError before it is settled."""
+    """Make what a lost card held payable. Raises RuleError before it is settled.
+
+    It may have been refunded in part: what comes back to it later is paid out as well.
+    """
     for loss in open_ones(session, card.id, Kind.LOST):
         since = session.get_one(Operation, loss.id).created
         raise RuleError.of(_early(moment_of(since) + timedelta(days=office.policy.settle_days)))

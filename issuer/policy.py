@@ -27,6 +27,21 @@ class IssuerPolicy(Knobbed):
         "How many usable student cards one student may have, of all kinds together (R6).",
         "SEED, domain facts 1.1, 9",
     )
+    identity_tries: int = _opening(
+        5,
+        Whole(1, 1000),
+        "checks",
+        "How many identity checks of an account may fail within identity_wait_h before the next is"
+        " refused unseen (R5), so that nobody tries out documents.",
+        "D, no source",
+    )
+    identity_wait_h: int = _opening(
+        24,
+        Whole(1, 8760),
+        "h",
+        "How long a failed identity check counts (R5).",
+        "D, no source",
+    )
     unlisted_model: str = _opening(
         "refuse",
         One(("refuse", "warn")),

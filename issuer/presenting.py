@@ -10,15 +10,17 @@ from sqlalchemy.orm import Session
 
 from apdu.bcd import Moment
 from apdu.files import PublicInfo
-from issuer import accounts, cards_book
+from issuer import accounts, cards_book, operations
 from issuer.card_access import CardBlocked, WrongCard, find_card, read_public_info, select_purse
 from issuer.card_states import CardState
 from issuer.cards_book import Card
+from issuer.database import reading
 from issuer.errors import RuleError
 from issuer.moments import SHANGHAI
 from issuer.office import Office
 from issuer.refusal import Refusal
 from issuer.rules_table import holds
+from issuer.tables import Account
 from reader.session import Txn
 
 T = TypeVar("T")
@@ -55,12 +57,51 @@ def person_of(session: Session, account_id: int) -> int:
     return held.person_id
 
 
-def own_card(session: Session, account_id: int, rule: str) -> Card:
+@holds("R24")
+def presented(office: Office, account_id: int, key: str, rule: str) -> Txn[PublicInfo | None]:
+    """Which card is in the field, if an operation has to know: its person has several (R6).
+
+    None, and nothing is sent, if there is one at most, or the operation of this key has its card
+    already. rule: of the operation. Raises RuleError if the card is blocked.
+    """
+    with reading(office.engine) as session:
+        is_plain = not _is_open_to_choice(session, account_id, key)
+    return None if is_plain else (yield from whichever(rule))
+
+
+def _is_open_to_choice(session: Session, account_id: int, key: str) -> bool:
+    op = operations.held(session, account_id, key)
+    account = session.get(Account, account_id)
+    if account is None or account.person_id is None or (op is not None and op.card_id is not None):
+        return False
+    return len(cards_book.usable_of(session, account.person_id)) > 1
+
+
+def one_of(cards: list[Card], serial: bytes | None, rule: str) -> Card | None:
+    """The card that is meant of a person's usable ones; None if there are none. Raises RuleError.
+
+    serial: of the card that was presented, None if there was no need to.
+    """
+    if serial is None and len(cards) > 1:
+        raise RuleError(
+            rule,
+            "您有多张可用的学生卡，请指明是哪一张。",
+            "You have several usable student cards; say which one is meant.",
+            "which_card",
+        )
+    meant = [one for one in cards if serial in (None, one.serial)]
+    if serial is not None and cards and not meant:
+        raise foreign(serial)
+    return meant[0] if meant else None
+
+
+def own_card(session: Session, account_id: int, rule: str, serial: bytes | None = None) -> Card:
     """The active card of an account's person. Raises RuleError.
 
-    rule: the one that wants a card.
+    rule: the one that wants a card. serial: see `one_of`.
     """
-    card = cards_book.usable_of(session, person_of(session, account_id))
+    cards = cards_book.usable_of(session, person_of(session, account_id))
+    card = one_of(cards, serial, rule)
     if card is None:
         raise RuleError(
             rule,
@@ -76,6 +117,21 @@ def own_card(session: Session, account_id: int, rule: str) -> Card:
             "being_opened",
         )
     return card
+
+
+@holds("R24")
+def demand_own(session: Session, account_id: int, card_id: int) -> None:
+    """See that a card is of the person whose the account is now: accounts change hands.
+
+    Raises RuleError.
+    """
+    if cards_book.card(session, card_id).person_id != person_of(session, account_id):
+        raise RuleError(
+            "R24",
+            "这张卡不是您本人的，只能办理本人的学生卡。",
+            "That card is another person's, and a student handles his or her own.",
+            "others_card",
+        )
 
 
 @holds("R24")

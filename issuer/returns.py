@@ -5,9 +5,10 @@
           -> BLOCKING:  the purse is about to be blocked for good
           -> DONE
 
-A return that was cut is gone on with by its key and the card. It settles first what top-ups of the
-card are under way: credited ones are on it, others are given back. The refund is another operation:
-in the App below the threshold, at an outlet from it.
+A return that was cut is gone on with by its key and the card, or by another key: what the first one
+has taken off the card is in its data alone, so a card has one return that has begun to write to it.
+It settles first what top-ups of the card are under way: credited ones are on it, others are given
+back. The refund is another operation: in the App below the threshold, at an outlet from it.
 """
 
 from dataclasses import dataclass
@@ -28,9 +29,19 @@ from issuer.errors import RuleError
 from issuer.kept import keep, offer_in, unload_in
 from issuer.ledger import Account
 from issuer.office import Office
-from issuer.operations import BEGUN, DONE, Kind, Op, begin, operation, step
+from issuer.operations import BEGUN, DONE, FAILED, Kind, Op, begin, open_ones, operation, step
 from issuer.paying_out import Refunded, outlet_refund, refund
-from issuer.presenting import account_name, demand, foreign, locked_out, moment, own_card, present
+from issuer.presenting import (
+    account_name,
+    demand,
+    demand_own,
+    foreign,
+    locked_out,
+    moment,
+    own_card,
+    present,
+    presented,
+)
 from issuer.refunds import Channel, channel_of
 from issuer.refunds import refund as refund_of
 from issuer.refusal import Refusal
@@ -59,19 +70,24 @@ class Returned:
 def give_back(office: Office, account_id: int, key: str) -> Txn[Returned]:
     """Return one's card: unload it, block it for good, and free the student's slot (R6).
 
-    An expired card is returned as any other. With the same key again it is gone on with.
+    An expired card is returned as any other. With the same key again it is gone on with; one that
+    has begun to write to the card is gone on with by any key.
     Raises RuleError, PayerAway and what `issuer.closing.close_card` raises of links and answers.
     """
-    op = transact(office.engine, lambda s: _begin(s, office, account_id, key))
+    shown = yield from presented(office, account_id, key, "R33")
+    serial = None if shown is None else shown.serial
+    op = transact(office.engine, lambda s: _begin(s, office, account_id, key, serial))
     if op.is_over:
+        _give_top_ups_back(office, op)
         return _told(office, op)
     card = _card(office, op)
     if _has_top_ups(office, card):
         info = yield from present(card.serial, "R33")
         yield from settle_others(office, card, info, None)
-        _give_top_ups_back(office, card)
+        _give_top_ups_back(office, op)
     closed = yield from _close(office, op, card)
     op = transact(office.engine, lambda s: _end(s, office, op, closed))
+    _give_top_ups_back(office, op)  # one that was paid while the card was emptied
     return _told(office, op)
 
 
@@ -146,7 +162,8 @@ class _Books:
         on_its_way = topup_book.on_its_way(session, card.id)
         if is_elsewhere or any(one.state == topup_book.AUTHORISED for one in on_its_way):
             raise RuleError.of(_ELSEWHERE)
-        if now.is_over or card.state is not CardState.ACTIVE:
+        is_dead = now.is_over or card.state is not CardState.ACTIVE
+        if is_dead or _writing(session, now) is not None:
             raise RuleError.of(_ELSEWHERE)
         return card, now
 
@@ -185,13 +202,29 @@ class _Books:
         return self._op.card_id
 
 
-def _begin(session: Session, office: Office, account_id: int, key: str) -> Op:
+def _begin(session: Session, office: Office, account_id: int, key: str, serial: bytes | None) -> Op:
     at = office.now()
     op = demand(begin(session, Kind.RETURN, account_id, key, 0, at))
-    if op.card_id is not None:
+    if op.card_id is None:
+        card = own_card(session, account_id, "R33", serial)
+        op = step(session, op, BEGUN, at, card_id=card.id)
+    else:
+        demand_own(session, account_id, op.card_id)
+    first = op.data.get("first")
+    if first is not None:
+        return operation(session, first)
+    writing = _writing(session, op)
+    if op.state != BEGUN or writing is None:
         return op
-    card = own_card(session, account_id, "R33")
-    return step(session, op, BEGUN, at, card_id=card.id)
+    step(session, op, FAILED, at, data={"ended": "begun_before", "first": writing.id})
+    return writing
+
+
+def _writing(session: Session, op: Op) -> Op | None:
+    """Another return of the same card that may have written to it."""
+    assert op.card_id is not None
+    others = [one for one in open_ones(session, op.card_id, Kind.RETURN) if one.id != op.id]
+    return next((one for one in others if one.state != BEGUN), None)
 
 
 def _end(session: Session, office: Office, op: Op, closed: Closed) -> Op:
@@ -212,6 +245,8 @@ def _end(session: Session, office: Office, op: Op, closed: Closed) -> Op:
     cards_book.note(session, card.id, at, balance=0)
     fen = owed(session, Account.PAYABLE, card.id)
     done = step(session, now, DONE, at, data={"fen": fen})
+    for other in open_ones(session, card.id, Kind.RETURN):
+        step(session, other, FAILED, at, data={"ended": "begun_before", "first": done.id})
     subject, detail = f"card:{card.serial.hex()}", {"op": op.id, "fen": fen}
     audit.append(session, at, account_name(op.account_id), "card.returned", subject, detail)
     return done
@@ -222,11 +257,12 @@ def _has_top_ups(office: Office, card: Card) -> bool:
         return bool(topup_book.on_its_way(session, card.id))
 
 
-def _give_top_ups_back(office: Office, card: Card) -> None:
+def _give_top_ups_back(office: Office, op: Op) -> None:
+    """Give back what was paid and is certainly not on a return's card. Raises PayerAway."""
     with reading(office.engine) as session:
-        left = topup_book.on_its_way(session, card.id)
-    for op in left:
-        give_top_up_back(office, op)
+        left = topup_book.on_its_way(session, topup_book.card_of(op))
+    for one in left:
+        give_top_up_back(office, one)
 
 
 def _card(office: Office, op: Op) -> Card:

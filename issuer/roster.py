@@ -38,7 +38,7 @@ class Taken:
 class Standing:
     """What the roster says of a student, as far as rules ask (R2 to R4). Nothing personal.
 
-    category, status: see `issuer.roster_file`.
+    category, status: see `issuer.applicant`.
     """
 
     student_id: int

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from issuer.applicant import CATEGORIES, FORMAL_STATUS
 from issuer.documents import DocumentError, normal
 from reader.whole import read_whole
 
@@ -22,13 +23,10 @@ STUDENT = ("school", "number", "name", "document", "category", "status", "wage")
 SCHOOL_KINDS = ("普通高校", "科研机构", "中等职业学校", "民办高校", "高等教育机构", "其他")
 """Kinds of schools the seed names (R2), and any other."""
 
-STUDENT_KINDS = (
-    *("本科", "专科", "硕士", "博士", "中专", "职高", "技校", "民办高校", "高等教育机构"),
-    *("交换生", "访问学生", "旁听生", "其他"),
-)
+STUDENT_KINDS = (*CATEGORIES, "交换生", "访问学生", "旁听生", "其他")
 """Kinds of students: those the seed names (R2), and those a roster has beside them."""
 
-STATUSES = ("正式学籍", "休学", "在职", "毕业", "退学", "无学籍")
+STATUSES = (FORMAL_STATUS, "休学", "在职", "毕业", "退学", "无学籍")
 """What a student's registration can be; the first alone is formal (R3)."""
 
 _FLAGS = {"true": True, "yes": True, "是": True, "false": False, "no": False, "否": False}
@@ -138,7 +136,7 @@ def parse_toml(text: str, name: str = "roster") -> Roster:
     """Schools and students from TOML. Raises RosterError."""
     try:
         told = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         place = re.search(r"line (\d+)", str(error))
         line = int(place[1]) if place else len(text.splitlines())
         raise RosterError(name, [LineError(line, "is no TOML; mend the line")]) from error

@@ -24,6 +24,7 @@ from issuer.refusal import Refusal
 from issuer.rules_table import holds
 from issuer.schema import TapRow
 from issuer.tables import Account, CardRow, Operation, School, Student
+from issuer.topup_book import Ended
 from issuer.validity import opens_on, renewal
 from reader.taprecord import Mark, TapRecord
 
@@ -109,19 +110,29 @@ def cards_of(office: Office, account_id: int) -> tuple[Card, ...]:
 
 
 def card_of(office: Office, account_id: int) -> Card | None:
-    """The card to show: the usable one, else the last that there was. Raises LookupError."""
+    """The card to show: the usable one, else the last that there was. Raises LookupError.
+
+    Of several usable ones it is the latest that is open.
+    """
     with reading(office.engine) as session:
         return _shown(session, account_id)
 
 
 @holds("R20")
 def page(
-    office: Office, account_id: int, names: Names | None = None, trips: int = TRIPS
+    office: Office,
+    account_id: int,
+    names: Names | None = None,
+    trips: int = TRIPS,
+    serial: bytes | None = None,
 ) -> CardPage | None:
-    """The page of an account's card, None if there never was one. Raises LookupError."""
+    """The page of an account's card, None if there never was one. Raises LookupError.
+
+    serial: of which of the person's cards; of the one `card_of` tells if left out.
+    """
     at = office.now()
     with reading(office.engine) as session:
-        card = _shown(session, account_id)
+        card = _shown(session, account_id, serial)
         if card is None:
             return None
         school = session.execute(
@@ -195,15 +206,19 @@ def _person(session: Session, account_id: int) -> int | None:
     return row.person_id
 
 
-def _shown(session: Session, account_id: int) -> Card | None:
+def _shown(session: Session, account_id: int, serial: bytes | None = None) -> Card | None:
     person_id = _person(session, account_id)
     if person_id is None:
         return None
-    usable = cards_book.usable_of(session, person_id)
-    if usable is not None:
-        return usable
     made = [one for one in cards_book.cards_of(session, person_id) if one.state != CardState.VOID]
-    return made[-1] if made else None
+    if serial is not None:
+        return next((one for one in made if one.serial == serial), None)
+    return max(made, key=_rank, default=None)
+
+
+def _rank(card: Card) -> tuple[bool, bool, int]:
+    """What is shown first: a card in use, then one that is being opened, then the latest."""
+    return card.state.is_usable, card.state is CardState.ACTIVE, card.id
 
 
 def _balance(session: Session, card: Card) -> tuple[int, datetime]:
@@ -211,8 +226,12 @@ def _balance(session: Session, card: Card) -> tuple[int, datetime]:
 
     The office's own word, unless gates have sent something later.
     """
+    ended = func.coalesce(Operation.data["ended"].as_string(), "")
     done = select(func.max(Operation.updated)).where(
-        Operation.card_id == card.id, Operation.state == DONE, Operation.kind.in_(_ONLINE)
+        Operation.card_id == card.id,
+        Operation.state == DONE,
+        Operation.kind.in_(_ONLINE),
+        ended != Ended.FROZEN.value,
     )
     told = session.execute(done).scalar_one()
     opened = seconds_of(datetime.combine(card.issued_on, datetime.min.time(), moment_of(0).tzinfo))

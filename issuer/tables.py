@@ -24,13 +24,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from issuer.schema import ROW_ID, Base
 
 USABLE = ("opening", "active")
-"""States of a card that take the one slot of its holder (R6)."""
+"""States of a card that take a slot of its holder (R6)."""
 
 _IS_USABLE = text("state IN ('opening', 'active')")
 
 
 class School(Base):
-    """A school. category: see `issuer.standing.SchoolKind`. is_partner: R4."""
+    """A school. category: see `issuer.roster_file.SCHOOL_KINDS`. is_partner: R4."""
 
     __tablename__ = "schools"
 
@@ -52,7 +52,7 @@ class Person(Base):
 
 
 class Student(Base):
-    """A person at a school. category, status: see `issuer.standing`."""
+    """A person at a school. category, status: see `issuer.applicant`."""
 
     __tablename__ = "students"
     __table_args__ = (
@@ -88,7 +88,10 @@ class Account(Base):
 
 
 class IdentityCheck(Base):
-    """A token of the identity check. token_hash: SHA-256. used: when, None if it was not yet."""
+    """A token of the identity check. token_hash: SHA-256.
+
+    used: when it proved whose the account is. failed: when the proof failed. Both None: not tried.
+    """
 
     __tablename__ = "identity_checks"
     __table_args__ = (Index("checks_by_account", "account_id"),)
@@ -97,6 +100,7 @@ class IdentityCheck(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     expires: Mapped[int] = mapped_column(BigInteger)
     used: Mapped[int | None] = mapped_column(BigInteger)
+    failed: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ServiceToken(Base):
@@ -124,14 +128,16 @@ class CardRow(Base):
     """A card. serial: 20 digits. medium, state: see `issuer.card_states`.
 
     balance, online_seq: what the office knows of the card. end_date: the last day it is valid.
+    slot: which of the person's places for a usable card it takes, from 0 (R6).
     """
 
     __tablename__ = "cards"
     __table_args__ = (
         UniqueConstraint("serial", name="one_card_per_serial"),
         Index(
-            "one_usable_card",
+            "one_usable_card_per_slot",
             "person_id",
+            "slot",
             unique=True,
             sqlite_where=_IS_USABLE,
             postgresql_where=_IS_USABLE,
@@ -144,6 +150,7 @@ class CardRow(Base):
     serial: Mapped[str] = mapped_column(String(20))
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     student_id: Mapped[int] = mapped_column(ForeignKey("students.id"))
+    slot: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     medium: Mapped[str] = mapped_column(String(16))
     state: Mapped[str] = mapped_column(String(16))
     issued_on: Mapped[date] = mapped_column(Date)

@@ -11,7 +11,7 @@ from typing import Any
 
 from issuer.finding import Finding
 
-_INNER = frozenset(("id", "person_id", "student_id", "account_id", "op", "card_id", "data"))
+_INNER = frozenset(("id", "person_id", "student_id", "account_id", "op", "card_id", "slot", "data"))
 """Numbers of the database, which are nobody's business outside."""
 
 

@@ -27,10 +27,12 @@ from issuer.office import Office
 from issuer.operations import BEGUN, DONE, FAILED, Kind, Op, begin, operation, step
 from issuer.presenting import (
     demand,
+    demand_own,
     foreign,
     moment,
     own_card,
     present,
+    presented,
     whichever,
 )
 from issuer.refusal import Refusal
@@ -69,8 +71,10 @@ def top_up(office: Office, account_id: int, key: str, amount: int) -> Txn[TopUp]
     """
     _demand_amount(office, amount)
     data = {"source": Source.PAYER, "fen": amount}
-    op = transact(office.engine, lambda s: _begin(s, office, (account_id, key), amount, data))
-    done = yield from _go_on(office, op)
+    info = yield from presented(office, account_id, key, "R25")
+    whose = (account_id, key)
+    op = transact(office.engine, lambda s: _begin(s, office, whose, amount, data, _serial(info)))
+    done = yield from _go_on(office, op, info)
     also = f"carry-with-{op.id}"
     if not _is_carrying(office, done, also):
         return done
@@ -100,8 +104,9 @@ def carry(office: Office, account_id: int, key: str) -> Txn[TopUp]:
 
     Raises as `top_up`.
     """
-    op = transact(office.engine, lambda s: _begin_carry(s, office, account_id, key))
-    return (yield from _go_on(office, op))
+    info = yield from presented(office, account_id, key, "R29")
+    op = transact(office.engine, lambda s: _begin_carry(s, office, account_id, key, _serial(info)))
+    return (yield from _go_on(office, op, info))
 
 
 def cancel(office: Office, account_id: int, key: str) -> Txn[Op]:
@@ -231,19 +236,30 @@ def _same(session: Session, office: Office, whose: Whose, fen: int, data: dict[s
     return op
 
 
-def _begin(session: Session, office: Office, whose: Whose, fen: int, data: dict[str, object]) -> Op:
+def _begin(
+    session: Session,
+    office: Office,
+    whose: Whose,
+    fen: int,
+    data: dict[str, object],
+    serial: bytes | None,
+) -> Op:
     op = _same(session, office, whose, fen, data)
     if op.card_id is not None:
+        demand_own(session, whose[0], op.card_id)
         return op
-    card = own_card(session, whose[0], "R25")
+    card = own_card(session, whose[0], "R25", serial)
     return step(session, op, BEGUN, office.now(), card_id=card.id)
 
 
-def _begin_carry(session: Session, office: Office, account_id: int, key: str) -> Op:
+def _begin_carry(
+    session: Session, office: Office, account_id: int, key: str, serial: bytes | None
+) -> Op:
     op = demand(begin(session, Kind.TOP_UP, account_id, key, 0, office.now()))
     if op.card_id is not None:
+        demand_own(session, account_id, op.card_id)
         return op
-    card = own_card(session, account_id, "R29")
+    card = own_card(session, account_id, "R29", serial)
     left = left_on_lost(session, card.person_id)
     if left is None:
         raise RuleError.of(topup_book.NOTHING_LEFT)
@@ -253,9 +269,12 @@ def _begin_carry(session: Session, office: Office, account_id: int, key: str) ->
 
 
 def _bind(session: Session, office: Office, op: Op, serial: bytes) -> Op:
-    """Tie a top-up at an outlet to the card that was presented."""
+    """Tie a top-up at an outlet to the card that was presented, unless it has one by now."""
+    # Two may run it at once, with a card each: the first card is the top-up's.
+    session.execute(select(Operation.id).where(Operation.id == op.id).with_for_update())
+    op = operation(session, op.id)
     card = cards_book.by_serial(session, serial)
-    if card is None:
+    if card is None or op.card_id not in (None, card.id):
         raise foreign(serial)
     if card.state is not CardState.ACTIVE:
         raise RuleError.of(topup_book.DEAD_CARD)
@@ -269,6 +288,11 @@ def _is_carrying(office: Office, done: TopUp, key: str) -> bool:
         if begun is not None:
             return not begun.is_over
         return left_on_lost(session, done.card.person_id) is not None
+
+
+def _serial(info: PublicInfo | None) -> bytes | None:
+    """Of the card that was presented, None if the operation has no need of it."""
+    return None if info is None else info.serial
 
 
 def _card(office: Office, op: Op) -> Card:

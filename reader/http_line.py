@@ -7,6 +7,7 @@ blacklist step by step into the gate's own file. Needs nothing beside Python.
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ LONGEST = 64 << 20
 MOST_UPDATES = 10_000
 """Updates taken in one go; a service that never comes to an end is wrong."""
 
-_OK, _NOTHING = 200, 204
+_OK, _NOTHING, _TOO_MANY = 200, 204, 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,7 @@ class Service:
     token: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_address(self.url):
             raise ValueError(
                 f"expected an address such as http://127.0.0.1:8000, found {self.url!r}"
             )
@@ -44,30 +44,47 @@ class Service:
             raise ValueError("expected a token of printable ASCII characters")
 
 
-def forward_http(uplink: Uplink, service: Service, clock: Callable[[], float]) -> int:
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port  # a port that is none is found when asked for
+        host.encode("idna")
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    return is_plain and parts.scheme in ("http", "https") and bool(host)
+
+
+def forward_http(
+    uplink: Uplink,
+    service: Service,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
     """Send what waits. Returns how many batches were delivered. Raises LineError, OutboxError.
 
-    clock: seconds of a clock that only goes forward.
+    clock: seconds of a clock that only goes forward. sleep: waits when the office asks for it.
     """
     while (step := uplink.next(clock())).todo is not Todo.DONE:
         if step.todo is not Todo.SEND:
-            # An answer over HTTP comes with its request or never.
+            # An answer over HTTP comes with its request or never; or its database is away.
             raise LineError(
-                f"the office at {service.url} gave no answer to a batch; "
+                f"the office at {service.url} took no batch now; "
                 "the batches wait, connect again later"
             )
-        uplink.answered(_delivered(service, step.message))
+        uplink.answered(_delivered(service, step.message, sleep))
     return uplink.delivered
 
 
-def _delivered(service: Service, message: bytes) -> bytes:
+def _delivered(service: Service, message: bytes, sleep: Callable[[float], None]) -> bytes:
     """The answer to a batch, which is asked for again if the line breaks. Raises LineError."""
     for number in range(1, MOST_SENDS + 1):
         try:
             return _ask(service, "POST", "/v1/batches", message)
-        except _LineBroke:
+        except _LineBroke as broke:
             if number == MOST_SENDS:
                 raise
+            sleep(broke.wait_s)
     raise AssertionError("the last send returned or raised")
 
 
@@ -91,7 +108,9 @@ def fetch_blacklist(held: BlacklistFile, service: Service) -> int:
 
 
 class _LineBroke(LineError):
-    """No answer came."""
+    """No answer came, or one that asks to wait. wait_s: before the next send."""
+
+    wait_s = 0.0
 
 
 def _ask(service: Service, method: str, path: str, body: bytes | None = None) -> bytes:
@@ -121,12 +140,23 @@ def _ask(service: Service, method: str, path: str, body: bytes | None = None) ->
         ) from error
     finally:
         line.close()
+    if answer.status == _TOO_MANY:
+        slow = _LineBroke(
+            f"the office at {service.url} is asked too often; the batches wait, connect again later"
+        )
+        slow.wait_s = _wait_s(answer.headers.get("Retry-After", ""))
+        raise slow
     if answer.status not in (_OK, _NOTHING):
         raise LineError(
             f"the office at {service.url} says no ({answer.status}{_said(data)}); "
             "look at the address and the gate's token"
         )
     return data
+
+
+def _wait_s(told: str) -> float:
+    """What `Retry-After` says, within reason."""
+    return min(float(told), ANSWER_S) if told.isascii() and told.isdecimal() else 1.0
 
 
 def _said(data: bytes) -> str:

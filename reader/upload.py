@@ -13,7 +13,16 @@ from contextlib import suppress
 from enum import Enum
 
 from apdu.value import value
-from reader.batch import ANSWER, HEAD, BatchError, Receive, parse_answer, parse_batch, size_of
+from reader.batch import (
+    ANSWER,
+    HEAD,
+    BatchError,
+    Receive,
+    Refusal,
+    parse_answer,
+    parse_batch,
+    size_of,
+)
 from reader.outbox import Outbox, Waiting
 
 ANSWER_S = 5.0
@@ -64,9 +73,14 @@ class Uplink:
         return Step(Todo.SEND, self._message, self._until)
 
     def answered(self, message: bytes) -> None:
-        """Take an answer. One that is spoilt, or to another batch, is no answer."""
+        """Take an answer. One that is spoilt, or to another batch, is no answer.
+
+        Nor is that it could not be stored: that says nothing of the batch, which waits.
+        """
         answer = parse_answer(message)
         if answer is None or self._batch is None or answer.batch_id != self._batch_id:
+            return
+        if answer.refusal is Refusal.NOT_STORED:
             return
         if not answer.is_kept and self._sends < MOST_SENDS:
             self._until = 0.0  # the line may have spoilt it: send again at once

@@ -7,6 +7,7 @@ from hypothesis import settings
 
 import fixtures
 from emulator.card.card import Card
+from tests.slices import Some
 
 # A busy machine is not a failure; pytest-timeout stops what hangs.
 settings.register_profile("tapbench", deadline=None)
@@ -15,6 +16,18 @@ settings.load_profile("tapbench")
 # What a command prints into a pipe must not depend on who runs the tests; pytest-xdist sets these.
 for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("slices", "long sweeps").addoption(
+        "--whole", action="store_true", help="every cut on every database, not a seeded slice"
+    )
+
+
+@pytest.fixture
+def some(request: pytest.FixtureRequest) -> Some:
+    """Takes of many cases a seeded slice, of each kind one or more; all of them with --whole."""
+    return Some(request.config.getoption("whole"))
 
 
 @pytest.fixture

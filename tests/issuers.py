@@ -31,7 +31,7 @@ from issuer.topup_book import AUTHORISED, CHARGED, CHARGING
 from issuer.topups import cancel, find, top_up
 from reader.loading import LoadInterrupted
 from reader.policy import Policy
-from reader.session import Txn, run
+from reader.session import Send, Txn, run
 from reader.taprecord import Mark
 from reader.transport.base import CardLost
 from reader.transport.decorators import CutPoint, Cutting, Recording
@@ -130,7 +130,8 @@ class Desk:
         """A new card of an account's student, active."""
         student = self.books.do(offices.accounts.account, account).student_id
         make = partial(cards_book.reserve, carrier=Carrier.NFC, issued_on=NOW.date())
-        card = self.books.do(make, student, end_date=END, at=self.clock())
+        limit = self.policy.student_card_limit
+        card = self.books.do(make, student, end_date=END, at=self.clock(), limit=limit)
         assert isinstance(card, Card), card
         self.books.do(cards_book.move, card.id, CardEvent.ACTIVATE, self.clock())
         self.chips[card.serial] = new_chip(card.serial)
@@ -162,6 +163,15 @@ def on(chip: Chip, transaction: Txn[Any], at: int = 0, point: CutPoint = CutPoin
     again(chip)
     link = Cutting(InProcess(chip), at, point, partial(again, chip))
     return run(transaction, {"card": link})
+
+
+def finish(transaction: Txn[Any], sent: Send, chip: Chip) -> Any:
+    """Run a transaction that waits for the answer to a command to its end."""
+    try:
+        while True:
+            sent = transaction.send(chip.process(sent.command))
+    except StopIteration as end:
+        return end.value
 
 
 def change(chip: Chip, how: Callable[[Image], Image]) -> None:

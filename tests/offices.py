@@ -3,17 +3,19 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from issuer import accounts, cards_book, roster
-from issuer.accounts import Claim
+from issuer.accounts import Claim, Held
 from issuer.card_states import Carrier
 from issuer.cards_book import Card
 from issuer.database import transact
 from issuer.documents import Documents
 from issuer.moments import SHANGHAI
+from issuer.policy import IssuerPolicy
 from issuer.refusal import Refusal
 from issuer.roster import Standing
 from issuer.roster_file import Roster, parse_toml
@@ -106,11 +108,24 @@ class Office:
         assert not isinstance(said, Refusal)
         return made.id
 
-    def authenticate(self, account_id: int, who: Claim, after: timedelta = timedelta(0)):
-        token = self.do(accounts.begin_check, account_id, self.now)
-        return self.do(
-            accounts.authenticate, self.documents, account_id, token, who, self.now + after
-        )
+    def authenticate(
+        self, account_id: int, who: Claim, after: timedelta = timedelta(0), **knobs: Any
+    ) -> Held | Refusal:
+        token = self.do(accounts.begin_check, account_id, self.now + after)
+        return self.tried(account_id, token, who, after, **knobs)
+
+    def tried(
+        self,
+        account_id: int,
+        token: str,
+        who: Claim,
+        after: timedelta = timedelta(0),
+        **knobs: Any,
+    ) -> Held | Refusal:
+        """What a token and a claim give, some time after now."""
+        at, policy = self.now + after, IssuerPolicy(**knobs)
+        try_ = accounts.authenticate
+        return self.do(try_, self.documents, account_id, token, who, at, policy)
 
     def student(self, number: int = 0) -> int:
         made = accounts.account
@@ -120,6 +135,6 @@ class Office:
         return self.do(reserve, student_id)
 
 
-def reserve(session: Session, student_id: int) -> Card | Refusal:
+def reserve(session: Session, student_id: int, limit: int = 1) -> Card | Refusal:
     make = partial(cards_book.reserve, session, student_id, Carrier.NFC)
-    return make(NOW.date(), END, NOW)
+    return make(NOW.date(), END, NOW, limit)

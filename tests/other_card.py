@@ -2,8 +2,9 @@
 
 It shares nothing with `emulator` and nothing with `apdu`: bytes, `struct` and DES. It can be
 selected, read, topped up and spent from, with CAPP records, log and proof. It has no unload, no
-overdraft, no PIN, no secure messaging and no way to be blocked or unblocked (`MISSING`), and none
-of the administrative commands: the suite must say so, and nothing else.
+overdraft, no PIN, no secure messaging, no way to be blocked or unblocked, no files selected by id
+and none of the administrative commands (`COMMANDS` has the others): the suite must say so, and
+nothing else.
 """
 
 import hashlib
@@ -131,8 +132,7 @@ class OtherCard:
             if answer is None:
                 is_plain = cla & 4 and (cla & ~4, ins) in COMMANDS
                 raise Say(0x6882 if is_plain else 0x6D00)
-            data, ne = _body(command)
-            out = answer(self, p1, p2, data, ne, pending, cache)
+            out = answer(self, p1, p2, command, pending, cache)
         except Say as said:
             return struct.pack(">H", said.sw)
         return out + b"\x90\x00"
@@ -174,14 +174,15 @@ def _fits(out: bytes, ne: int | None) -> bytes:
     return out
 
 
-def select(card: OtherCard, p1: int, p2: int, data: bytes, ne: int | None, *_: object) -> bytes:
+def select(card: OtherCard, p1: int, p2: int, command: bytes, *_: object) -> bytes:
     """4.4: by name, whole or from its fifth byte on; by id the MF and nothing else."""
-    if (p1, p2) == (0, 0):
+    _demand((p1, p2) in ((0, 0), (4, 0)), 0x6A86)
+    data, ne = _body(command)
+    if p1 == 0:
         _demand(len(data) == 2, 0x6700)
         _demand(data == b"\x3f\x00", 0x6A82)
         card.selected = PPSE_NAME
         return _fits(PPSE, ne)
-    _demand((p1, p2) == (4, 0), 0x6A86)
     _demand(5 <= len(data) <= 16, 0x6700)
     for name, fci in ((PPSE_NAME, PPSE), (PURSE_NAME, FCI)):
         if name.startswith(data):
@@ -190,11 +191,10 @@ def select(card: OtherCard, p1: int, p2: int, data: bytes, ne: int | None, *_: o
     raise Say(0x6A82)
 
 
-def read_binary(
-    card: OtherCard, p1: int, p2: int, data: bytes, ne: int | None, *_: object
-) -> bytes:
+def read_binary(card: OtherCard, p1: int, p2: int, command: bytes, *_: object) -> bytes:
     """4.5: by SFI."""
     _demand(p1 < 0x80 or 0x81 <= p1 <= 0x9E, 0x6A86)
+    data, ne = _body(command)
     _demand(not data, 0x6700)
     if p1 < 0x80:
         raise Say(0x6986)
@@ -211,12 +211,11 @@ def read_binary(
     return rest
 
 
-def read_record(
-    card: OtherCard, p1: int, p2: int, data: bytes, ne: int | None, *_: object
-) -> bytes:
+def read_record(card: OtherCard, p1: int, p2: int, command: bytes, *_: object) -> bytes:
     """4.7: cyclic files from the newest on, EF1A by the low byte of the id."""
     sfi = p2 >> 3
     _demand(0 < sfi < 0x1F and p2 & 7 in ((0, 4) if sfi == 0x1A else (4,)), 0x6A86)
+    data, ne = _body(command)
     _demand(not data, 0x6700)
     card._in_purse()
     if sfi == 0x1A:
@@ -233,17 +232,19 @@ def read_record(
     return record
 
 
-def challenge(card: OtherCard, p1: int, p2: int, data: bytes, ne: int | None, *_: object) -> bytes:
+def challenge(card: OtherCard, p1: int, p2: int, command: bytes, *_: object) -> bytes:
     """4.9."""
     _demand((p1, p2) == (0, 0), 0x6A86)
+    data, ne = _body(command)
     _demand(not data and ne in (4, 8), 0x6700)
     assert ne is not None
     return card.draw(ne)
 
 
-def balance(card: OtherCard, p1: int, p2: int, data: bytes, ne: int | None, *_: object) -> bytes:
+def balance(card: OtherCard, p1: int, p2: int, command: bytes, *_: object) -> bytes:
     """4.12, without a limit: what is available is what is there."""
     _demand(p2 == 2 and p1 <= 5, 0x6A86)
+    data, ne = _body(command)
     _demand(not data, 0x6700)
     card._in_purse()
     words = {0: card.balance, 1: 0, 2: 0, 3: card.balance, 4: CEILING}
@@ -255,11 +256,12 @@ def balance(card: OtherCard, p1: int, p2: int, data: bytes, ne: int | None, *_: 
     return _fits(out, ne)
 
 
-def initialize(card: OtherCard, p1: int, p2: int, data: bytes, ne: int | None, *_: object) -> bytes:
+def initialize(card: OtherCard, p1: int, p2: int, command: bytes, *_: object) -> bytes:
     """4.13 and 4.14."""
     kind = {(0, 2): LOAD, (1, 2): SPEND, (3, 2): CAPP}.get((p1, p2))
     _demand(kind is not None, 0x6A86)
     assert kind is not None
+    data, ne = _body(command)
     _demand(len(data) == 11, 0x6700)
     card._in_purse()
     index, amount, terminal = struct.unpack(">BI6s", data)
@@ -283,13 +285,13 @@ def credit(
     card: OtherCard,
     p1: int,
     p2: int,
-    data: bytes,
-    ne: int | None,
+    command: bytes,
     pending: Pending,
     cache: Cache,
 ) -> bytes:
     """4.13: MAC2 first, then the money."""
     _demand(p1 == 0 and p2 in (0, 2), 0x6A86)
+    data, ne = _body(command)
     _demand(len(data) == 11 and (ne is None or ne >= 4), 0x6700)
     _demand(pending is not None and pending[0] == LOAD, 0x6901)
     assert pending is not None
@@ -309,14 +311,15 @@ def cache_record(
     card: OtherCard,
     p1: int,
     p2: int,
-    data: bytes,
-    ne: int | None,
+    command: bytes,
     pending: Pending,
     cache: Cache,
 ) -> bytes:
     """4.15: held until the debit."""
     sfi, mode = p2 >> 3, p2 & 7
     _demand(0 < sfi < 0x1F and mode in (0, 4), 0x6A86)
+    _demand(sfi != 0x1E or p1 == 0, 0x6A86)
+    data, _ = _body(command)
     _demand(bool(data), 0x6700)
     _demand(pending is not None and pending[0] == CAPP, 0x6901)
     _demand(sfi in (0x15, 0x16, 0x17, 0x18, 0x1A, 0x1E), 0x6A82)
@@ -344,13 +347,13 @@ def debit(
     card: OtherCard,
     p1: int,
     p2: int,
-    data: bytes,
-    ne: int | None,
+    command: bytes,
     pending: Pending,
     cache: Cache,
 ) -> bytes:
     """4.16: all or nothing."""
     _demand(p1 in (1, 2) and p2 == 0, 0x6A86)
+    data, ne = _body(command)
     _demand(len(data) == 15 and (ne is None or ne >= 8), 0x6700)
     _demand(pending is not None and pending[0] in (SPEND, CAPP), 0x6901)
     assert pending is not None
@@ -378,9 +381,10 @@ def _keep(
     card.proofs[kind] = (seq, proof)
 
 
-def prove(card: OtherCard, p1: int, p2: int, data: bytes, ne: int | None, *_: object) -> bytes:
+def prove(card: OtherCard, p1: int, p2: int, command: bytes, *_: object) -> bytes:
     """4.20."""
     _demand(p1 == 0 and p2 in (2, 3, 6, 7, 9), 0x6A86)
+    data, ne = _body(command)
     _demand(len(data) == 2, 0x6700)
     card._in_purse()
     seq, proof = card.proofs.get(p2, (0, b""))

@@ -31,14 +31,15 @@ Left = tuple[tuple[str, bytes], ...]
 class PluggedDisk:
     """See `emulator.card.disk.Disk`. budget: steps until the plug is pulled, None for never.
 
-    Each change is a step; so is each byte of a write to a journal.
+    Each change is a step, counted from 1; so is each byte of a write to a journal.
+    journal_steps: those that wrote such a byte.
     """
 
     names: dict[str, Inode] = field(default_factory=dict)
     budget: int | None = None
     steps: int = 0
     syncs: int = 0
-    journal_bytes: int = 0
+    journal_steps: list[int] = field(default_factory=list)
     is_dead: bool = False
 
     def __post_init__(self) -> None:
@@ -106,7 +107,8 @@ class PluggedDisk:
         taken = data[: 1 if is_log else STRIDE]
         self._step()
         self.handles[handle].seen += taken
-        self.journal_bytes += is_log
+        if is_log:
+            self.journal_steps.append(self.steps)
         return len(taken)
 
     def sync(self, handle: int) -> None:

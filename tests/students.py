@@ -105,15 +105,16 @@ class Campus:
     def login(self, name: str) -> int:
         return self.do(accounts.log_in, name).id
 
-    def prove(self, account: int, number: int = 0) -> None:
+    def prove(self, account: int, who: int = 0, /, **changed: str) -> None:
         token = self.do(accounts.begin_check, account, self.clock())
         said = self.do(
             accounts.authenticate,
             self.office.documents,
             account,
             token,
-            claim(number),
+            claim(who, **changed),
             self.clock(),
+            self.office.policy,
         )
         assert not isinstance(said, Refusal), said
 

@@ -12,6 +12,7 @@ import typer
 
 from bench.cli.card_app import card_app
 from bench.cli.clearing_app import clearing_app
+from bench.cli.conformance_app import conformance_app
 from bench.cli.gate_app import desk, gate
 from bench.cli.issuer_app import issuer_app
 from bench.cli.lists_app import lists_app
@@ -19,6 +20,7 @@ from bench.cli.phone_app import phone_app
 from bench.cli.psam_app import psam_app
 from bench.cli.road_options import Faults, Json, Noise, Seed, Timing, Trace, Via
 from bench.cli.semester_app import semester
+from bench.cli.station_app import station
 from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
@@ -32,6 +34,7 @@ bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=Tru
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
 app.add_typer(clearing_app, name="clearing")
+app.add_typer(conformance_app, name="conformance")
 app.add_typer(issuer_app, name="issuer")
 app.add_typer(lists_app, name="lists")
 app.add_typer(phone_app, name="phone")
@@ -99,10 +102,12 @@ def _known_problems() -> tuple[type[Exception], ...]:
     from reader.fare import UnknownStation
     from reader.fares.bus import UnknownLine, UnknownStop
     from reader.journal import JournalError
+    from reader.outbox import OutboxError
     from reader.policy import PolicyError
     from reader.psam_store import PsamFileError
     from reader.session import ProtocolError, StatusError
     from reader.transport.base import TransportError
+    from reader.upload import LineError
     from reader.white_list import WhiteListError
 
     return (
@@ -123,6 +128,8 @@ def _known_problems() -> tuple[type[Exception], ...]:
         RuleError,
         ServiceError,
         JournalError,
+        LineError,
+        OutboxError,
         PsamFileError,
         UnknownStation,
         UnknownLine,
@@ -219,6 +226,7 @@ def emulate(
 app.command()(gate)
 app.command()(desk)
 app.command()(semester)
+app.command()(station)
 
 
 @app.command()
@@ -316,6 +324,21 @@ def bench_issuer(
     from bench.cli.bench_issuer import bench_issuer as command
 
     raise typer.Exit(command(students, cards, runs, db, as_json))
+
+
+@bench_app.command("service")
+def bench_service(
+    clients: Annotated[int, typer.Option(min=1, max=500, help="Clients at once.")] = 50,
+    count: Annotated[int, typer.Option(min=10, help="How often each client asks.")] = 40,
+    db: Annotated[
+        str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Time the served office with many clients: pages, top-ups with cards, blacklists."""
+    from bench.cli.bench_service import bench_service as command
+
+    command(clients, count, db, as_json)
 
 
 @bench_app.command("journal")

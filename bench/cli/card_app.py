@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.road_options import Json
+
 card_app = typer.Typer(
     help="Make, show, change, copy and compare cards that live in files.", no_args_is_help=True
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="The card's file.")]
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.road_options import Json
+
 clearing_app = typer.Typer(
     help="Clear the records of gates: check, find what is wrong, balance the day.",
     no_args_is_help=True,
@@ -16,15 +18,17 @@ Db = Annotated[
         "--db", metavar="URL", help="A file, or a URL such as postgresql://user@host/name."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @clearing_app.command()
 def run(
     batches: Annotated[
-        list[Path],
-        typer.Argument(metavar="BATCH...", help="Batches of stations, or gates' journals."),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="BATCH...",
+            help="Batches of stations, or gates' journals; none to examine what is there.",
+        ),
+    ] = None,
     db: Db = "clearing.db",
     gates: Annotated[
         Path | None,
@@ -42,7 +46,7 @@ def run(
     """Take batches, check every record, and apply all rules. Doing it again changes nothing."""
     from bench.cli.clearing import run as command
 
-    raise typer.Exit(command(db, batches, (gates, lost), received, as_json))
+    raise typer.Exit(command(db, batches or [], (gates, lost), received, as_json))
 
 
 @clearing_app.command()

@@ -12,11 +12,22 @@ from sqlalchemy import func, select
 
 from apdu.show import money
 from bench.cli.phone import clock_at
+from bench.cli.remote import token_in
 from bench.files import demand_place, write_whole
 from bench.office import close_office, open_office
 from bench.problem import Problem
 from fixtures.rosters import sample_roster
-from issuer import accounts, audit, cards_book, ledger, losses, returns, roster, tokens
+from issuer import (
+    accounts,
+    audit,
+    cards_book,
+    ledger,
+    losses,
+    returns,
+    roster,
+    setting_free,
+    tokens,
+)
 from issuer.database import reading, transact
 from issuer.errors import RuleError
 from issuer.office import Office
@@ -115,7 +126,7 @@ def make_token(place: Place, role: str, login: str, days: int, out: Path) -> Non
         raise Problem(f"'{role}' is no role; expected one of {', '.join(Role)}")
     if (role != Role.GATE) != bool(login):
         raise Problem("a token of a student or of staff needs --login, and a gate's has none")
-    demand_place(out)
+    demand_place(out, force=None)
     with place.office() as office:
         at = office.now()
 
@@ -133,6 +144,17 @@ def make_token(place: Place, role: str, login: str, days: int, out: Path) -> Non
     place.tell(found, lambda one: f"{out}: a token of a {role}, good until {until}")
 
 
+def revoke(place: Place, path: Path) -> None:
+    """Make a token worthless. Raises Problem."""
+    token = token_in(path)
+    with place.office() as office:
+        at = office.now()
+        was_good = transact(office.engine, lambda s: tokens.revoke(s, token, at))
+    if not was_good:
+        raise Problem(f"the token in {path} is good for nothing at this office; nothing changed")
+    place.tell({"file": str(path)}, lambda one: f"{path}: the token is revoked")
+
+
 def outlet_refund(place: Place, serial: str, key: str, login: str) -> None:
     """Refund a card in cash. Raises Problem, RuleError."""
     if len(serial) != 20 or not (serial.isascii() and serial.isdecimal()):
@@ -141,6 +163,15 @@ def outlet_refund(place: Place, serial: str, key: str, login: str) -> None:
         staff = transact(office.engine, lambda s: accounts.log_in(s, login)).id
         found = told(returns.outlet_refund(office, staff, key, bytes.fromhex(serial)))
     place.tell(found, lambda one: f"{money(one['amount'])} yuan paid in cash for card {serial}")
+
+
+def set_free(place: Place, school: str, number: str, login: str) -> None:
+    """Set a student's account free. Raises Problem, RuleError."""
+    with place.office() as office:
+        staff = transact(office.engine, lambda s: accounts.log_in(s, login)).id
+        held = setting_free.set_free(office, staff, school, number)
+    found = {"school": school, "number": number, "state": held.state.value}
+    place.tell(found, lambda one: f"the account of {number} at {school} is free for a new login")
 
 
 def settle(place: Place) -> None:

@@ -5,24 +5,20 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.gate_options import NfcDevice, Reader
+from bench.cli.office_options import OFFICE, Now, Office, Token, Url
+from bench.cli.road_options import Json
+
 issuer_app = typer.Typer(
     help="The back office: students, tokens, the service, the books.", no_args_is_help=True
 )
 
-Office = Annotated[
-    Path, typer.Option("--office", metavar="DIR", help="The office's folder, made if needed.")
-]
 Db = Annotated[
     str,
     typer.Option(
         "--db", metavar="URL", help="A database such as postgresql://user@host/name instead."
     ),
 ]
-Now = Annotated[
-    str, typer.Option("--now", help="The time, such as 2026-09-30T23:59:50+08:00; else the clock.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-OFFICE = Path("office")
 
 
 @issuer_app.command()
@@ -89,6 +85,51 @@ def token(
 
 
 @issuer_app.command()
+def revoke(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file with the token.")],
+    office: Office = OFFICE,
+    db: Db = "",
+    now: Now = "",
+    as_json: Json = False,
+) -> None:
+    """Make a token worthless from now on, such as of a phone or an outlet that is no more."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import revoke as command
+
+    command(Place(office, db, now, as_json), file)
+
+
+@issuer_app.command()
+def topup(
+    yuan: Annotated[str, typer.Argument(help="How much, yuan, such as 50.")],
+    key: Annotated[str, typer.Option("--key", help="The idempotency key; the same after a cut.")],
+    phone: Annotated[
+        Path | None,
+        typer.Option("--phone", metavar="DIR", help="The folder of the phone that is presented."),
+    ] = None,
+    via: Annotated[
+        str, typer.Option(help="inproc or air with --phone; pcsc or nfc, a reader.")
+    ] = "inproc",
+    reader: Reader = None,
+    device: NfcDevice = "usb",
+    login: Annotated[str, typer.Option(help="The member of staff.")] = "outlet",
+    office: Office = OFFICE,
+    db: Db = "",
+    url: Url = "",
+    token: Token = None,
+    now: Now = "",
+    as_json: Json = False,
+) -> None:
+    """Top up for cash, at an outlet, whichever card of the office is presented (R25)."""
+    from bench.cli.issuer import Place
+    from bench.cli.outlet import Counter, Served
+    from bench.cli.outlet import top_up as command
+
+    place, counter = Place(office, db, now, as_json), Counter(via, phone, reader, device)
+    command(place, Served(url, token), counter, yuan, key, login)
+
+
+@issuer_app.command()
 def refund(
     serial: Annotated[str, typer.Argument(help="The card's serial, 20 digits.")],
     key: Annotated[str, typer.Option("--key", help="The idempotency key of this refund.")],
@@ -103,6 +144,23 @@ def refund(
     from bench.cli.issuer import outlet_refund as command
 
     command(Place(office, db, now, as_json), serial, key, login)
+
+
+@issuer_app.command("set-free")
+def set_free(
+    school: Annotated[str, typer.Argument(help="The school's code.")],
+    number: Annotated[str, typer.Argument(help="The student number on the roster.")],
+    login: Annotated[str, typer.Option(help="The member of staff.")] = "outlet",
+    office: Office = OFFICE,
+    db: Db = "",
+    now: Now = "",
+    as_json: Json = False,
+) -> None:
+    """Free a student who has lost the login: a new account takes the cards over (R5)."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import set_free as command
+
+    command(Place(office, db, now, as_json), school, number, login)
 
 
 @issuer_app.command()

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.road_options import Json
+
 lists_app = typer.Typer(
     help="White lists, blacklists and their updates, as gates hold them.",
     no_args_is_help=True,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @lists_app.command()

@@ -13,6 +13,7 @@ from rich.console import Console
 from apdu.show import money
 from bench.cli.options import parse_moment
 from bench.cli.phone_page import card_page, findings_table
+from bench.cli.remote import remote_office
 from bench.clock import now as wall_clock
 from bench.desks import Json, LocalOffice, StudentDesk
 from bench.office import close_office, open_office, station_names
@@ -23,7 +24,6 @@ from issuer.client import ServiceError
 from issuer.devices import Brand
 from issuer.errors import RuleError
 from issuer.tables import USABLE
-from reader.whole import read_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +54,8 @@ class Place:
     def _remote(self) -> Iterator[StudentDesk]:
         if self.now:
             raise Problem("a service has a clock of its own; leave --now out, or give it to serve")
-        if self.token is None:
-            raise Problem("a service asks for a token; make one with tapbench issuer token")
-        try:
-            import httpx2
-        except ModuleNotFoundError as error:
-            raise Problem(
-                "httpx2 is missing; install it with pip install 'tapbench[issuer]'"
-            ) from error
-        from issuer.client import RemoteOffice
-
-        try:
-            with httpx2.Client(base_url=self.url, timeout=30, trust_env=False) as http:
-                yield RemoteOffice(http, _token_in(self.token))
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-            raise Problem(
-                f"'{self.url}' is no address; expected such as http://127.0.0.1:8000"
-            ) from error
+        with remote_office(self.url, self.token) as desk:
+            yield desk
 
 
 def clock_at(text: str) -> Callable[[], datetime]:
@@ -79,18 +64,6 @@ def clock_at(text: str) -> Callable[[], datetime]:
         return wall_clock
     at = parse_moment(text)
     return lambda: at
-
-
-def _token_in(path: Path) -> str:
-    try:
-        token = read_whole(path, 1000).decode("ascii").strip()
-    except OSError as error:
-        raise Problem(f"the token in {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        token = ""
-    if not token or not token.isprintable():
-        raise Problem(f"{path} holds no token; make one with tapbench issuer token")
-    return token
 
 
 def new(path: Path, login: str, brand: str, model: str, sets: list[str]) -> None:
@@ -142,18 +115,32 @@ def _has_usable(desk: StudentDesk) -> bool:
     """Whether the student has a card that is in use, so that none may be opened (R6)."""
     try:
         state: str = desk.page()["card"]["state"]
-    except (RuleError, ServiceError):  # there was never one
+    except (RuleError, ServiceError) as error:
+        if error.reason != "no_card":
+            raise  # whether there is one is not known, and the one in the phone may be it
         return False
     return state in USABLE
 
 
 def top_up(place: Place, yuan: str, key: str) -> None:
     """Top the card up."""
-    amount = _fen(yuan)
+    amount = wished_fen(yuan)
     told = _with_card(
         place, f"topup {amount}", key, lambda desk, name, link: desk.top_up(name, amount, link)
     )
     _tell(place, told, _loaded)
+
+
+def give_up(place: Place, key: str) -> None:
+    """Give up an opening that is not done."""
+    folder = PhoneFolder(place.phone)
+    name = key or folder.about.pending.get("open", "")
+    if not name:
+        raise Problem(f"no opening is under way in {place.phone}; --key names another phone's")
+    with place.desk(folder) as desk:
+        desk.give_up(name)
+    folder.done("open")
+    _tell(place, {"key": name}, lambda one: "the opening is given up")
 
 
 def renew(place: Place, key: str) -> None:
@@ -174,9 +161,11 @@ def give_back(place: Place, key: str) -> None:
     _tell(place, told, _returned)
 
 
-def report_lost(place: Place, key: str) -> None:
-    """Report the card lost."""
-    told = _without_card(place, "lost", key, lambda desk, name: desk.report_lost(name))
+def report_lost(place: Place, key: str, serial: str = "") -> None:
+    """Report the card lost. serial: of which one, "" if there is one at most. Raises Problem."""
+    which = _serial(serial) if serial else None
+    wish = f"lost {serial}".strip()
+    told = _without_card(place, wish, key, lambda desk, name: desk.report_lost(name, which))
     _tell(place, told, _lost)
 
 
@@ -196,14 +185,36 @@ def show(place: Place) -> None:
         Console().print(card_page(page))
 
 
+_GOES_ON = frozenset(
+    (
+        "foreign_card",
+        "blocked",
+        "blocked_for_good",
+        "under_way",
+        "over_ceiling",
+        "card_not_active",
+        "being_returned",
+        "being_written",
+        "expired_unopened",
+        "mac_refused",
+        "not_eligible",
+        "open_trip",
+        "overdrawn",
+        "books_disagree",
+    )
+)
+"""Reasons that do not end what was begun under a key, and paid perhaps."""
+
+
 @contextmanager
 def _wish(folder: PhoneFolder, wish: str, key: str) -> Iterator[str]:
-    """The key of a wish, which is over when it is done or a rule refuses; a cut leaves it."""
+    """The key of a wish, which is over when it is done or a rule ends it; a cut leaves it."""
     name = folder.key_of(wish, key)
     try:
         yield name
-    except RuleError:
-        folder.done(wish)
+    except RuleError as no:
+        if no.reason not in _GOES_ON:
+            folder.done(wish)
         raise
     folder.done(wish)
 
@@ -224,7 +235,14 @@ def _without_card(
         return act(desk, name)
 
 
-def _fen(yuan: str) -> int:
+def _serial(text: str) -> bytes:
+    """A card's serial. Raises Problem."""
+    if not (text.isascii() and text.isdecimal() and len(text) == 20):
+        raise Problem(f"'{text}' is no serial; expected the 20 digits that phone show prints")
+    return bytes.fromhex(text)
+
+
+def wished_fen(yuan: str) -> int:
     """Any amount of whole fen, also those that a rule refuses. Raises RuleError."""
     whole, dot, part = yuan.lstrip("-").partition(".")
     is_amount = whole.isascii() and whole.isdecimal() and len(whole) < 9

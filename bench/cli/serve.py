@@ -1,17 +1,28 @@
 """`tapbench issuer serve`: the service until Ctrl-C."""
 
+import ipaddress
 import logging
 import socket
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 from bench.cli.issuer import Place
 from bench.cli.options import parse_moment
 from bench.clock import now as wall_clock
 from bench.office import close_office, open_office, station_names
 from bench.problem import Problem
+
+HTTP: dict[str, Any] = {
+    "log_config": None,
+    "ws": "none",
+    "server_header": False,
+    # X-Forwarded-For is anybody's word: who guesses tokens would be somebody else each time.
+    "proxy_headers": False,
+}
+"""How uvicorn serves the application."""
 
 
 def serve(place: Place, host: str, port: int) -> None:
@@ -33,8 +44,8 @@ def serve(place: Place, host: str, port: int) -> None:
         with _bound(host, port) as listening:
             number = listening.getsockname()[1]
             print(f"serving {place.folder} at http://{_shown(host)}:{number}", flush=True)
-            config = uvicorn.Config(app, log_config=None, ws="none", server_header=False)
-            uvicorn.Server(config).run(sockets=[listening])
+            _warn_of(host)
+            uvicorn.Server(uvicorn.Config(app, **HTTP)).run(sockets=[listening])
     finally:
         close_office(office)
 
@@ -53,12 +64,32 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
-    except OSError as error:
+        listening.listen()  # so that nobody who has read the address is turned away
+    except (OSError, UnicodeError, TypeError) as error:  # a name can be no name in several ways
         listening.close()
+        why = getattr(error, "strerror", None) or "that is no address"
         raise Problem(
-            f"nothing can be served at {host}:{port}: {error.strerror}; choose another port"
+            f"nothing can be served at {_shown(host)}:{port}: {why}; choose another port, or an "
+            "address of this machine"
         ) from error
     return listening
+
+
+def _warn_of(host: str) -> None:
+    """Tokens and id documents go over the line as they are: say so if others can reach it."""
+    if not _is_loopback(host):
+        print(
+            f"tapbench: {host} may be reached from other machines, and tokens go there in the "
+            "clear; leave --host out, or put a proxy with TLS in front",
+            file=sys.stderr,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _shown(host: str) -> str:

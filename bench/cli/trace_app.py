@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.road_options import Faults, Noise, Seed, Timing, Via
+from bench.cli.road_options import Faults, Json, Noise, Seed, Timing, Via
 
 trace_app = typer.Typer(
     help="Recordings: make them, look at them, compare them, play them again.",
@@ -13,7 +13,6 @@ trace_app = typer.Typer(
 )
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A recording in any format.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 From = Annotated[
     str | None, typer.Option("--from", help="Format of the file; the content tells it if left out.")
 ]

@@ -1,7 +1,7 @@
 """How a case enters the suite: by the decorator `case`, or many at once by a `family`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from bench.conformance.case import Body, Case, Level, Need
 from bench.conformance.words import Words
@@ -10,36 +10,38 @@ _CASES: dict[str, Case] = {}
 _FAMILIES: list[Callable[[], Iterable[Case]]] = []
 
 
-def case(
-    group: str,
-    en: str,
-    zh: str,
-    *clauses: str,
-    needs: Iterable[Need] = (),
-    grade: str = "C",
-    level: Level = Level.FULL,
-    setup: Mapping[str, Any] | None = None,
-) -> Callable[[Body], Body]:
+class How(TypedDict, total=False):
+    """What else is said of a case. See `Case`."""
+
+    needs: Iterable[Need]
+    grade: str
+    level: Level
+    setup: Mapping[str, Any]
+
+
+def described(body: Body, group: str, title: Words, clauses: tuple[str, ...], how: How) -> Case:
+    """A function as a case. Its key is its module and name."""
+    return Case(
+        f"{body.__module__.rsplit('.', 1)[-1]}.{body.__name__}",
+        group,
+        title,
+        clauses,
+        body,
+        how.get("grade", "C"),
+        frozenset(how.get("needs", ())),
+        how.get("level", Level.FULL),
+        dict(how.get("setup", {})),
+    )
+
+
+def case(group: str, en: str, zh: str, *clauses: str, **how: Unpack[How]) -> Callable[[Body], Body]:
     """Register a function as a case. Its key is its module and name: neither may be changed.
 
     clauses: sections of the protocol reference, the first the one it is about.
     """
 
     def register(body: Body) -> Body:
-        key = f"{body.__module__.rsplit('.', 1)[-1]}.{body.__name__}"
-        add(
-            Case(
-                key,
-                group,
-                Words(en, zh),
-                clauses,
-                body,
-                grade,
-                frozenset(needs),
-                level,
-                dict(setup or {}),
-            )
-        )
+        add(described(body, group, Words(en, zh), clauses, how))
         return body
 
     return register

@@ -51,7 +51,7 @@ def run_case(case: Case, stand: Stand, now_ns: Callable[[], int] = perf_counter_
     need = missing(case, stand)
     if need is not None:
         return Result(case, Verdict.SKIPPED, why=need.words)
-    _place(stand, case)
+    place(stand, case)
     lab = Lab(stand, now_ns)
     start = now_ns()
     why: Words | None = None
@@ -71,6 +71,9 @@ def run_case(case: Case, stand: Stand, now_ns: Callable[[], int] = perf_counter_
     except CardLost as lost:
         verdict = Verdict.FAILED
         violation = _silence(case, stand, lab, lost)
+    except (AssertionError, ValueError) as error:
+        verdict = Verdict.FAILED
+        violation = Violation(STRANGE, _sentence(error), case.clauses[0], _last(lab))
     except TransportError as error:
         raise Interrupted(str(error)) from error
     return Result(case, verdict, why, violation, tuple(lab.said), now_ns() - start)
@@ -84,7 +87,8 @@ def run_cases(
         yield run_case(case, stand, now_ns)
 
 
-def _place(stand: Stand, case: Case) -> None:
+def place(stand: Stand, case: Case) -> None:
+    """Lay down the card a case needs. Raises Interrupted."""
     try:
         if Need.BLANK in case.needs:
             cast(BlankStand, stand).place_blank(case.setup)  # its abilities promise it
@@ -111,4 +115,16 @@ def _silence(case: Case, stand: Stand, lab: Lab, lost: CardLost) -> Violation:
     except TransportError as error:
         raise Interrupted(str(error)) from lost
     expected = Words("an answer with a status word", "带状态字的应答")
-    return Violation(expected, str(lost), case.clauses[0], len(lab.said) - 1 if lab.said else None)
+    return Violation(expected, str(lost), case.clauses[0], _last(lab))
+
+
+STRANGE = Words("an answer of the declared layout, on the way", "途中的应答符合声明的格式")
+"""What a case relies on without saying so: the steps that lead to what it is about."""
+
+
+def _last(lab: Lab) -> int | None:
+    return len(lab.said) - 1 if lab.said else None
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -135,7 +135,8 @@ class OwnStand:
         roots = fixtures.load_roots()
         self.keys = card_secrets(self.declared, roots)
         self._slot.power_off()
-        self._slot.put(make(roots, SeededEnv(f"conformance {self._seed}")))
+        env = SeededEnv(f"card {self._seed}")  # as `tapbench trace replay` makes its cards
+        self._slot.put(make(roots, env))
         self.reset()
 
     def reset(self) -> None:

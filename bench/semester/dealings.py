@@ -91,7 +91,9 @@ class Dealings:
         token = transact(office.engine, lambda s: accounts.begin_check(s, who.account, at))
 
         def work(session: Session) -> accounts.Held | Refusal:
-            return accounts.authenticate(session, office.documents, who.account, token, claim, at)
+            return accounts.authenticate(
+                session, office.documents, who.account, token, claim, at, office.policy
+            )
 
         said = transact(office.engine, work)
         if isinstance(said, Refusal):

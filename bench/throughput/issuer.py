@@ -102,7 +102,7 @@ def _speed(office: Office, students: int, cards: int, runs: int, numbers: "count
 
 def _card_of(office: Office, number: int) -> tuple[float, list[float]]:
     """Milliseconds of an opening, and of each top-up."""
-    account = _account(office, number)
+    account = proven_account(office, number)
     card = blank_card(SeededEnv(f"bench {number}"))
     link = {"card": InProcess(card)}
     opened = _ms(lambda: run(open_card(office, account, "open", GOOD_PHONE), link))
@@ -113,14 +113,15 @@ def _card_of(office: Office, number: int) -> tuple[float, list[float]]:
     return opened, topped
 
 
-def _account(office: Office, number: int) -> int:
+def proven_account(office: Office, number: int) -> int:
+    """The account of a student of the roster, who has proven who he or she is."""
     at = office.now()
     made = transact(office.engine, lambda s: accounts.log_in(s, f"bench{number}")).id
     token = transact(office.engine, lambda s: accounts.begin_check(s, made, at))
     claim = claim_of(number, PARTNER)
     said = transact(
         office.engine,
-        lambda s: accounts.authenticate(s, office.documents, made, token, claim, at),
+        lambda s: accounts.authenticate(s, office.documents, made, token, claim, at, office.policy),
     )
     if isinstance(said, Refusal):
         raise AssertionError(said.en)

@@ -59,6 +59,7 @@ def make_app(office: Office, house: House | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # a redirect names the host that the caller has named
     )
     app.state.house = held
     for one in (_common, student.router, conversations.router, staff.router, gates.router):

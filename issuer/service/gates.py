@@ -7,11 +7,9 @@ from fastapi import Body as FastBody
 
 from issuer import blacklist_book
 from issuer.database import reading
-from issuer.errors import DatabaseError
 from issuer.service.guard import GuardedRoute, allow
 from issuer.service.house import TheHouse
 from issuer.tokens import Role
-from reader.batch import Answer, BatchError, Refusal, parse_batch
 from reader.blacklist_text import build_update
 
 router = APIRouter(prefix="/v1", tags=["gates"], route_class=GuardedRoute)
@@ -63,17 +61,8 @@ def blacklist(
 def batches(body: Annotated[bytes, FastBody(media_type=BATCH)], house: TheHouse) -> Response:
     """Take a batch of records (`reader.batch`) and answer as on the station's line.
 
-    A batch is stored before it is answered; delivered again, it is answered and not stored.
+    A batch is stored before it is answered; delivered again, it is answered and not stored. While
+    the database is away there is a 503, as of every route, and the batch waits.
     """
-    try:
-        answer = house.clearing.receive(body, house.office.now())
-    except DatabaseError:
-        answer = Answer(_id_of(body), Refusal.NOT_STORED)
+    answer = house.clearing.receive(body, house.office.now())
     return Response(answer.build(), media_type=BATCH)
-
-
-def _id_of(message: bytes) -> bytes:
-    try:
-        return parse_batch(message).batch_id
-    except BatchError as error:
-        return error.batch_id

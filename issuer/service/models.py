@@ -119,6 +119,15 @@ class Serial(Body):
     serial: str = Field(pattern="^[0-9]{20}$")
 
 
+class Whom(Body):
+    """A student by school and number, as on the roster."""
+
+    model_config = _example(school="UCAS", number="2025K00000")
+
+    school: str = Field(max_length=16)
+    number: str = Field(max_length=32)
+
+
 class Conversation(BaseModel):
     """A turn: a command for the card, or the end with the result."""
 

@@ -59,7 +59,9 @@ class ProblemBody(BaseModel):
 
 
 class Refused(Exception):
-    """A request that goes no further."""
+    """A request that goes no further. rule: R1 to R33, if it is a rule that says no."""
+
+    rule: str | None = None
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ def problem(
         "en": refused.en,
         "request_id": request_id,
     }
+    rule = rule or refused.rule
     told |= {} if rule is None else {"rule": rule}
     told |= {} if errors is None else {"errors": errors}
     return JSONResponse(told, int(refused.status), refused.headers, MEDIA_TYPE)
@@ -198,7 +201,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """A body or parameter of the wrong form: where, and what is wrong, not what was sent."""
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"at": ".".join(map(str, one["loc"][:4])), "what": str(one["type"])}
+        {"at": ".".join(map(str, _place(one))), "what": str(one["type"])}
         for one in error.errors()[:20]
     ]
     if any(one["at"].endswith(".amount") for one in errors):
@@ -210,13 +213,24 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return problem(request_id_of(request), refused, None, errors)
 
 
-_HTTP_ZH = {404: "没有这个地址。", 405: "此地址不支持该方法。", 413: "请求过大。"}
+def _place(error: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """Where something is wrong. The name of a field that is not declared is the caller's own."""
+    place: tuple[str | int, ...] = error["loc"][:4]
+    return place[:-1] if error["type"] == "extra_forbidden" else place
+
+
+_HTTP = {
+    400: ("请求体无法读取。", "The body cannot be read; it has to be JSON in UTF-8."),
+    404: ("没有这个地址。", "There is no such address."),
+    405: ("此地址不支持该方法。", "This address does not know the method."),
+    413: ("请求过大。", "The body is too long."),
+}
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     reason = status.phrase.lower().replace(" ", "_").replace("-", "_")
-    zh = _HTTP_ZH.get(int(status), "请求未能处理。")
-    refused = Refused(status, reason, zh, f"{status.phrase}.", error.headers)
+    zh, en = _HTTP.get(int(status), ("请求未能处理。", f"{status.phrase}."))
+    refused = Refused(status, reason, zh, en, error.headers)
     return problem(request_id_of(request), refused)

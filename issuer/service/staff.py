@@ -7,12 +7,20 @@ from fastapi import APIRouter
 from fastapi import Body as FastBody
 from pydantic import BaseModel
 
-from issuer import audit, ledger, losses, returns, roster, topups
+from issuer import audit, ledger, losses, returns, roster, setting_free, topups
 from issuer.roster_file import parse_csv, parse_toml
 from issuer.service.conversations import begin
 from issuer.service.guard import GuardedRoute, allow
 from issuer.service.house import Caller, TheHouse
-from issuer.service.models import Amount, Conversation, IdempotencyKey, Json, Serial
+from issuer.service.models import (
+    AccountBody,
+    Amount,
+    Conversation,
+    IdempotencyKey,
+    Json,
+    Serial,
+    Whom,
+)
 from issuer.telling import told
 from issuer.tokens import Role
 
@@ -68,6 +76,13 @@ def outlet_refund(body: Serial, key: IdempotencyKey, house: TheHouse, caller: Ca
     serial = bytes.fromhex(body.serial)
     refunded: Json = told(returns.outlet_refund(house.office, caller.account, key, serial))
     return refunded
+
+
+@router.post("/outlet/set-free", **_STAFF)
+def set_free(body: Whom, house: TheHouse, caller: Caller) -> AccountBody:
+    """Set the account free of a student who has lost the login, and end what it had under way."""
+    held = setting_free.set_free(house.office, caller.account, body.school, body.number)
+    return AccountBody(state=held.state)
 
 
 @router.post("/losses/settle", **_STAFF)

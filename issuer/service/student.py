@@ -1,4 +1,8 @@
-"""What a student's App does. A student has one card, so no route takes the number of one."""
+"""What a student's App does, with the card that is presented.
+
+A student has one card, so no route needs the number of one; where the policy allows more, a report
+of loss tells which.
+"""
 
 from http import HTTPStatus
 
@@ -21,12 +25,24 @@ from issuer.service.models import (
     Json,
     PhoneBody,
     Said,
+    Serial,
 )
 from issuer.service.problems import Refused
 from issuer.telling import told
 from issuer.tokens import Role
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute)
+
+
+class NoCard(Refused):
+    """A student who never had a card."""
+
+    rule = "R20"
+
+    def __init__(self) -> None:
+        zh, en = "您还没有学生卡。", "You have no student card."
+        super().__init__(HTTPStatus.NOT_FOUND, "no_card", zh, en)
+
 
 _ACCOUNT = {"tags": ["account"], **allow(Role.STUDENT)}
 _CARD = {"tags": ["cards"], **allow(Role.STUDENT, problems=(404, 409))}
@@ -52,13 +68,13 @@ def identity_check(house: TheHouse, caller: Caller) -> CheckBody:
 
 @router.post("/account/identity", **{**_ACCOUNT, **allow(Role.STUDENT, problems=(409,))})
 def identity(body: Claim, house: TheHouse, caller: Caller) -> AccountBody:
-    """Prove whose the account is (R5, R24). The check's token is used up in any case."""
+    """Prove whose the account is (R5, R24). The check's token is used up, right or wrong."""
     office = house.office
     claim = accounts.Claim(body.school, body.number, body.name, body.document)
     said = transact(
         office.engine,
         lambda s: accounts.authenticate(
-            s, office.documents, caller.account, body.token, claim, office.now()
+            s, office.documents, caller.account, body.token, claim, office.now(), office.policy
         ),
     )
     if isinstance(said, Refusal):
@@ -77,8 +93,7 @@ def card(house: TheHouse, caller: Caller) -> Json:
     """The page of the card: its face, balance, validity and last trips (R20)."""
     page = status.page(house.office, caller.account, house.names)
     if page is None:
-        zh, en = "您还没有学生卡。", "You have no student card."
-        raise Refused(HTTPStatus.NOT_FOUND, "no_card", zh, en)
+        raise NoCard
     shown: Json = told(page)
     return shown
 
@@ -129,9 +144,13 @@ def carry(key: IdempotencyKey, house: TheHouse, caller: Caller) -> Conversation:
 
 
 @router.post("/card/lost", **_CARD)
-def lost(key: IdempotencyKey, house: TheHouse, caller: Caller) -> Json:
-    """Report the card lost: it is on the blacklist at once (R29)."""
-    loss: Json = told(losses.report_lost(house.office, caller.account, key))
+def lost(key: IdempotencyKey, house: TheHouse, caller: Caller, body: Serial | None = None) -> Json:
+    """Report the card lost: it is on the blacklist at once (R29).
+
+    The serial is needed only where a student may have several cards.
+    """
+    serial = None if body is None else bytes.fromhex(body.serial)
+    loss: Json = told(losses.report_lost(house.office, caller.account, key, serial))
     return loss
 
 

@@ -56,18 +56,18 @@ def test_a_given_fault_is_recorded_where_it_was(tmp_path):
         (("--via", "air", "--faults", "/dev/null", "--noise", "0.1"), "exclude each other"),
     ],
 )
-def test_a_wrong_condition_is_told_in_one_sentence(options, said):
-    done = tapbench("tap", *options)
+def test_a_wrong_condition_is_told_in_one_sentence(here, options, said):
+    done = here("tap", *options)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_malformed_list_of_faults_names_its_line(tmp_path):
+def test_a_malformed_list_of_faults_names_its_line(here, tmp_path):
     faults = tmp_path / "faults.jsonl"
     faults.write_text(LEAVES + '{"kind": "melts", "frame": 1}\n')
-    done = tapbench("tap", "--via", "air", "--faults", str(faults))
+    done = here("tap", "--via", "air", "--faults", str(faults))
     assert done.returncode == 2
     assert "line 2" in done.stderr
 

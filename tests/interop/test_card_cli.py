@@ -273,6 +273,6 @@ def test_a_card_in_a_killed_emulator_keeps_what_happened_to_it(run: Run, card: P
 
 
 @pytest.mark.parametrize("option", [("--profile", "senior"), ("--balance", "1"), ("--issued", "")])
-def test_a_card_file_excludes_what_makes_a_new_card(option: tuple[str, str], card: Path):
-    done = tapbench("emulate", "--via", "udp", "--card", str(card), *option)
+def test_a_card_file_excludes_what_makes_a_new_card(here, option: tuple[str, str], card: Path):
+    done = here("emulate", "--via", "udp", "--card", str(card), *option)
     refused(done, f"--card and {option[0]} exclude each other")

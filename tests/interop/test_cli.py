@@ -205,8 +205,8 @@ def test_emulate_and_gate_meet_over_pcsc():
         ),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_sentence_and_code_2(arguments, said):
-    refused(tapbench(*arguments), said)
+def test_bad_input_is_one_sentence_and_code_2(here, arguments, said):
+    refused(here(*arguments), said)
 
 
 def refused(done: subprocess.CompletedProcess[str], said: str) -> None:

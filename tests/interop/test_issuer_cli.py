@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
@@ -14,6 +15,7 @@ from stat import S_IMODE
 import pytest
 
 from bench.cli.app import run_app
+from bench.cli.serve import _bound, _warn_of
 from tests.offices import document
 
 NOW = ("--now", "2025-10-09T10:00:00+08:00")
@@ -53,11 +55,11 @@ def ready(here) -> Path:
 
 
 @contextmanager
-def serving(here: Path):
+def serving(here: Path, now: tuple[str, str] = NOW):
     """The office served, with its log; ended by SIGTERM."""
     with (here / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench", "issuer", "serve", "--port", "0", *NOW],
+            [sys.executable, "-m", "bench", "issuer", "serve", "--port", "0", *now],
             cwd=here,
             env=os.environ | {"PYTHONPATH": str(Path.cwd())},
             stdout=subprocess.PIPE,
@@ -71,6 +73,24 @@ def serving(here: Path):
         process.send_signal(signal.SIGTERM)
         process.wait(20)
         process.stdout.close()
+
+
+@contextmanager
+def held(here: Path, phone: str):
+    """A phone's card in the field of an emulated radio: the device path that finds it."""
+    program = [sys.executable, "-m", "bench", "emulate", "--via", "udp", "--port", "0"]
+    process = subprocess.Popen(
+        [*program, "--card", f"{phone}/card.json"],
+        cwd=here,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield next(found[0] for line in process.stdout if (found := re.search(r"udp:\S+", line)))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
 
 
 def test_an_office_and_a_phone_hold_money_and_keys_for_their_owner_alone(ready):
@@ -119,8 +139,21 @@ def test_json_has_what_the_words_have(ready):
         (("issuer", "roster", "nowhere.csv"), "cannot be read"),
         (("issuer", "token", "king", "--out", "x"), "no role"),
         (("issuer", "token", "staff", "--out", "x"), "--login"),
+        (("issuer", "token", "gate", "--out", "token"), "choose another name\n"),
         (("issuer", "refund", "12", "--key", "a"), "20 digits"),
         (("issuer", "report", "--db", "nosuch://x"), "no database"),
+        (("issuer", "topup", "5", "--key", "k", *NOW), "--phone"),
+        (("issuer", "topup", "5", "--key", "k", "--phone", "phone", "--via", "pcsc"), "--phone"),
+        (("issuer", "topup", "5", "--key", "k", "--via", "tube"), "no road"),
+        (("issuer", "topup", "0", "--key", "k", "--phone", "phone", *NOW), "R25"),
+        (("issuer", "topup", "0.001", "--key", "k", "--phone", "phone", *NOW), "R25"),
+        (("issuer", "topup", "1000.01", "--key", "k", "--phone", "phone", *NOW), "R25"),
+        (("issuer", "topup", "5", "--key", "k", "--phone", "nowhere", *NOW), "no phone"),
+        (("issuer", "revoke", "nowhere"), "cannot be read"),
+        (("issuer", "set-free", "UCAS", "nobody", *NOW), "R5"),
+        (("issuer", "revoke", "phone/phone.json"), "no token"),
+        (("phone", "show", "--url", "ftp://x", "--token-file", "token"), "expected an address"),
+        (("phone", "show", "--url", "x", "--token-file", "token"), "expected an address"),
     ],
 )
 def test_a_wrong_wish_is_one_sentence_and_changes_nothing(opened, arguments, words):
@@ -136,6 +169,7 @@ def opened(tmp_path_factory) -> Path:
     tapbench(here, "phone", "new", "xiaoming")
     tapbench(here, "phone", "prove", *PROVE, *NOW)
     tapbench(here, "phone", "open", *NOW)
+    (here / "token").write_text("tb_x\n")
     return here
 
 
@@ -149,8 +183,54 @@ def test_another_students_card_in_the_phone_is_refused(opened):
     (other / "card.json").write_bytes((opened / "phone" / "card.json").read_bytes())
     (other / "card.json").chmod(0o600)
     before = tapbench(opened, "issuer", "report")
-    tapbench(opened, "phone", "topup", "5", "--phone", "other", *NOW, code=2)
+    said = tapbench(opened, "phone", "topup", "5", "--phone", "other", *NOW, code=2)
+    assert "R24: Card" in said
+    assert "present your own card" in said
     assert tapbench(opened, "issuer", "report") == before
+    # What was begun, and paid perhaps, is not forgotten with the wrong card.
+    assert list(json.loads((other / "phone.json").read_text())["pending"]) == ["topup 500"]
+    (other / "card.json").write_bytes((opened / "hong" / "card.json").read_bytes())
+    told = tapbench(opened, "phone", "topup", "5", "--phone", "other", *NOW)
+    assert "5.00 yuan on the card" in told
+    assert not json.loads((other / "phone.json").read_text())["pending"]
+
+
+WANG = ("UCAS", "2025K00000", "王小明", document(0))
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        ("UCAS", "2025K99999", *WANG[2:]),
+        ("OTHER", *WANG[1:]),
+        (*WANG[:2], "王大明", WANG[3]),
+        (*WANG[:3], document(1)),
+    ],
+    ids=["unknown student", "wrong school", "another's name", "another's document"],
+)
+@pytest.mark.rule("R5")
+def test_who_somebody_is_not_is_the_rules_sentence_and_proves_nothing(here, claim):
+    tapbench(here, "issuer", "init", "--sample")
+    tapbench(here, "phone", "new", "xiaoming")
+    names = ("--school", "--number", "--name", "--document")
+    who = [word for pair in zip(names, claim, strict=True) for word in pair]
+    assert "R5: The identity check failed" in tapbench(here, "phone", "prove", *who, *NOW, code=2)
+    assert "R5" in tapbench(here, "phone", "open", *NOW, code=2)
+    assert "none" in tapbench(here, "issuer", "student", *WANG[:2])
+
+
+def test_a_token_whose_time_is_over_does_nothing(here):
+    tapbench(here, "issuer", "init", "--sample")
+    tapbench(here, "phone", "new", "xiaoming")
+    tapbench(here, "phone", "prove", *PROVE, *NOW)
+    tapbench(here, "phone", "open", *NOW)
+    old = ("--days", "1", "--now", "2025-10-08T10:00:00+08:00")
+    tapbench(here, "issuer", "token", "student", "--login", "xiaoming", "--out", "t", *old)
+    before = tapbench(here, "issuer", "report")
+    with serving(here) as (url, _):
+        said = tapbench(here, "phone", "topup", "5", "--url", url, "--token-file", "t", code=2)
+    assert "A token that is valid is needed" in said
+    assert tapbench(here, "issuer", "report") == before
 
 
 def test_a_wish_that_was_cut_goes_on_with_the_same_key(ready):
@@ -163,6 +243,15 @@ def test_a_wish_that_was_cut_goes_on_with_the_same_key(ready):
     about.write_text(json.dumps(held))
     assert "50.00 yuan on the card" in tapbench(ready, "phone", "topup", "50", *NOW)
     assert "100.00 yuan on the card" in tapbench(ready, "phone", "topup", "50", *NOW)
+
+
+def test_an_outlet_frees_a_student_whose_login_is_lost(opened):
+    freed = tapbench(opened, "issuer", "set-free", "UCAS", "2025K00000", *NOW)
+    assert "is free for a new login" in freed
+    assert "R5" in tapbench(opened, "phone", "topup", "5", *NOW, code=2)
+    tapbench(opened, "phone", "prove", *PROVE, *NOW)
+    assert "5.00 yuan on the card" in tapbench(opened, "phone", "topup", "5", *NOW)
+    assert "whole; ledger: balanced" in tapbench(opened, "issuer", "verify")
 
 
 def test_a_phone_does_the_same_over_http(here):
@@ -215,6 +304,79 @@ def test_a_service_that_is_killed_in_the_middle_of_a_top_up_loses_nothing(here):
 def test_serve_listens_on_this_machine_alone_unless_told(here):
     with serving(here) as (url, _):
         assert url.startswith("http://127.0.0.1:")
+    assert "in the clear" not in (here / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_warned"),
+    [
+        ("127.0.0.1", False),
+        ("127.9.9.9", False),
+        ("::1", False),
+        ("localhost", False),
+        ("0.0.0.0", True),
+        ("::", True),
+        ("192.0.2.1", True),
+        ("desk.example", True),
+    ],
+)
+def test_an_address_that_others_can_reach_is_warned_of(host, is_warned, capsys):
+    _warn_of(host)
+    assert ("in the clear" in capsys.readouterr().err) == is_warned
+
+
+def test_who_knows_the_address_is_let_in_before_the_service_is_up():
+    with _bound("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname(), 5):
+        pass
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.1", "a..b", "::zz", "\0"])
+def test_an_address_that_cannot_be_served_is_one_sentence(here, host):
+    assert "nothing can be served" in tapbench(here, "issuer", "serve", "--host", host, code=2)
+
+
+def test_a_card_in_use_stays_in_the_phone_while_the_service_cannot_be_asked(here):
+    tapbench(here, "issuer", "init", "--sample")
+    tapbench(here, "phone", "new", "xiaoming")
+    tapbench(here, "phone", "prove", *PROVE, *NOW)
+    tapbench(here, "phone", "open", *NOW)
+    before = (here / "phone" / "card.json").read_bytes()
+    (here / "t").write_text("tb_x")
+    away = ("--url", "http://127.0.0.1:9", "--token-file", "t")
+    tapbench(here, "phone", "open", *away, code=2)
+    assert (here / "phone" / "card.json").read_bytes() == before
+    assert "5.00 yuan on the card" in tapbench(here, "phone", "topup", "5", *NOW)
+
+
+def test_an_opening_that_cannot_be_ended_is_given_up(ready):
+    assert "no opening is under way" in tapbench(ready, "phone", "give-up", *NOW, code=2)
+    tapbench(ready, "phone", "open", *NOW, "--key", "one")
+    assert "R24" in tapbench(ready, "phone", "give-up", *NOW, "--key", "one", code=2)
+    assert "R24" in tapbench(ready, "phone", "give-up", *NOW, "--key", "other", code=2)
+
+
+def test_an_outlet_tops_up_whichever_card_is_presented(ready):
+    tapbench(ready, "phone", "open", *NOW)
+    card = ("--phone", "phone")
+    said = tapbench(ready, "issuer", "topup", "30", "--key", "a", *card, *NOW)
+    assert "30.00 yuan taken in cash and loaded, 30.00 yuan on card 0310" in said
+    for _ in range(2):  # the same key is the same wish
+        air = ("--via", "air", "--key", "b", "--json")
+        done = json.loads(tapbench(ready, "issuer", "topup", "20.50", *air, *card, *NOW))
+        assert (done["amount"], done["balance"]) == (2050, 5050)
+    assert json.loads(tapbench(ready, "issuer", "report", "--json"))["balances"]["cards"] == -5050
+
+
+def test_an_outlet_tops_up_a_card_in_the_field_of_its_reader_at_a_served_office(ready):
+    tapbench(ready, "phone", "open", *NOW)
+    tapbench(ready, "issuer", "token", "staff", "--login", "desk", "--out", "s", *NOW)
+    with held(ready, "phone") as device, serving(ready) as (url, _):
+        road = ("--via", "nfc", "--device", device)
+        at = ("--url", url, "--token-file", "s", "--key", "c")
+        said = tapbench(ready, "issuer", "topup", "10", *road, *at)
+        assert "10.00 yuan on card" in said
+        tapbench(ready, "issuer", "revoke", "s", *NOW)
+        assert "token" in tapbench(ready, "issuer", "topup", "10", *road, *at, code=2)
 
 
 def test_a_changed_audit_log_is_found(ready):

@@ -1,12 +1,14 @@
-"""`tapbench semester` and `tapbench bench issuer` as a user runs them."""
+"""`tapbench semester`, `tapbench bench issuer` and `bench service` as a user runs them."""
 
 import json
 import stat
+from contextlib import ExitStack
 
 import pytest
 
 from bench.cli.bench_issuer import MOST_GROWTH
 from bench.throughput.issuer import IssuerFigures, Speed
+from bench.throughput.service import KINDS, MIX, Waits
 from tests.postgres import cluster
 
 SMALL = ("--students", "3", "--days", "9")
@@ -74,3 +76,40 @@ def test_growth_is_how_many_times_longer_it_takes_with_many():
     few = Speed(10, 100.0, 10.0, (90.0, 110.0), (9.0, 11.0))
     many = Speed(1000, 150.0, 30.0, (90.0, 110.0), (9.0, 11.0))
     assert IssuerFigures("sqlite", few, many).growth == (1.5, 3.0)
+
+
+def _demand_service_figures(told: dict, clients: int, count: int) -> None:
+    """A small measurement: everything was asked for as often as the mix says."""
+    asked = {kind: clients * count * MIX.count(kind) // len(MIX) for kind in KINDS}
+    assert {kind: one["count"] for kind, one in told["waits"].items()} == asked
+    for one in told["waits"].values():
+        assert 0 < one["p50"] <= one["p90"] <= one["p99"]
+    # A page and a blacklist are one request each, a top-up several: a command is answered by each.
+    assert told["requests"] > clients * count + 2 * asked["top-up"]
+    assert told["per_second"] == pytest.approx(told["requests"] / told["seconds"])
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_the_waits_of_the_services_callers_are_measured(here, database):
+    small = ("bench", "service", "--clients", "2", "--count", "10", "--json")
+    with ExitStack() as stack:
+        if database == "postgresql":
+            server = stack.enter_context(cluster())
+            small = (*small, "--db", server.database("waits"))
+        done = here(*small)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert (told["database"], told["clients"], told["unit"]) == (database, 2, "ms")
+    _demand_service_figures(told, 2, 10)
+
+
+def test_the_waits_are_a_table_for_people(here):
+    done = here("bench", "service", "--clients", "2", "--count", "10")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "sqlite, 2 clients at once" in done.stdout
+    assert "a second." in done.stdout
+
+
+def test_a_wait_is_ranked_among_all():
+    waits = Waits.of([float(one) for one in range(1, 102)])
+    assert (waits.count, waits.p50, waits.p90, waits.p99) == (101, 51.0, 91.0, 100.0)

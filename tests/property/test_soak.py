@@ -24,8 +24,8 @@ def test_after_a_thousand_taps_journal_card_and_psam_agree_to_the_last_fen():
 
 
 def test_a_soak_replays_from_its_seed_whatever_keeps_the_psam_s_numbers():
-    one = soak.campaign(120, seed=3, say=quietly, psam="file")
-    other = soak.campaign(120, seed=3, say=quietly, psam="memory")
+    one = soak.campaign(40, seed=3, say=quietly, psam="file")
+    other = soak.campaign(40, seed=3, say=quietly, psam="memory")
     assert (one.ends, one.faults, one.fates, one.paid_here, one.loaded) == (
         other.ends,
         other.faults,

@@ -37,6 +37,7 @@ def test_a_folder_becomes_an_office_and_is_one_the_next_time(tmp_path):
     close_office(again)
 
 
+@pytest.mark.each_database
 def test_the_database_may_be_elsewhere(tmp_path, where):
     office = open_office(tmp_path / "home", Clock(), where)
     assert os.listdir(tmp_path / "home") == ["documents.key"]
@@ -54,6 +55,32 @@ def test_the_time_and_the_decisions_are_the_callers(tmp_path):
     with_clock = open_office(tmp_path)
     assert with_clock.now().tzinfo is not None
     close_office(with_clock)
+
+
+def test_an_office_decides_as_the_file_in_its_folder_says(tmp_path):
+    (tmp_path / "issuer-policy.toml").write_text("student_card_limit = 2\nsettle_days = 3\n")
+    office = open_office(tmp_path)
+    assert office.policy == IssuerPolicy(student_card_limit=2, settle_days=3)
+    close_office(office)
+    chosen = open_office(tmp_path, choice=Choice(policy=IssuerPolicy()))
+    assert chosen.policy == IssuerPolicy()
+    close_office(chosen)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"student_card_limit = 0\n", "knob 'student_card_limit' is 0"),
+        (b"card_limit = 2\n", "there is no knob 'card_limit'"),
+        (b"settle_days = \n", "expected TOML;"),
+        (b"\xff", "expected TOML in UTF-8"),
+    ],
+)
+def test_a_wrong_file_of_decisions_is_one_sentence_and_nothing_is_made(tmp_path, text, sentence):
+    (tmp_path / "issuer-policy.toml").write_bytes(text)
+    with pytest.raises(Problem, match=sentence):
+        open_office(tmp_path)
+    assert os.listdir(tmp_path) == ["issuer-policy.toml"]
 
 
 def test_what_is_no_office_is_one_sentence(tmp_path):

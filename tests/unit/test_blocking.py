@@ -34,6 +34,7 @@ def psam(keys=None) -> Psam:
     return Psam(TERMINAL, keys or sam_keys())
 
 
+@pytest.mark.rule("R29")
 def test_the_listed_card_s_ladder_is_spoken_as_printed():
     ladder = LADDERS["listed-card"]
     script = Scripted(ladder)
@@ -45,6 +46,7 @@ def test_the_listed_card_s_ladder_is_spoken_as_printed():
     assert script.card.process(bytes.fromhex(AID))[-2:].hex() == "6a81"
 
 
+@pytest.mark.rule("R29")
 @pytest.mark.parametrize("is_permanent", [False, True])
 def test_a_blocked_card_says_so_at_select_and_keeps_its_money(is_permanent):
     card = fixtures.card("student", balance=5000)

@@ -26,6 +26,11 @@ VERSIONS = {
     "typer": "0.29",
     "rich": "15.0.0",
     "pyscard": "2.3.1",
+    "alembic": "1.18.0",
+    "fastapi": "0.130.0",
+    "httpx2": "2.0",
+    "uvicorn": "0.40.0",
+    "psycopg": "3.3.2",
 }
 
 
@@ -103,7 +108,10 @@ def test_requirements_are_those_of_the_package():
     text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
     project = tomllib.loads(text)["project"]
     assert list(d.RUNTIME) == project["dependencies"]
-    assert project["optional-dependencies"]["pcsc"] == [d.PCSC_EXTRA]
+    extras = project["optional-dependencies"]
+    assert extras["pcsc"] == [d.PCSC_EXTRA]
+    assert extras["issuer"] == list(d.ISSUER_EXTRA)
+    assert extras["postgres"] == [d.POSTGRES_EXTRA.replace("psycopg", "psycopg[binary]")]
     minimum = ".".join(map(str, d.MINIMUM_PYTHON))
     assert project["requires-python"] == f">={minimum}"
 
@@ -135,6 +143,17 @@ def test_package_versions(machine, package, version, status):
     assert exit_code(findings) == (0 if status == "ok" else 1)
     if status == "missing":
         assert finding.fix.startswith(f"pip install '{package}")
+
+
+@pytest.mark.parametrize("package", ["alembic", "fastapi", "httpx2", "uvicorn", "psycopg"])
+@pytest.mark.parametrize("version", [None, "0.1"])
+def test_without_the_issuers_packages_cards_and_gates_run(machine, package, version):
+    odd = replace(machine, version_of=(VERSIONS | {package: version}).get)
+    finding = by_name(d.check_issuer(odd), package)
+    extra = "postgres" if package == "psycopg" else "issuer"
+    assert finding.status == "missing"
+    assert f"tapbench[{extra}]" in finding.fix
+    assert exit_code(examine(odd)) == 0
 
 
 def test_a_package_that_does_not_load_is_missing(machine):

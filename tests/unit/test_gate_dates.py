@@ -26,6 +26,7 @@ def inside_since(at: datetime):
     return entered(PLACE, 0x101, 5000, Moment.of(at))
 
 
+@pytest.mark.rule("R26")
 @pytest.mark.parametrize(
     ("at", "reason"),
     [
@@ -39,17 +40,20 @@ def test_a_card_lets_in_to_the_last_second_of_30_september(at, reason):
     assert tap(Direction.ENTRY, at).reason is reason
 
 
+@pytest.mark.rule("R26")
 def test_who_entered_before_midnight_leaves_after_it():
     trip = inside_since(datetime(2025, 9, 30, 23, 50))
     outcome = tap(Direction.EXIT, datetime(2025, 10, 1, 0, 20), trip)
     assert (outcome.reason, outcome.fare) == (None, FARE)
 
 
+@pytest.mark.rule("R26")
 def test_who_entered_on_1_october_does_not_leave():
     trip = inside_since(MIDNIGHT)
     assert tap(Direction.EXIT, MIDNIGHT + timedelta(minutes=20), trip).reason is Reject.EXPIRED
 
 
+@pytest.mark.rule("R26")
 @pytest.mark.parametrize("minutes", [1, 10, 59])
 def test_a_wrong_clock_near_midnight_refuses_or_accepts_wrongly(minutes):
     wrong = timedelta(minutes=minutes)

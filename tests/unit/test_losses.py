@@ -13,7 +13,7 @@ from issuer.ledger import Account
 from issuer.losses import report_lost, settle
 from issuer.payer import Mishap
 from issuer.returns import give_back, outlet_refund, refund
-from issuer.topup_book import AUTHORISED, CHARGED, CHARGING
+from issuer.topup_book import AUTHORISED, CHARGED, CHARGING, Ended
 from issuer.topups import carry, top_up
 from reader.loading import LoadInterrupted
 from reader.taprecord import Mark
@@ -352,3 +352,44 @@ def test_an_outlet_pays_out_who_wants_no_new_card(desk, student):
     with pytest.raises(RuleError, match="refunded already"):
         outlet_refund(desk.office, staff, "s", student.card.serial)
     assert_moved(desk, 0)
+
+
+def test_money_that_comes_back_to_a_refunded_card_has_a_way_out(desk, student):
+    """A carry is cut after it took the money; an outlet closes the card; the carry is cancelled."""
+    old = student.card
+    replaced(student)
+    with pytest.raises((CardLost, LoadInterrupted)):
+        on(student.chip, carry(desk.office, student.account, "c"), 4, CutPoint.BEFORE)
+    staff = desk.student(1)
+    assert outlet_refund(desk.office, staff, "r", old.serial).amount == 0
+    on(student.chip, student.cancel("c"))
+    assert desk.owed(Account.FROZEN, old.id) == HELD - 1000
+    assert on(student.chip, carry(desk.office, student.account, "d")).balance == HELD - 1000
+    assert_moved(desk, HELD - 1000, rides=1000)
+
+
+def test_or_an_outlet_pays_it_out(desk, student):
+    old = student.card
+    replaced(student)
+    with pytest.raises((CardLost, LoadInterrupted)):
+        on(student.chip, carry(desk.office, student.account, "c"), 4, CutPoint.BEFORE)
+    staff = desk.student(1)
+    outlet_refund(desk.office, staff, "r", old.serial)
+    on(student.chip, student.cancel("c"))
+    assert outlet_refund(desk.office, staff, "s", old.serial).amount == HELD - 1000
+    assert_moved(desk, 0, rides=1000)
+
+
+@pytest.mark.rule("R31")
+def test_a_refund_of_what_a_lost_card_is_owed_leaves_its_frozen_money_to_its_end(desk, student):
+    """What the payer did not take back is paid in the App before the loss is settled."""
+    in_state(student, CHARGED, "a")
+    held = student.chip.purse.actual
+    desk.mishaps.planned = [Mishap.DECLINED, Mishap.DECLINED]
+    assert on(student.chip, student.cancel("a")).data["ended"] == Ended.PAYABLE
+    lose(student)
+    assert refund(desk.office, student.account, "r").card.state is CardState.LOST
+    after_a_week(desk)
+    student.card, student.chip = desk.opened(student.account)
+    assert on(student.chip, carry(desk.office, student.account, "c")).balance == held
+    assert_moved(desk, held)

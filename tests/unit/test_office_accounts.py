@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from issuer import accounts, roster
-from issuer.accounts import TOKEN_LIFE, AccountState, Held
+from issuer.accounts import TOKEN_LIFE, AccountState, Claim, Held
 from issuer.errors import RuleError
+from issuer.policy import IssuerPolicy
 from issuer.refusal import Refusal
 from issuer.roster_file import parse_toml
 from tests.offices import NOW, SCHOOLS, Office, claim, document, may_open, small_roster
@@ -60,9 +61,7 @@ def test_a_token_is_good_for_one_try(office: Office):
     account, other = login(office), login(office, "other")
 
     def tried(token: str, who: int = 0, by: int = account, after: timedelta = timedelta(0)):
-        return said(
-            office.do(accounts.authenticate, office.documents, by, token, claim(who), NOW + after)
-        )
+        return said(office.tried(by, token, claim(who), after))
 
     begin = lambda: office.do(accounts.begin_check, account, NOW)  # noqa: E731
     stale = ("R5", "stale_token")
@@ -83,9 +82,7 @@ def test_a_token_tried_by_many_at_once_is_good_for_one(office: Office):
     token = office.do(accounts.begin_check, account, NOW)
 
     def tried(_: int):
-        return said(
-            office.do(accounts.authenticate, office.documents, account, token, claim(0), NOW)
-        )
+        return said(office.tried(account, token, claim(0)))
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(tried, range(40)))
@@ -184,3 +181,98 @@ def test_what_is_remembered_of_checks_is_the_last_proof(office: Office):
     assert office.do(accounts.proven_at, account) == NOW
     office.authenticate(account, claim(0), after=timedelta(minutes=2))
     assert office.do(accounts.proven_at, account) == NOW + timedelta(minutes=2)
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize("who", [claim(0), claim(0, name="Nobody")], ids=["right", "wrong"])
+def test_a_token_that_came_too_late_is_no_proof(office: Office, who: Claim):
+    account = office.account(0)
+    token = office.do(accounts.begin_check, account, NOW)
+    assert said(office.tried(account, token, who, TOKEN_LIFE)) == ("R5", "stale_token")
+    assert office.do(accounts.proven_at, account) == NOW
+
+
+# How many checks may fail
+
+WRONG, TOO_MANY = claim(0, name="Nobody"), ("R5", "too_many_tries")
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize("tries", [1, 2, 5])
+def test_after_as_many_failures_as_the_knob_says_the_next_check_is_refused_unseen(
+    office: Office, tries: int
+):
+    account = login(office)
+    for _ in range(tries):
+        assert said(office.authenticate(account, WRONG, identity_tries=tries)) == (
+            "R5",
+            "not_proven",
+        )
+    for who in (WRONG, claim(0)):
+        assert said(office.authenticate(account, who, identity_tries=tries)) == TOO_MANY
+    assert office.do(accounts.account, account) == Held(account, AccountState.LOGGED_IN)
+    more = office.authenticate(account, claim(0), identity_tries=tries + 1)
+    assert said(more) is AccountState.AUTHENTICATED
+
+
+@pytest.mark.rule("R5")
+@pytest.mark.parametrize("hours", [1, 24])
+def test_a_failure_counts_as_long_as_the_knob_says(office: Office, hours: int):
+    account, minute = login(office), timedelta(minutes=1)
+    knobs = {"identity_tries": 2, "identity_wait_h": hours}
+    office.authenticate(account, WRONG, **knobs)
+    office.authenticate(account, WRONG, after=minute, **knobs)
+    free = timedelta(hours=hours)
+    last = office.authenticate(account, claim(0), after=free - timedelta(seconds=1), **knobs)
+    assert said(last) == TOO_MANY
+    assert f"{NOW + free:%Y-%m-%d %H:%M:%S}" in last.en
+    assert f"{NOW + free:%Y-%m-%d %H:%M:%S}" in last.zh
+    assert said(office.authenticate(account, WRONG, after=free, **knobs)) == ("R5", "not_proven")
+    assert said(office.authenticate(account, claim(0), after=free, **knobs)) == TOO_MANY
+    late = office.authenticate(account, claim(0), after=free + minute, **knobs)
+    assert said(late) is AccountState.AUTHENTICATED
+
+
+@pytest.mark.rule("R5")
+def test_proofs_others_tokens_and_other_accounts_do_not_count(office: Office):
+    account, other = login(office), login(office, "other")
+    for _ in range(3):
+        proof = office.authenticate(account, claim(0), identity_tries=1)
+        assert said(proof) is AccountState.AUTHENTICATED
+        assert said(office.tried(account, "no token", WRONG, identity_tries=1)) == (
+            "R5",
+            "stale_token",
+        )
+    office.authenticate(other, WRONG, identity_tries=1)
+    assert said(office.authenticate(other, WRONG, identity_tries=1)) == TOO_MANY
+    proof = office.authenticate(account, claim(0), identity_tries=1)
+    assert said(proof) is AccountState.AUTHENTICATED
+
+
+@pytest.mark.rule("R5", "R24")
+def test_trying_out_who_others_are_counts_too_and_a_proof_between_does_not_help(office: Office):
+    """That an account is another person's tells that the four fit: it must not be asked at will."""
+    account = office.account(0)
+    for _ in range(2):
+        guess = office.authenticate(account, claim(1), identity_tries=2)
+        assert said(guess) == ("R24", "others_account")
+        office.authenticate(account, claim(0), identity_tries=3)
+    assert said(office.authenticate(account, claim(1), identity_tries=2)) == TOO_MANY
+
+
+@pytest.mark.rule("R5")
+def test_tokens_kept_in_stock_and_tried_at_once_are_counted_by_the_database(office: Office):
+    account = login(office)
+    tokens = [office.do(accounts.begin_check, account, NOW) for _ in range(40)]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda t: said(office.tried(account, t, WRONG)), tokens))
+    assert answers.count(("R5", "not_proven")) == IssuerPolicy().identity_tries
+    assert answers.count(TOO_MANY) == 40 - IssuerPolicy().identity_tries
+
+
+def test_an_account_that_was_set_free_begins_to_count_anew(office: Office):
+    account = login(office)
+    office.authenticate(account, WRONG, identity_tries=1)
+    office.do(accounts.release, account)
+    proof = office.authenticate(account, claim(0), identity_tries=1)
+    assert said(proof) is AccountState.AUTHENTICATED

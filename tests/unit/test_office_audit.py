@@ -111,6 +111,9 @@ def test_nothing_personal_is_taken_and_nothing_of_it_repeated(engine: Engine, pl
         assert not word or word not in str(refused.value)
     with pytest.raises(ValueError, match="takes numbers and words"):
         transact(engine, partial(audit.append, at=NOW, detail={"of": [1]}, **_words(right)))
+    document_as_number = {"of": 110101199003070011}
+    with pytest.raises(ValueError, match="takes numbers and words"):
+        transact(engine, partial(audit.append, at=NOW, detail=document_as_number, **_words(right)))
     assert audit.verify(engine) == audit.Verdict(0)
 
 

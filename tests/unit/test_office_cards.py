@@ -53,7 +53,7 @@ def test_a_card_is_reserved_with_a_serial_of_the_laboratory(office: Office):
     )
     assert office.do(cards_book.by_serial, card.serial) == card
     assert office.do(cards_book.card, card.id) == card
-    assert office.do(cards_book.usable_of, card.person_id) == card
+    assert office.do(cards_book.usable_of, card.person_id) == [card]
 
 
 @pytest.mark.rule("R29", "R31", "R33")
@@ -207,7 +207,7 @@ def test_nobody_comes_between_reading_a_card_and_moving_it(office: Office, where
 
 def test_what_is_not_there_is_told(office: Office):
     assert office.do(cards_book.by_serial, bytes(10)) is None
-    assert office.do(cards_book.usable_of, 1) is None
+    assert office.do(cards_book.usable_of, 1) == []
     with pytest.raises(LookupError, match="no card 9"):
         office.do(cards_book.card, 9)
     with pytest.raises(LookupError, match="no student 9"):

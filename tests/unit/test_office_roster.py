@@ -6,10 +6,26 @@ import pytest
 from sqlalchemy import func, select
 
 from issuer import roster
+from issuer.applicant import (
+    CATEGORIES,
+    FORMAL_STATUS,
+    Applicant,
+    category_verdict,
+    status_verdict,
+)
 from issuer.database import DatabaseError
 from issuer.documents import Documents
+from issuer.finding import Status
 from issuer.roster import Standing, Taken, take
-from issuer.roster_file import STUDENT, RosterError, parse_csv, parse_toml, read_roster
+from issuer.roster_file import (
+    STATUSES,
+    STUDENT,
+    STUDENT_KINDS,
+    RosterError,
+    parse_csv,
+    parse_toml,
+    read_roster,
+)
 from issuer.tables import Person, Student
 from tests.offices import (
     KEY,
@@ -189,3 +205,20 @@ def test_a_large_roster_is_taken_in_parts(office: Office):
     rows = [row(number) for number in range(100, 1300)]
     assert taken(office, csv_of(*rows)) == Taken(added=1200)
     assert taken(office, csv_of(*rows)) == Taken(same=1200)
+
+
+@pytest.mark.rule("R2")
+def test_the_kinds_a_roster_may_have_are_the_seeds_and_some_that_the_rule_refuses():
+    assert STUDENT_KINDS[: len(CATEGORIES)] == tuple(CATEGORIES)
+    for kind in STUDENT_KINDS:
+        is_right = category_verdict(Applicant(category=kind)).status is Status.OK
+        assert is_right == (kind in CATEGORIES)
+    assert set(STUDENT_KINDS) > set(CATEGORIES)
+
+
+@pytest.mark.rule("R3")
+def test_of_the_statuses_a_roster_may_have_one_is_formal():
+    verdicts = {
+        one: status_verdict(Applicant(status=one, has_wage_income=False)).status for one in STATUSES
+    }
+    assert [one for one, said in verdicts.items() if said is Status.OK] == [FORMAL_STATUS]

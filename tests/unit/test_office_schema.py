@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from issuer import migrating, tables
@@ -52,6 +53,56 @@ def test_a_step_back_and_forth_leaves_the_same_schema_and_clearings_rows(engine:
 def test_the_last_step_of_the_program_is_the_last_there_is():
     config = migrating._config(None)
     assert ScriptDirectory.from_config(config).get_current_head() == migrating.HEAD
+
+
+CARD = (
+    "INSERT INTO cards (id, serial, person_id, student_id, medium, state, issued_on, end_date,"
+    " balance, online_seq, updated{more}) VALUES ({id}, '{id:020d}', 1, 1, 'nfc_ese', '{state}',"
+    " '2025-09-08', '2026-09-30', 500, 1, 0{values})"
+)
+
+
+def step_to(engine: Engine, to: str, back: bool = False) -> None:
+    with writing(engine) as connection, connection.begin():
+        (migrating.downgrade if back else migrating.upgrade)(connection, to)
+
+
+def told(engine: Engine, *statements: str) -> None:
+    with writing(engine) as connection, connection.begin():
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+@pytest.mark.rule("R6")
+def test_cards_from_before_there_were_slots_keep_what_they_are_and_take_the_first(office: Office):
+    engine = office.engine
+    step_to(engine, "0002", back=True)
+    told(
+        engine,
+        CARD.format(id=1, state="lost", more="", values=""),
+        CARD.format(id=2, state="active", more="", values=""),
+    )
+    step_to(engine, "0003")
+    assert differences(engine) == []
+    with Session(engine) as session:
+        cards = session.scalars(select(tables.CardRow).order_by(tables.CardRow.id)).all()
+        assert [(one.state, one.balance, one.slot) for one in cards] == [
+            ("lost", 500, 0),
+            ("active", 500, 0),
+        ]
+    with pytest.raises(IntegrityError):
+        told(engine, CARD.format(id=3, state="active", more="", values=""))
+
+
+def test_a_step_back_before_the_slots_fails_whole_while_somebody_has_two_cards(office: Office):
+    engine = office.engine
+    for slot in (0, 1):
+        told(engine, CARD.format(id=slot + 1, state="active", more=", slot", values=f", {slot}"))
+    with pytest.raises(IntegrityError):
+        step_to(engine, "0002", back=True)
+    assert differences(engine) == []
+    with engine.connect() as connection:
+        assert migrating.held_step(connection) == migrating.HEAD
 
 
 def old_database(where: str) -> None:

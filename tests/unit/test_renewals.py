@@ -9,19 +9,19 @@ from sqlalchemy import Engine
 from apdu.files import EF15
 from emulator.card.state import Blocked
 from issuer import accounts, cards_book, operations
-from issuer.card_access import CardBlocked, SoftMacHost, WrongCard
+from issuer.card_access import SoftMacHost
 from issuer.card_states import CardEvent, CardState
-from issuer.database import open_database
 from issuer.errors import RuleError
 from issuer.moments import SHANGHAI
 from issuer.openings import open_card
 from issuer.operations import DONE, Kind
-from issuer.renewals import WRITING, renew
+from issuer.renewals import WRITING, allow_again, renew
 from issuer.renewing import MacRefused, renew_card
 from issuer.roster_file import parse_toml
 from reader.gate import Direction, Reject, Verdict
 from reader.session import ProtocolError
 from reader.transport.decorators import CutPoint
+from reader.transport.inprocess import InProcess
 from tests.cards import content_of, with_blocked, with_content
 from tests.offices import SCHOOLS, student_table
 from tests.stock import card_of
@@ -41,10 +41,8 @@ def campus(engine: Engine) -> Campus:
 
 
 @pytest.fixture
-def lone(tmp_path) -> Campus:
-    made = Campus.of(open_database(str(tmp_path / "office.db")))
-    yield in_march(made)
-    made.office.engine.dispose()
+def lone(file_engine: Engine) -> Campus:
+    return in_march(Campus.of(file_engine))
 
 
 def in_march(campus: Campus) -> Campus:
@@ -158,6 +156,7 @@ def test_a_second_renewal_in_the_window_is_refused(campus):
 # Knobs
 
 
+@pytest.mark.rule("R27")
 def test_the_strict_window_opens_a_day_later(campus):
     campus.decide(renewal_open_inclusive=False)
     account, chip, _ = opened(campus, at=datetime(2025, 7, 30, 12, tzinfo=SHANGHAI))
@@ -166,6 +165,7 @@ def test_the_strict_window_opens_a_day_later(campus):
     assert on(chip, renewing(campus, account)).end_date == NEW
 
 
+@pytest.mark.rule("R27")
 def test_without_late_renewal_an_expired_card_stays_expired(campus):
     campus.decide(late_renewal=False)
     account, chip, _ = opened(campus, at=datetime(2025, 10, 1, tzinfo=SHANGHAI))
@@ -244,22 +244,39 @@ def test_an_account_that_changed_hands_sees_nothing_of_the_renewal(campus):
 # The card
 
 
+@pytest.mark.rule("R24")
 def test_another_card_is_not_renewed(campus):
     account, _, _ = opened(campus)
     _, others, _ = opened(campus, 1)
     before = others.image
-    with pytest.raises(WrongCard, match="present the right one"):
+    with pytest.raises(RuleError, match="present your own card") as raised:
         on(others, renewing(campus, account))
+    assert (raised.value.rule, raised.value.reason) == ("R24", "foreign_card")
     assert (others.image, state_of(campus, account)) == (before, None)
+
+
+@pytest.mark.each_database
+def test_nor_is_one_that_was_put_in_its_place_on_the_way(campus):
+    account, chip, _ = opened(campus)
+    _, others, _ = opened(campus, 1)
+    before = others.image
+    slow = Paused(renewing(campus, account), chip, 2)
+    slow._link = InProcess(others)
+    others.power_on()
+    with pytest.raises(RuleError) as raised:
+        slow.finish()
+    assert raised.value.reason == "foreign_card"
+    assert others.image.directories == before.directories
+    assert on(chip, renewing(campus, account)).end_date == NEW
 
 
 @pytest.mark.rule("R28")
 def test_a_card_blocked_for_good_has_to_be_replaced(campus):
     account, chip, card = opened(campus)
     dead = card_of(with_blocked(Blocked.PERMANENT)(chip.image))
-    with pytest.raises(CardBlocked, match="blocked for good; replace it") as raised:
+    with pytest.raises(RuleError, match="blocked for good; report it lost") as raised:
         on(dead, renewing(campus, account))
-    assert raised.value.is_permanent
+    assert (raised.value.rule, raised.value.reason) == ("R28", "blocked_for_good")
     assert campus.card(card).end_date == OLD
 
 
@@ -272,6 +289,36 @@ def test_a_card_that_refuses_the_mac_is_told_and_the_book_stays(campus):
     assert (campus.card(card).end_date, end_on(chip)) == (OLD, OLD)
     campus.office = replace(campus.office, roots=roots)
     assert on(chip, renewing(campus, account)).end_date == NEW
+
+
+@pytest.mark.rule("R28")
+def test_however_often_it_is_asked_a_card_is_not_blocked_by_wrong_macs(campus):
+    account, chip, card = opened(campus)
+    roots = campus.office.roots
+    campus.office = replace(campus.office, roots={**roots, "AMK": roots["PMK"]})
+    for key in ("one", "two"):
+        with pytest.raises(MacRefused):
+            on(chip, renewing(campus, account, key))
+    for key in ("one", "two", "three"):
+        assert refused(campus, account, chip, key).reason == "mac_refused"
+    campus.office = replace(campus.office, roots=roots)
+    assert refused(campus, account, chip, "one").reason == "mac_refused"
+    allow_again(campus.office, account, card.serial)
+    assert on(chip, renewing(campus, account, "one")).end_date == NEW
+    with pytest.raises(LookupError, match="there is no card"):
+        allow_again(campus.office, account, bytes(10))
+
+
+def test_a_renewal_that_is_written_ends_the_count_of_wrong_macs(campus):
+    account, chip, _ = opened(campus)
+    roots, wrong = campus.office.roots, campus.office.roots["PMK"]
+    for year in (0, 1):
+        campus.clock.now = AUGUST.replace(year=AUGUST.year + year)
+        campus.office = replace(campus.office, roots={**roots, "AMK": wrong})
+        with pytest.raises(MacRefused):
+            on(chip, renewing(campus, account, f"wrong {year}"))
+        campus.office = replace(campus.office, roots=roots)
+        assert on(chip, renewing(campus, account, f"right {year}")).end_date.year == 2026 + year
 
 
 def test_a_day_on_the_card_that_is_none_is_told(campus):
@@ -348,6 +395,7 @@ def test_cut_at_any_commit_it_is_renewed_once(campus, step, is_after):
     assert campus.actions().count("card.renewed") == 1
 
 
+@pytest.mark.each_database
 def test_two_runs_at_once_renew_it_once(campus):
     account, chip, _ = opened(campus)
     slow = Paused(renewing(campus, account), chip, UPDATE)
@@ -390,6 +438,7 @@ def test_a_renewal_that_is_on_the_card_is_finished_whatever_the_roster_says_now(
     assert campus.card(card).end_date == NEW
 
 
+@pytest.mark.rule("R3")
 def test_one_that_is_not_is_not(campus):
     account, chip, card = opened(campus)
     cut(chip, renewing(campus, account), UPDATE, CutPoint.BEFORE)

@@ -1,22 +1,28 @@
 """A returned card is dead, its money leaves it once, and is paid back once."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, product
 
 import pytest
 
 from apdu.files import EF1A
 from emulator.card.state import Blocked
-from issuer import audit
+from issuer import accounts, audit, operations
 from issuer.card_states import CardState
 from issuer.errors import RuleError
 from issuer.ledger import Account
 from issuer.losses import report_lost, settle
 from issuer.moments import SHANGHAI
-from issuer.operations import DONE, FAILED
+from issuer.operations import DONE, FAILED, Kind
 from issuer.payer import Mishap, PayerAway
+from issuer.presenting import account_name
 from issuer.returns import give_back, outlet_refund, refund
-from issuer.topup_book import AUTHORISED, CHARGED, CHARGING
+from issuer.topup_book import AUTHORISED, CHARGED, CHARGING, Source
+from issuer.topup_host import charge_key
 from issuer.topups import carry
 from issuer.unloading import UnloadInterrupted
 from reader.session import ProtocolError, run
@@ -32,19 +38,23 @@ from tests.issuers import (
     change,
     commands_of,
     crashing,
+    finish,
     in_state,
     on,
     ride,
     spend,
 )
-from tests.offices import END
+from tests.offices import END, claim
+from tests.slices import parts
 
 HELD = 5000
+DEBIT_UNLOAD = bytes.fromhex("8054")
 
 each_point = pytest.mark.parametrize("point", CutPoint, ids=lambda p: p.name)
 each_moment = pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
 LEFT = (CardLost, UnloadInterrupted)
 COMMANDS = 10
+TWICE = list(product(range(1, COMMANDS + 1), range(2, COMMANDS + 1, 3)))
 TRANSACTIONS = 5
 """Begun, let, paid, about to block, ended."""
 
@@ -238,20 +248,19 @@ def test_a_card_that_leaves_at_any_command_is_emptied_once(student, point):
 @pytest.mark.rule("R33")
 @each_point
 @pytest.mark.parametrize("second", CutPoint, ids=lambda p: p.name)
-def test_and_so_is_one_that_leaves_twice(student, point, second):
+def test_and_so_is_one_that_leaves_twice(student, point, second, some):
     key = "return"
-    for at in range(1, COMMANDS + 1):
-        for later in range(2, COMMANDS + 1, 3):
-            with pytest.raises(LEFT):
-                on(student.chip, returning(student, key), at, point)
+    for at, later in some(TWICE, 10, parts):
+        with pytest.raises(LEFT):
+            on(student.chip, returning(student, key), at, point)
+        student.desk.restart()
+        try:
+            on(student.chip, returning(student, key), later, second)
+        except LEFT:
             student.desk.restart()
-            try:
-                on(student.chip, returning(student, key), later, second)
-            except LEFT:
-                student.desk.restart()
-            on(student.chip, returning(student, key))
-            assert_closed(student, HELD)
-            key = anew(student)
+        on(student.chip, returning(student, key))
+        assert_closed(student, HELD)
+        key = anew(student)
 
 
 @pytest.mark.rule("R33")
@@ -425,8 +434,6 @@ def test_a_payer_who_does_not_answer_is_asked_again(desk, student, mishap):
     with pytest.raises(PayerAway):
         refunding(student)
     with pytest.raises(RuleError, match="A refund of this card is under way"):
-        refunding(student, "another")
-    with pytest.raises(RuleError, match="A refund of this card is under way"):
         outlet_refund(desk.office, desk.student(1), "o", student.card.serial)
     assert refunding(student).amount == HELD + 2000
     assert desk.paid() == 0
@@ -489,3 +496,127 @@ def test_a_trip_on_a_bus_holds_a_return_up_too(desk, student):
     change(student.chip, with_trip(bytes(record), 2))
     refused(student, returning(student), "R31", "open_trip")
     assert student.op("first").state != FAILED
+
+
+# Another key, another run
+
+
+@each_point
+def test_a_return_that_was_cut_is_gone_on_with_by_another_key(student, point):
+    """The money is off the card, and only the first return knows: none of it was a ride."""
+    for at in range(1, COMMANDS + 1):
+        key = anew(student) if at > 1 else "return"
+        with pytest.raises(LEFT):
+            on(student.chip, returning(student, key), at, point)
+        student.desk.restart()
+        done = on(student.chip, returning(student, f"{key}-again"))
+        assert done.amount == HELD
+        assert_closed(student, HELD)
+        assert on(student.chip, returning(student, key)) == done
+        assert on(student.chip, returning(student, f"{key}-again")) == done
+
+
+def test_two_returns_by_turns_lose_nothing(student):
+    for number, first in enumerate(range(1, COMMANDS + 1)):
+        key = anew(student) if number else "return"
+        again(student.chip)
+        slow = returning(student, key)
+        sent = next(slow)
+        for _ in range(first - 1):
+            sent = slow.send(student.chip.process(sent.command))
+        done = on(student.chip, returning(student, f"{key}-other"))
+        assert done.amount == HELD
+        slow.close()
+        assert_closed(student, HELD)
+        assert on(student.chip, returning(student, key)).amount == HELD
+
+
+def test_a_top_up_paid_while_its_card_is_returned_is_given_back_by_the_return(student):
+    again(student.chip)
+    slow = returning(student)
+    sent = next(slow)
+    while sent.command[:2] != DEBIT_UNLOAD:
+        sent = slow.send(student.chip.process(sent.command))
+    late = charging(student, "late", 700)
+    assert finish(slow, sent, student.chip).amount == HELD
+    assert student.op("late").id == late
+    assert student.op("late").state == FAILED
+    assert student.desk.paid() == HELD
+    assert_closed(student, HELD)
+
+
+def charging(student, key, fen):
+    """A top-up that is paid, as a run leaves it that the return has overtaken."""
+    desk = student.desk
+
+    def make(session):
+        op = operations.begin(session, Kind.TOP_UP, student.account, key, fen, desk.clock())
+        data = {"source": Source.PAYER, "fen": fen}
+        return operations.step(session, op, CHARGING, desk.clock(), student.card.id, data)
+
+    op = desk.books.do(make)
+    desk.office.payer.charge(charge_key(op.id), fen, account_name(student.account))
+    return op.id
+
+
+def test_a_refund_under_way_is_gone_on_with_by_another_key(desk, student):
+    on(student.chip, returning(student))
+    desk.mishaps.planned = [Mishap.LOST_AFTER]
+    with pytest.raises(PayerAway):
+        refunding(student)
+    done = refunding(student, "other")
+    assert done.amount == HELD
+    assert refunding(student, "other") == refunding(student) == done
+    assert desk.paid() == 0
+    assert_refunded(student)
+
+
+def assert_refunded(student):
+    assert student.desk.card(student.card.id).state is CardState.REFUNDED
+    assert student.desk.owed(Account.PAYABLE) == 0
+    student.desk.assert_balanced()
+
+
+@pytest.mark.each_database
+def test_two_runs_of_one_refund_pay_it_once(desk, student):
+    """Both have the payer's answer before either has written it down."""
+    on(student.chip, returning(student))
+    start = threading.Barrier(2)
+
+    class Slow:
+        def refund(self, *wish):
+            answer = payer.refund(*wish)
+            with suppress(threading.BrokenBarrierError):
+                start.wait(2)
+            return answer
+
+    payer, desk.office = desk.office.payer, replace(desk.office, payer=Slow())
+    with ThreadPoolExecutor(2) as pool:
+        said = [one.result() for one in [pool.submit(refunding, student) for _ in range(2)]]
+    desk.restart()
+    assert said[0] == said[1]
+    assert desk.paid() == 0
+    assert_refunded(student)
+
+
+# An account that is another person's now
+
+
+@pytest.mark.rule("R24")
+def test_an_account_that_changed_hands_sees_nothing_of_what_was_asked_before(desk, student):
+    on(student.chip, student.top_up("more"))
+    on(student.chip, returning(student))
+    refunding(student)
+    desk.opened(student.account)
+    report_lost(desk.office, student.account, "lost")
+    desk.books.do(accounts.release, student.account)
+    desk.books.authenticate(student.account, claim(1))
+    for ask in (
+        lambda: on(student.chip, student.top_up("more")),
+        lambda: on(student.chip, returning(student)),
+        lambda: refunding(student),
+        lambda: report_lost(desk.office, student.account, "lost"),
+    ):
+        with pytest.raises(RuleError) as no:
+            ask()
+        assert (no.value.rule, no.value.reason) == ("R24", "others_card")

@@ -1,5 +1,7 @@
 """Cards through the service: opened, topped up and cut at every command, on a real card."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -9,6 +11,7 @@ from emulator.card.personalise import personalise
 from issuer.client import ServiceError
 from issuer.errors import RuleError
 from issuer.ledger import trial_balance
+from issuer.policy import IssuerPolicy
 from issuer.tables import Payment
 from issuer.tokens import Role
 from reader.gate import Direction, Verdict
@@ -64,7 +67,21 @@ def test_a_student_proves_who_it_is_opens_a_card_and_tops_it_up(desk):
 def test_nothing_the_database_numbers_is_told(desk):
     remote, phone = desk.remote(desk.student()), PhoneCard()
     told = remote.open_card("open-1", PHONE, phone)
-    assert not {"id", "person_id", "student_id"} & set(told)
+    assert not {"id", "person_id", "student_id", "slot"} & set(told)
+
+
+@pytest.mark.rule("R6", "R29")
+def test_of_two_cards_a_report_of_loss_tells_which(desk):
+    desk.office = replace(desk.office, policy=IssuerPolicy(student_card_limit=2))
+    desk.restart()
+    remote, phones = desk.remote(desk.student()), [PhoneCard(), PhoneCard()]
+    first, second = (remote.open_card(f"open-{n}", PHONE, phone) for n, phone in enumerate(phones))
+    with pytest.raises(RuleError) as refused:
+        remote.report_lost("lost")
+    assert (refused.value.rule, refused.value.reason) == ("R29", "which_card")
+    lost = remote.report_lost("lost", bytes.fromhex(first["serial"]))
+    assert (lost["card"]["serial"], lost["card"]["state"]) == (first["serial"], "lost")
+    assert remote.top_up("topup", 1000, phones[1].again())["card"]["serial"] == second["serial"]
 
 
 def test_a_false_claim_is_the_rules_no_and_uses_the_check_up(desk):
@@ -192,7 +209,8 @@ def test_a_key_that_is_none_is_refused(desk, key):
 
 def test_who_has_no_card_is_told_so(desk):
     answer = desk.get("/v1/card", desk.student())
-    assert (answer.status_code, answer.json()["reason"]) == (404, "no_card")
+    told = answer.json()
+    assert (answer.status_code, told["reason"], told["rule"]) == (404, "no_card", "R20")
 
 
 @pytest.mark.rule("R31")

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 import uvicorn
 
+from bench.cli.serve import HTTP
 from emulator.card.card import Card
 from issuer import blacklist_book
+from issuer.service import Limits
 from issuer.service.gates import STEPS
 from issuer.tokens import Role
 from reader.batch import Refusal, parse_answer
@@ -31,7 +34,7 @@ SERIALS = [bytes.fromhex(f"03105228001{number:09d}") for number in range(100)]
 @contextmanager
 def served(desk: Desk) -> Iterator[str]:
     """The service on a free port of the loopback."""
-    config = uvicorn.Config(desk.app, host="127.0.0.1", port=0, log_config=None, ws="none")
+    config = uvicorn.Config(desk.app, host="127.0.0.1", port=0, **HTTP)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -85,6 +88,16 @@ def test_a_batch_that_was_stored_unanswered_is_delivered_again_and_stored_once(d
     assert forward_http(Uplink(outbox), line, time.monotonic) == 3
 
 
+def test_a_header_of_a_proxy_gives_nobody_more_guesses(office):
+    desk = Desk(office, NOW, Limits(per_second=1, burst=5))
+    with served(desk) as url, httpx2.Client(base_url=url) as http:
+        codes = [
+            http.get("/v1/card", headers={"X-Forwarded-For": f"192.0.2.{n}"}).status_code
+            for n in range(8)
+        ]
+    assert codes == [401] * 5 + [429] * 3
+
+
 def test_while_nobody_answers_the_batches_wait(outbox):
     nobody = Service("http://127.0.0.1:9", "tb_x")
     with pytest.raises(LineError, match="batches wait"):
@@ -118,10 +131,25 @@ def test_a_batch_the_database_cannot_store_waits(desk, line, outbox, monkeypatch
         raise DatabaseError("locked")
 
     monkeypatch.setattr(Clearing, "receive", broken)
-    uplink = Uplink(outbox)
-    forward_http(uplink, line, time.monotonic)
-    assert uplink.delivered == 0
-    assert "could not store" in uplink.refused[0]
+    uplink, waiting = Uplink(outbox), outbox.waiting()
+    with pytest.raises(LineError, match="503"):
+        forward_http(uplink, line, time.monotonic)
+    assert (uplink.delivered, uplink.refused, outbox.waiting()) == (0, [], waiting)
+    monkeypatch.undo()
+    assert forward_http(Uplink(outbox), line, time.monotonic) == 3
+
+
+def test_a_station_with_many_batches_waits_when_it_asks_too_often(office, outbox):
+    desk, slept = Desk(office, NOW, Limits(per_second=1, burst=1)), []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        desk.ticker.at += seconds
+
+    with served(desk) as url:
+        line = Service(url, desk.token(Role.GATE))
+        assert forward_http(Uplink(outbox), line, time.monotonic, sleep) == 3
+    assert slept == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("versions", [1, 3, STEPS + 5])
@@ -155,7 +183,22 @@ def test_an_answer_that_is_no_blacklist_leaves_the_gate_with_what_it_has(
     assert held.blacklist.version == 0
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x", "127.0.0.1:80", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ftp://x",
+        "127.0.0.1:80",
+        "http://",
+        "http://[::1",
+        "http://h:port",
+        "http://h:99999",
+        "http://a..b",
+        "http://h/ü",
+        "http://h/a b",
+        "http://h/\n",
+    ],
+)
 def test_an_address_that_is_none_is_refused(url):
     with pytest.raises(ValueError, match="address"):
         Service(url, "tb_x")

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from issuer import tokens
 from issuer.service.guard import GuardedRoute
 from issuer.tokens import Role
 from tests.offices import NOW
@@ -71,6 +72,14 @@ def test_a_token_whose_time_is_over_opens_nothing(desk):
     assert desk.get("/v1/books/audit", token).status_code == 200
     desk.now = desk.now.replace(day=desk.now.day + 1)
     assert desk.get("/v1/books/audit", token).status_code == 401
+
+
+def test_a_token_that_was_revoked_opens_nothing(desk):
+    token, other = desk.token(Role.STAFF), desk.token(Role.STAFF)
+    assert desk.get("/v1/books/audit", token).status_code == 200
+    assert desk.books.do(tokens.revoke, token, desk.now)
+    assert desk.get("/v1/books/audit", token).status_code == 401
+    assert desk.get("/v1/books/audit", other).status_code == 200
 
 
 def test_every_route_is_guarded(desk):

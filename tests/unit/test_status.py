@@ -15,6 +15,7 @@ from issuer.moments import SHANGHAI
 from issuer.openings import give_up, open_card
 from issuer.operations import DONE, FAILED, Kind, begin, step
 from issuer.status import STATEMENT, card_of, cards_of, page, phone_damaged, statement
+from issuer.topup_book import Ended
 from reader.batch import build_batch
 from reader.gate import Direction, Verdict
 from reader.journal import MemoryJournal
@@ -135,6 +136,18 @@ def test_the_offices_own_word_counts_until_gates_say_something_later(campus):
         campus.do(step, op, DONE, at, card.id)
         campus.do(cards_book.note, card.id, at, balance=9600)
         assert page(campus.office, account).balance == wanted
+
+
+@pytest.mark.rule("R29")
+def test_a_top_up_that_went_with_a_lost_card_tells_nothing_of_what_is_on_it(campus):
+    account, chip, card = campus.opened()
+    campus.load(chip, 5000)
+    _, out = rides(campus, chip)
+    at = out + timedelta(seconds=1)
+    op = campus.do(begin, Kind.TOP_UP, account, "frozen", 5000, at)
+    campus.do(step, op, DONE, at, card.id, {"ended": Ended.FROZEN})
+    shown = page(campus.office, account)
+    assert (shown.balance, shown.known_at) == (4600, out)
 
 
 def rides(campus, chip, times=1):

@@ -1,7 +1,7 @@
 """A top-up is paid once and credited once, wherever card, payer or office stop."""
 
 from datetime import datetime
-from itertools import combinations, count
+from itertools import combinations, count, pairwise, product
 
 import pytest
 from sqlalchemy import select
@@ -34,17 +34,21 @@ from tests.issuers import (
     commands_of,
     crashing,
     cut,
+    finish,
     in_state,
     new_chip,
     on,
 )
 from tests.offices import END, NAMES, NOW, document
+from tests.slices import parts
 
 CREDIT, PROVE = bytes.fromhex("8052"), bytes.fromhex("805A")
 COMMANDS = ("SELECT", "READ BINARY", "INITIALIZE", "CREDIT")
 RESUMED = ("SELECT", "READ BINARY", "PROVE", "INITIALIZE", "CREDIT")
 TRANSACTIONS = 5
 """Begun, promised, the payer's own, let, credited."""
+TWICE = list(product(range(1, len(COMMANDS) + 1), range(1, len(RESUMED) + 1)))
+DEAD_AND_LEFT = list(product(range(1, TRANSACTIONS + 1), range(1, len(RESUMED) + 1)))
 
 pytestmark = pytest.mark.rule("R25")
 each_point = pytest.mark.parametrize("point", CutPoint, ids=lambda p: p.name)
@@ -213,20 +217,19 @@ def test_a_card_that_leaves_at_any_command_is_credited_once(student, point):
 
 @each_point
 @pytest.mark.parametrize("second", CutPoint, ids=lambda p: p.name)
-def test_and_so_is_one_that_leaves_twice_while_offices_come_and_go(student, point, second):
+def test_and_so_is_one_that_leaves_twice_while_offices_come_and_go(student, point, second, some):
     total = 0
-    for at in range(1, len(COMMANDS) + 1):
-        for again_at in range(1, len(RESUMED) + 1):
-            key = next(student.keys)
-            cut(student, key, at, point)
+    for at, again_at in some(TWICE, 8, parts):
+        key = next(student.keys)
+        cut(student, key, at, point)
+        student.desk.restart()
+        try:
+            on(student.chip, student.top_up(key), again_at, second)
+        except (CardLost, LoadInterrupted):
             student.desk.restart()
-            try:
-                on(student.chip, student.top_up(key), again_at, second)
-            except (CardLost, LoadInterrupted):
-                student.desk.restart()
-            on(student.chip, student.top_up(key))
-            total += FEN
-            student.assert_has(total)
+        on(student.chip, student.top_up(key))
+        total += FEN
+        student.assert_has(total)
 
 
 @each_point
@@ -292,16 +295,23 @@ ORDERS = [[int(n not in (0, *firsts)) for n in range(8)] for firsts in combinati
 """Every order of four commands of one run, who begins, and four of another."""
 
 
-def test_two_who_run_the_same_top_up_by_turns_credit_it_once(student):
-    for number, order in enumerate(ORDERS, 1):
+def turns(order):
+    """What an order stands for: how often it goes from one run to the other."""
+    return (sum(one != other for one, other in pairwise(order)),)
+
+
+@pytest.mark.each_database
+def test_two_who_run_the_same_top_up_by_turns_credit_it_once(student, some):
+    for number, order in enumerate(some(ORDERS, 12, turns), 1):
         key = next(student.keys)
         by_turns(student, order, (key, key))
         on(student.chip, student.top_up(key))
         student.assert_has(number * FEN)
 
 
-def test_two_top_ups_by_turns_are_both_credited(student):
-    for number, order in enumerate(ORDERS, 1):
+@pytest.mark.each_database
+def test_two_top_ups_by_turns_are_both_credited(student, some):
+    for number, order in enumerate(some(ORDERS, 12, turns), 1):
         keys = next(student.keys), next(student.keys)
         by_turns(student, order, keys)
         for key in keys:
@@ -339,19 +349,18 @@ def test_an_office_that_dies_at_any_commit_is_paid_once(student, is_after):
 
 @each_moment
 @each_point
-def test_and_so_is_one_whose_card_leaves_when_it_is_back(student, is_after, point):
+def test_and_so_is_one_whose_card_leaves_when_it_is_back(student, is_after, point, some):
     total = 0
-    for at in range(1, TRANSACTIONS + 1):
-        for left_at in range(1, len(RESUMED) + 1):
-            key = next(student.keys)
-            crash(student, student.top_up(key), at, is_after)
-            try:
-                on(student.chip, student.top_up(key), left_at, point)
-            except (CardLost, LoadInterrupted):
-                student.desk.restart()
-            on(student.chip, student.top_up(key))
-            total += FEN
-            student.assert_has(total)
+    for at, left_at in some(DEAD_AND_LEFT, 8, parts):
+        key = next(student.keys)
+        crash(student, student.top_up(key), at, is_after)
+        try:
+            on(student.chip, student.top_up(key), left_at, point)
+        except (CardLost, LoadInterrupted):
+            student.desk.restart()
+        on(student.chip, student.top_up(key))
+        total += FEN
+        student.assert_has(total)
 
 
 @each_moment
@@ -534,3 +543,24 @@ def test_the_ledger_has_each_step_once(desk, student):
         ledger.Side(Account.PAID_IN, -FEN, student.card.id),
     )
     assert not desk.books.do(ledger.post, op.id, "paid", sides, NOW)
+
+
+@pytest.mark.each_database
+def test_an_outlets_top_up_that_is_run_twice_at_once_stays_with_its_first_card(desk, student):
+    staff, other = desk.student(1), Student(desk, 2)
+    again(student.chip)
+    slow = outlet_top_up(desk.office, staff, "a", FEN)
+    sent = next(slow)
+    quick = outlet_top_up(desk.office, staff, "a", FEN)
+    again(other.chip)
+    theirs = next(quick)
+    sent = slow.send(student.chip.process(sent.command))
+    theirs = quick.send(other.chip.process(theirs.command))
+    sent = slow.send(student.chip.process(sent.command))
+    with pytest.raises(RuleError) as no:
+        quick.send(other.chip.process(theirs.command))
+    assert no.value.reason == "foreign_card"
+    assert finish(slow, sent, student.chip).card.serial == student.card.serial
+    assert (student.chip.purse.actual, other.chip.purse.actual) == (FEN, 0)
+    assert desk.owed(Account.CARDS, student.card.id) == FEN == -desk.owed(Account.CASH)
+    assert desk.card(other.card.id).balance == 0

@@ -175,12 +175,29 @@ def test_a_batch_refused_three_times_is_put_aside_and_the_next_goes(outbox: Outb
     uplink = Uplink(outbox)
     for _ in range(3):
         batch = parse_batch(uplink.next(0.0).message)
-        uplink.answered(Answer(batch.batch_id, Refusal.NOT_STORED).build())
+        uplink.answered(Answer(batch.batch_id, Refusal.RECORDS).build())
     assert uplink.refused == [
-        f"{GATE.hex()}-0000000001-0000000002.batch: clearing could not store it"
+        f"{GATE.hex()}-0000000001-0000000002.batch: a record in it cannot be read"
     ]
     assert parse_batch(uplink.next(0.0).message).first == 3
     assert outbox.last(GATE) == 6
+
+
+def test_a_batch_that_could_not_be_stored_waits_as_without_an_answer(outbox: Outbox):
+    """A database that is away says nothing of the batch."""
+    uplink = Uplink(outbox)
+    for sends in range(3):
+        step = uplink.next(5.0 * sends)
+        assert step.todo is Todo.SEND
+        batch = parse_batch(step.message)
+        uplink.answered(Answer(batch.batch_id, Refusal.NOT_STORED).build())
+        assert uplink.next(5.0 * sends + 4.9).todo is Todo.WAIT
+    assert uplink.next(15.0).todo is Todo.HANG_UP
+    assert (uplink.delivered, uplink.refused) == (0, [])
+    later = Uplink(outbox)
+    assert later.next(400_000.0).message == step.message
+    later.answered(Answer(batch.batch_id).build())
+    assert later.delivered == 1
 
 
 def test_answers_to_other_batches_are_none(outbox: Outbox):

@@ -630,3 +630,22 @@ def debit_without_le(lab: Lab) -> None:
     lab.must_be(lab.must(lab.send(command)).data, wanted, Words("TAC and MAC2", "TAC 和 MAC2"))
     assert final_pair(lab, RIDE)[1] == 0
     lab.must(lab.ask(GET_BALANCE, pair=(0, EP)))
+
+
+@case(
+    "MACS",
+    "MAC1 of a purchase of nothing is checked too",
+    "零金额消费同样校验 MAC1",
+    "4.16",
+    "6.1",
+    needs=PAID,
+)
+def entry_is_checked(lab: Lab) -> None:
+    """A gate's entry costs nothing, and opens the gate."""
+    for deal in (TRIP, RIDE):
+        ready(lab, deal, 0)
+        before = picture(lab)
+        for at in (4, 3, 2, 1):
+            q = begin(lab, deal, 0)
+            refused(lab, flipped(final_command(lab, deal, q), at), _BAD_MAC)
+        same(lab, before)

@@ -360,3 +360,53 @@ def deposit_wants_the_pin(lab: Lab) -> None:
     lab.must(lab.send(verify(lab.pin)))
     balance = lab.must(lab.send(bytes.fromhex("805C000104"))).data
     lab.require(len(balance) == 4, Words("4 bytes", "4 字节"), f"{len(balance)}")
+
+
+@case(
+    "PIN",
+    "Three wrong MACs in a row lock RELOAD PIN",
+    "PIN 重装连续三次 MAC 错误后锁定",
+    "4.11",
+    grade="I",
+    needs=SPOILED,
+)
+def reload_is_locked(lab: Lab) -> None:
+    """Then even the right MAC is 6983, and the PIN is the old one."""
+    opened(lab)
+    for _ in range(3):
+        refused(lab, _reload(lab, _NEW, flip=1), 0x9302, 0x6988)
+    refused(lab, _reload(lab, _NEW), _LOCKED)
+    lab.must(lab.send(verify(lab.pin)))
+
+
+@case(
+    "PIN",
+    "Three wrong MACs in a row lock PIN UNBLOCK",
+    "PIN 解锁连续三次 MAC 错误后锁定",
+    "4.11",
+    grade="I",
+    needs=SPOILED,
+)
+def unblock_is_locked(lab: Lab) -> None:
+    """Then even the right MAC is 6983, and the PIN stays locked."""
+    opened(lab)
+    _use_up(lab)
+    for _ in range(3):
+        refused(lab, _unblock(lab, _NEW, flip=1), 0x6988)
+    refused(lab, _unblock(lab, _NEW), _LOCKED, 0x9303)
+    refused(lab, verify(_NEW), _LOCKED)
+
+
+@case(
+    "PIN",
+    "CHANGE PIN wants FF between the old PIN and the new",
+    "修改 PIN 时新旧 PIN 之间须为 FF",
+    "4.11",
+    needs=SPOILED,
+)
+def change_wants_its_mark(lab: Lab) -> None:
+    """Another byte there is a refusal; the PIN stays as it is."""
+    opened(lab)
+    answer = lab.send(CHANGE_PIN.command(ChangePin(lab.pin + b"\x00" + _NEW)))
+    lab.require(answer[-2:] != b"\x90\x00", Words("a refusal", "拒绝"), answer.hex())
+    lab.must(lab.send(verify(lab.pin)))
