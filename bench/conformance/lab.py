@@ -29,13 +29,14 @@ from reader.transport.decorators import CutPoint
 class Said:
     """One exchange. response: None if it was lost. note: what happened beside it. took: ns.
 
-    A note that begins with "frame": both are frames without CRC, see `bench.conformance.radio`.
+    is_frame: both are frames without CRC (`bench.conformance.radio`), None is silence.
     """
 
     command: bytes
     response: bytes | None
     took_ns: int = 0
     note: str = ""
+    is_frame: bool = False
 
 
 class _Ear:
@@ -84,9 +85,9 @@ class Lab(Desk):
             self._radio = Radio(self, cast(FrameStand, self.stand))  # its abilities promise it
         return self._radio
 
-    def aired(self, frame: bytes, answer: bytes | None, note: str) -> None:
-        """Keep what was said in frames. note: begins with "frame"."""
-        self.said.append(Said(frame, answer, note=note))
+    def aired(self, frame: bytes, answer: bytes | None, note: str = "") -> None:
+        """Keep what was said in frames."""
+        self.said.append(Said(frame, answer, note=note, is_frame=True))
 
     def reset(self) -> None:
         """The field goes off and on: everything volatile is lost. Needs CUT where it matters."""

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from reader.transport.base import Transport
 
 SILENCE: Final = Words("silence", "静默")
+FIELD_ON: Final = "field on"
+FIELD_OFF: Final = "field off"
 UID_NOT_COMPLETE: Final = 0x04
 MAX_FWT_NS: Final = round(frame_waiting_time_s(MAX_FWI) * 1e9)
 MOST_WTX: Final = 50
@@ -53,7 +55,7 @@ class _Notes(Protocol):
         """Everything so far."""
         ...
 
-    def aired(self, frame: bytes, answer: bytes | None, note: str) -> None:
+    def aired(self, frame: bytes, answer: bytes | None, note: str = "") -> None:
         """Keep what was said in frames."""
         ...
 
@@ -89,7 +91,7 @@ class Radio:
     def field(self, is_on: bool) -> None:
         """Switch the field on or off. What the card knew of blocks is over."""
         self._stand.antenna.field(is_on)
-        self._lab.aired(b"", None, f"frame: field {'on' if is_on else 'off'}")
+        self._lab.aired(b"", None, FIELD_ON if is_on else FIELD_OFF)
         self.rates = (0, 0)
         self._rest_ns = 0
 
@@ -123,9 +125,9 @@ class Radio:
         trouble = aired.heard.trouble
         if trouble is Trouble.TIMEOUT:
             self.delay_ns = None
-            self._lab.aired(data, None, "frame")
+            self._lab.aired(data, None)
             return None
-        self._lab.aired(data, aired.heard.data, f"frame {trouble}".strip())
+        self._lab.aired(data, aired.heard.data, f"{trouble} error" if trouble else "")
         if trouble:
             raise self.broken(Words("a whole frame", "完整的帧"), f"{trouble} error", "1.2")
         return aired.heard.data

@@ -17,6 +17,8 @@ from bench.conformance.mutants.declared import load
 from bench.conformance.mutants.run import Plan, judge_all
 from bench.conformance.mutants.score import Outcome
 from bench.conformance.runner import Result, run_case, run_cases
+from bench.conformance.script import shrink, steps_of, text_of
+from bench.conformance.shown import frame_hex, shown
 from bench.conformance.stand import OwnStand, own_stand
 from bench.conformance.suite import card_cases
 from emulator.picc import Contactless
@@ -307,7 +309,7 @@ def test_a_frame_that_lies_makes_a_case_red(lie, key):
     assert violation.at is not None
     assert violation.clause
     assert violation.came
-    assert result.said[violation.at].note.startswith("frame") or result.said[violation.at].response
+    assert result.said[violation.at].is_frame or result.said[violation.at].response
 
 
 @pytest.mark.parametrize("key", sorted({one[2] for one in LIES}))
@@ -321,8 +323,40 @@ def test_the_exchange_that_shows_it_is_the_frame():
     assert str(result.violation.expected) == "R(ACK 0) A2"
     assert result.violation.came == "silence"
     assert result.violation.at is not None
-    shown = result.said[result.violation.at]
-    assert (shown.command, shown.response, shown.note) == (b"\xb3", None, "frame")
+    said = result.said[result.violation.at]
+    assert (said.command, said.response, said.note, said.is_frame) == (b"\xb3", None, "", True)
+
+
+# Reports
+
+
+def test_frames_have_their_names_in_reports():
+    result = lied(mute(0xB3), "radio_blocks.rule_12")
+    lines = shown(result.said, result.violation, is_ours=True)
+    assert [one.name for one in lines] == [
+        "field off", "field on", "REQA", "ANTICOLL 1", "SELECT 1", "RATS", "I(0)", "R(NAK 1)",
+    ]  # fmt: skip
+    assert [one.status for one in lines[2:]] == [
+        "ATQA", "UID 1", "SAK", "ATS", "I(0)", "silence",
+    ]  # fmt: skip
+    assert [one.broke is not None for one in lines] == [False] * 7 + [True]
+
+
+def test_a_script_keeps_frames_as_remarks_and_the_shortest_is_the_whole():
+    with own_stand("air") as stand:
+        assert stand.antenna is not None
+        stand.antenna = cast(AirAntenna, Liar(stand.antenna, mute(0xB3)))
+        result = run_case(BY_KEY["radio_blocks.rule_12"], stand)
+        steps = shrink(stand, result)
+    assert steps == steps_of(result)
+    text = text_of("CARD-BLK-014", result, steps, is_ours=True)
+    assert text.endswith("# frame > B3\n# frame < silence\n")
+    assert all(line.startswith("#") for line in text.splitlines())
+
+
+def test_what_i_blocks_carry_to_a_foreign_card_is_not_shown():
+    assert frame_hex(bytes.fromhex("0200200000020012"), is_ours=False) == "02" + ".." * 7
+    assert frame_hex(b"\xb2", is_ours=False) == "B2"
 
 
 # The reader under a case's thumb
@@ -338,12 +372,14 @@ def test_the_lab_speaks_over_the_frames_once_they_are_opened():
         lab = lab_on(stand)
         lab.radio.open(0, 1)
         assert lab.select()[-2:] == b"\x90\x00"
-        frames = [one for one in lab.said if one.note == "frame"]
+        frames = [one for one in lab.said if one.is_frame and not one.note]
         assert all(len(one.response or b"") + CRC_SIZE <= 16 for one in frames[5:])
         lab.reset()
         before = len(lab.said)
         lab.select()
-        assert [one.note for one in lab.said[before:]] == [""], "the coupler has the card again"
+        assert [one.is_frame for one in lab.said[before:]] == [False], (
+            "the coupler has the card again"
+        )
 
 
 def test_the_ats_is_read_and_rules_the_frames():
