@@ -204,3 +204,22 @@ def new_rate(lab: Lab) -> None:
     radio.wake()
     radio.open(is_new=False)
     answers(lab)
+
+
+@case(
+    "BLK",
+    "The worked trace: PPSE in I(0), the purse in I(1), S(DESELECT)",
+    "示例帧序列：I(0) 选 PPSE，I(1) 选钱包，S(DESELECT)",
+    "1.6",
+    "1.7",
+    needs=FRAMES,
+    grade="K",
+    level=Level.BASIC,
+)
+def worked_trace(lab: Lab) -> None:
+    """Without CID, with the reader's largest frames; whatever the answers are."""
+    radio = lab.radio
+    radio.open()
+    radio.last_of(PPSE)
+    lab.select()
+    radio.must_say(radio.deselect(), S_DESELECT)
