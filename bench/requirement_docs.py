@@ -1,4 +1,4 @@
-"""The page of requirements: each section of the protocol reference, with the cases that judge it."""
+"""The page of requirements: the sections of the protocol reference, and what judges each."""
 
 from collections.abc import Iterable
 

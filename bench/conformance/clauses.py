@@ -85,7 +85,6 @@ REASONS: Mapping[str, str] = {
     "3.11": "another kind of card; the card does not have it",
     "4.24": "fuel cards alone; CLASS cases show that its class answers 6E00",
     "5.2": "every case with keys rests on it: keys of a card are diversified from the roots",
-    "5.7": "a PSAM is no card of this suite; `tests/unit/test_psam*.py` and `tests/vectors` judge ours",
     "5.8": "vectors fix keys and random numbers, which a card under test chooses; `tests/vectors`",
     "5.9": "no layout is public; the dialect `sm4` plays every case with keys under our own",
 }
