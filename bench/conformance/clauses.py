@@ -17,6 +17,7 @@ SECTIONS: Mapping[str, Words] = {
     "1.4": Words("PPS", "PPS"),
     "1.5": Words("blocks", "数据块"),
     "1.6": Words("block rules A to E, 1 to 13", "块规则 A 至 E、1 至 13"),
+    "1.7": Words("a conversation frame by frame", "逐帧对话"),
     "2.1": Words("order of a reader", "读卡顺序"),
     "2.2": Words("AIDs", "应用标识"),
     "2.3": Words("PPSE", "PPSE"),
