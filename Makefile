@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak storm cuts semester clean
+.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak storm cuts semester mutants clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -68,6 +68,10 @@ cuts: $(VENV)/.dev ## a card, an office and a disk cut at every step, and every 
 
 semester: $(VENV)/.dev ## 200 students live a school year, and the books are balanced
 	$(BIN)/tapbench semester --students 200 --days 400 --seed 1
+
+mutants: $(VENV)/.core ## break card and gate in every declared way, and count what the suite catches
+	$(BIN)/tapbench conformance mutants card
+	$(BIN)/tapbench conformance mutants gate
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

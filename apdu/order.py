@@ -102,7 +102,7 @@ ROOTS = {
 }
 """Which root each key comes from; DACK and record protection share AMK, our decision."""
 
-_SM4_KEYS = ("dpk", "dlk", "dtk", "dulk", "duk")
+SM4_KEYS = ("dpk", "dlk", "dtk", "dulk", "duk")
 """Keys that the experimental SM4 purse diversifies and uses under SM4 (5.9)."""
 
 
@@ -113,8 +113,7 @@ def card_secrets(
     known = {root: card_key(roots[root], issuer, serial) for root in set(ROOTS.values())}
     if sm4:
         known |= {
-            name: card_key(Sm4Key(roots[ROOTS[name]].expose()), issuer, serial)
-            for name in _SM4_KEYS
+            name: card_key(Sm4Key(roots[ROOTS[name]].expose()), issuer, serial) for name in SM4_KEYS
         }
     return Secrets(**{name: known.get(name, known[root]) for name, root in ROOTS.items()})
 

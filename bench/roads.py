@@ -1,4 +1,8 @@
-"""The roads between a card and a gate, each as a context that yields a transport."""
+"""The roads between a card and a gate.
+
+Each is a context around a coupler with the card in its field; `ROADS` are the same roads for those
+who want no more than a transport.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -7,10 +11,10 @@ from typing import Protocol
 from apdu.event import Observer
 from bench.problem import Problem
 from bench.recording import Recorder
-from emulator.picc import Picc
+from emulator.picc import ContactlessOf, Picc
 from emulator.radio.faults import Faults
 from fixtures.timing import Timing
-from reader.transport.base import Transport
+from reader.transport.base import Coupler, Transport
 from reader.transport.inprocess import InProcess
 
 WAIT_S = 10.0
@@ -27,22 +31,64 @@ class Road(Protocol):
         ...
 
 
+class Field(Protocol):
+    """A road as a coupler, which finds the card anew as often as it is asked to.
+
+    contactless_of: how the card answers in each field; left out, as it does in the first.
+    """
+
+    def __call__(
+        self,
+        card: Picc,
+        watch: Recorder | None = None,
+        contactless_of: ContactlessOf | None = None,
+    ) -> AbstractContextManager[Coupler]:
+        """A reader with the card before it."""
+        ...
+
+
+class InProcessCoupler:
+    """A reader without a road (`reader.transport.base.Coupler`)."""
+
+    def __init__(self, card: Picc) -> None:
+        self._card = card
+
+    def wait_card(self, timeout_s: float) -> InProcess:
+        """See Coupler: the field goes off and on."""
+        self._card.power_off()
+        self._card.power_on()
+        return InProcess(self._card)
+
+    def wait_gone(self, timeout_s: float) -> bool:
+        """See Coupler: such a card never leaves."""
+        return False
+
+    def close(self) -> None:
+        """See Coupler."""
+        self._card.power_off()
+
+
 @contextmanager
-def in_process(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
+def in_process_field(
+    card: Picc, watch: Recorder | None = None, contactless_of: ContactlessOf | None = None
+) -> Iterator[Coupler]:
     """Straight into the card."""
-    card.power_on()
-    yield InProcess(card)
-    card.power_off()
+    coupler = InProcessCoupler(card)
+    yield coupler
+    coupler.close()
 
 
-def air_road(timing: Timing | None = None, faults: Faults | None = None) -> Road:
+def air_field(timing: Timing | None = None, faults: Faults | None = None) -> Field:
     """Raw frames over the simulated air, in virtual time, with our own block machines.
 
     timing: how long card and PSAM compute, at once if left out. faults: what goes wrong.
     """
 
-    def over_air(card: Picc, watch: Recorder | None = None) -> AbstractContextManager[Transport]:
-        from bench.rig.air import SlowPsam, in_the_air
+    @contextmanager
+    def over_air(
+        card: Picc, watch: Recorder | None = None, contactless_of: ContactlessOf | None = None
+    ) -> Iterator[Coupler]:
+        from bench.rig.air import AirCoupler, SlowPsam
         from emulator.radio.air import Air
         from emulator.radio.faults import Script
         from emulator.radio.station import Station
@@ -52,28 +98,38 @@ def air_road(timing: Timing | None = None, faults: Faults | None = None) -> Road
             watch.keep_time(air.clock.now_ns)
             if timing is not None:
                 watch.around_psam = lambda psam: SlowPsam(psam, air, timing.psam)
-        return in_the_air(card, air, Station(card, timing.card if timing else None))
+        air.bring(Station(card, timing.card if timing else None, contactless_of))
+        coupler = AirCoupler(air)
+        try:
+            yield coupler
+        finally:
+            coupler.close()
 
     return over_air
 
 
 @contextmanager
-def over_udp(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
+def udp_field(
+    card: Picc, watch: Recorder | None = None, contactless_of: ContactlessOf | None = None
+) -> Iterator[Coupler]:
     """Unmodified nfcpy over its UDP air, on a free loopback port."""
     from emulator.frontends.udp import UdpFrontend
     from reader.transport.nfc import NfcCoupler
 
-    with UdpFrontend(card, port=0, observe=_observer(watch)).running() as front:
+    front = UdpFrontend(card, port=0, contactless_of=contactless_of, observe=_observer(watch))
+    with front.running():
         host, port = front.address
         coupler = NfcCoupler(f"udp:{host}:{port}")
         try:
-            yield coupler.wait_card(WAIT_S)
+            yield coupler
         finally:
             coupler.close()
 
 
 @contextmanager
-def over_pn532(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
+def pn532_field(
+    card: Picc, watch: Recorder | None = None, contactless_of: ContactlessOf | None = None
+) -> Iterator[Coupler]:
     """Unmodified nfcpy and its PN532 driver, to a virtual chip with the card in its field."""
     from bench.rig.pn532 import VirtualPn532
     from emulator.radio.air import Air
@@ -83,18 +139,20 @@ def over_pn532(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]
 
     clock = Unpaced()
     air = Air(clock, observer=None if watch is None else watch.observer(clock.now_ns))
-    air.bring(Station(card))
+    air.bring(Station(card, contactless_of=contactless_of))
     with VirtualPn532(air) as chip:
         with chip.as_nfcpy_device() as device:
             coupler = NfcCoupler(device)
         try:
-            yield coupler.wait_card(WAIT_S)
+            yield coupler
         finally:
             coupler.close()
 
 
 @contextmanager
-def over_pcsc(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
+def pcsc_field(
+    card: Picc, watch: Recorder | None = None, contactless_of: ContactlessOf | None = None
+) -> Iterator[Coupler]:
     """pyscard, a private pcscd and the vpcd driver."""
     from bench.rig.pcscd import PrivatePcscd
     from emulator.frontends.vpcd import VpcdFrontend
@@ -106,20 +164,38 @@ def over_pcsc(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
         VpcdFrontend(card, rig.port, observe=_observer(watch)).running(),
         PcscCoupler(rig.reader_names[0]) as coupler,
     ):
-        yield coupler.wait_card(WAIT_S)
+        yield coupler
 
 
 def _observer(watch: Recorder | None) -> Observer | None:
     return None if watch is None else watch.observe
 
 
-ROADS: dict[str, Road] = {
-    "inproc": in_process,
-    "air": air_road(),
-    "udp": over_udp,
-    "pn532": over_pn532,
-    "pcsc": over_pcsc,
+FIELDS: dict[str, Field] = {
+    "inproc": in_process_field,
+    "air": air_field(),
+    "udp": udp_field,
+    "pn532": pn532_field,
+    "pcsc": pcsc_field,
 }
+
+
+def _road(field: Field) -> Road:
+    @contextmanager
+    def road(card: Picc, watch: Recorder | None = None) -> Iterator[Transport]:
+        with field(card, watch) as coupler:
+            yield coupler.wait_card(WAIT_S)
+
+    return road
+
+
+ROADS: dict[str, Road] = {name: _road(field) for name, field in FIELDS.items()}
+in_process = ROADS["inproc"]
+
+
+def air_road(timing: Timing | None = None, faults: Faults | None = None) -> Road:
+    """See `air_field`."""
+    return _road(air_field(timing, faults))
 
 
 def choose(via: str) -> list[str]:

@@ -8,18 +8,18 @@ import fixtures
 from apdu.commands import EP, TABLE
 from apdu.file_commands import AID_PURSE
 from apdu.files import EF1A
-from apdu.spec import CommandSpec
 from apdu.sw import SW
+from bench.conformance.desk import DATE as DATE
+from bench.conformance.desk import OK as OK
+from bench.conformance.desk import TERMINAL as TERMINAL
+from bench.conformance.desk import TIME as TIME
+from bench.conformance.desk import needs_challenge as needs_challenge
 from emulator.card.card import Card
 from emulator.card.dialect import Dialect
 from emulator.card.env import Env, SeededEnv
 from emulator.card.personalise import Secrets, card_secrets, new_image, personalise
 from emulator.card.state import Blocked, Directory, File, Image, Purse, with_directory
 from emulator.card.store import MemoryStore, Store, StoreError
-
-OK = b"\x90\x00"
-TERMINAL = bytes.fromhex("300089000195")
-DATE, TIME = bytes.fromhex("20250908"), bytes.fromhex("073015")
 
 PIPELINE = {
     SW.CLA_UNKNOWN,
@@ -54,11 +54,6 @@ def allowed(command: bytes, sw: int) -> bool:
     if isinstance(spec, SW):
         return sw == spec
     return sw == SW.OK or word_of(sw) in spec.errors or (sw >> 8 == 0x6C and not spec.le_rule)
-
-
-def needs_challenge(spec: CommandSpec[Any, Any]) -> bool:
-    """Whether the command is taken only directly after GET CHALLENGE."""
-    return SW.RANDOM_UNUSABLE in spec.errors
 
 
 def student_keys() -> Secrets:

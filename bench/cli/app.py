@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.card_app import card_app
 from bench.cli.clearing_app import clearing_app
+from bench.cli.conformance_app import conformance_app
 from bench.cli.gate_app import desk, gate
 from bench.cli.issuer_app import issuer_app
 from bench.cli.lists_app import lists_app
@@ -33,6 +35,7 @@ bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=Tru
 app.add_typer(bench_app, name="bench")
 app.add_typer(card_app, name="card")
 app.add_typer(clearing_app, name="clearing")
+app.add_typer(conformance_app, name="conformance")
 app.add_typer(issuer_app, name="issuer")
 app.add_typer(lists_app, name="lists")
 app.add_typer(phone_app, name="phone")
@@ -198,6 +201,10 @@ def emulate(
         str, typer.Option(help="How long the card computes: none, measured or budget.")
     ] = "none",
     trace: Trace = None,
+    script: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Turn the card's knobs: TOML or JSON Lines."),
+    ] = None,
 ) -> None:
     """Hold a card in the field of a real or virtual reader until Ctrl-C."""
     from bench.cli.emulate import EmulateOptions
@@ -217,6 +224,7 @@ def emulate(
             phone,
             trace,
             timing,
+            script,
         )
     )
 

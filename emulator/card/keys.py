@@ -215,22 +215,18 @@ def block_card(card: CardState, call: Call[OnlyMac], chip: Chip) -> tuple[CardSt
     return at_rest(card, replace(card.image, is_dead=True)), b""
 
 
-def _dual(chip: Chip) -> None:
-    if not chip.dialect.dual_alg:
-        raise Refuse(SW.INS_UNKNOWN)
-
-
 @handles(GET_ALGORITHM)
 def get_algorithm(card: CardState, call: Call[None], chip: Chip) -> tuple[CardState, bytes]:
-    """The algorithm in force: 00 international, 03 SM (inferred)."""
-    _dual(chip)
+    """The algorithm in force: 00 international, 03 SM (inferred).
+
+    Cards of one algorithm do not know the instruction: the pipeline refuses it (4.21).
+    """
     return card, bytes((card.image.algorithm,))
 
 
 @handles(CHANGE_ALGORITHM)
 def change_algorithm(card: CardState, call: Call[None], chip: Chip) -> tuple[CardState, bytes]:
     """Put another algorithm in force. It is reported; the purse keeps to 3DES (4.21, Q22)."""
-    _dual(chip)
     if card.image.blocked_algorithms & _bit(call.p2):
         raise Refuse(SW.CONDITIONS_OF_USE)
     return at_rest(card, replace(card.image, algorithm=call.p2)), b""
@@ -239,7 +235,6 @@ def change_algorithm(card: CardState, call: Call[None], chip: Chip) -> tuple[Car
 @handles(BLOCK_ALGORITHM)
 def block_algorithm(card: CardState, call: Call[OnlyMac], chip: Chip) -> tuple[CardState, bytes]:
     """Forbid an algorithm for good, under the maintenance key (inferred)."""
-    _dual(chip)
     if not _check(card, call, MAINTENANCE_ID):
         raise Refuse(SW.MAC_WRONG)
     blocked = card.image.blocked_algorithms | _bit(0x00 if call.p2 == 0x01 else 0x03)

@@ -16,37 +16,21 @@ from apdu.commands import (
     UPDATE_LIMIT,
 )
 from apdu.file_commands import (
-    APPEND_RECORD,
-    APPEND_RECORD_MAC,
-    CREATE_FILE,
     ERASE_DF,
     GET_CHALLENGE,
-    GET_DATA,
-    GET_RESPONSE,
     UPDATE_BINARY,
     UPDATE_BINARY_MAC,
-    UPDATE_RECORD,
-    UPDATE_RECORD_MAC,
 )
 from apdu.files import FILES, Structure
 from apdu.key_commands import (
-    APPLICATION_BLOCK,
-    APPLICATION_UNBLOCK,
-    BLOCK_ALGORITHM,
-    CARD_BLOCK,
-    CHANGE_ALGORITHM,
-    CHANGE_PIN,
     KEY_COMMANDS,
-    PIN_UNBLOCK,
-    RELOAD_PIN,
-    WRITE_KEY,
-    WRITE_KEY_MAC,
 )
 from apdu.records import ProveData
 from apdu.spec import ANY, State
 from apdu.sw import SW
+from bench.conformance.derive import ENDINGS, LASTING, NEVER_TAKEN, answer_in
 from emulator.card.handlers import HANDLERS
-from tests.cards import OK, PIPELINE, allowed, needs_challenge, new_card, purse_in, sw_of
+from tests.cards import OK, PIPELINE, allowed, new_card, purse_in, sw_of
 from tests.desk import PATHS, WAYS, Desk, desk_in, ready, shop_desk, way_id
 
 STATES = list(State)
@@ -58,30 +42,13 @@ each_spec = pytest.mark.parametrize("spec", TABLE.specs, ids=lambda s: s.name)
 each_state = pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
 each_way = pytest.mark.parametrize("way", WAYS, ids=way_id)
 
-FINAL = [s for s in TABLE if s.when != ANY and s.then is State.IDLE]
-LASTING = [
-    *FINAL,
-    *(UPDATE_BINARY, UPDATE_BINARY_MAC, UPDATE_RECORD, UPDATE_RECORD_MAC),
-    *(APPEND_RECORD, APPEND_RECORD_MAC, CREATE_FILE, ERASE_DF, WRITE_KEY, WRITE_KEY_MAC),
-    *(CHANGE_PIN, RELOAD_PIN, PIN_UNBLOCK, CHANGE_ALGORITHM, BLOCK_ALGORITHM),
-    *(APPLICATION_BLOCK, APPLICATION_UNBLOCK, CARD_BLOCK),
-]
-"""Commands whose success changes what survives the field. Every other one changes nothing."""
-
-MOVES_MONEY = [*FINAL, ERASE_DF]
+MOVES_MONEY = [*ENDINGS, ERASE_DF]
 """Commands whose success changes a purse; ERASE DF takes it away with everything else."""
-
-NEVER_TAKEN = {GET_RESPONSE: SW.CONDITIONS_OF_USE, GET_DATA: SW.REFERENCE_NOT_FOUND}
-"""Known commands that a purse has nothing for (4.1, 4.22)."""
 
 
 def expected(spec, state) -> int:
     """What a right request answers in a state; no cell of the matrix is listed by hand."""
-    if state not in spec.when:
-        return SW.WRONG_STATE
-    if needs_challenge(spec) and state is not State.IDLE:
-        return SW.RANDOM_UNUSABLE  # asking for one would have ended the transaction
-    return NEVER_TAKEN.get(spec, SW.OK)
+    return answer_in(spec, state, NEVER_TAKEN.get(spec, SW.OK))
 
 
 def pending(made: Desk) -> tuple[object, object, object]:
@@ -117,7 +84,7 @@ def test_the_seven_states_of_the_reference_are_all_there_and_all_reached():
 
 
 def test_every_state_has_exactly_the_final_commands_of_the_reference():
-    ends = {state: {s for s in FINAL if state in s.when} for state in STATES}
+    ends = {state: {s for s in ENDINGS if state in s.when} for state in STATES}
     assert ends == {
         State.IDLE: set(),
         State.LOAD: {CREDIT_LOAD},
@@ -246,7 +213,7 @@ def test_a_lasting_command_within_a_transaction_costs_it_too(between, state):
     made = ready(state, between)
     if state in between.when and between.when != ANY:
         return
-    final = next((s for s in FINAL if state in s.when), None)
+    final = next((s for s in ENDINGS if state in s.when), None)
     command = made.request(final) if final else None
     made.send(made.request(between))
     assert made.card.state is State.IDLE

@@ -1,0 +1,1 @@
+"""The parts of the HTML report that are not written by a program: frame, style and script."""

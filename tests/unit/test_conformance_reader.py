@@ -1,0 +1,298 @@
+"""A foreign card on a reader: what it says of itself, and what the guard lets pass."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import fixtures
+from apdu.commands import AID_PURSE, TABLE
+from apdu.file_commands import AID_PPSE, UPDATE_RECORD_MAC
+from apdu.files import FILES
+from apdu.key_commands import APPLICATION_BLOCK, EXTERNAL_AUTHENTICATE, VERIFY_PIN
+from bench.conformance.case import Case, Level, Need, NotApplicable, Verdict
+from bench.conformance.desk import KINDS, Desk
+from bench.conformance.keys_file import KeyRing, load_keys
+from bench.conformance.reader_stand import Leave, ReaderStand, reader_stand
+from bench.conformance.reading import is_reading
+from bench.conformance.runner import run_case
+from bench.conformance.suite import card_cases
+from bench.conformance.words import Words
+from bench.problem import Problem
+from bench.roads import InProcessCoupler
+from emulator.card.card import Card
+from emulator.card.env import SeededEnv
+from emulator.card.personalise import personalise
+from emulator.card.profile import ProfileError
+from tests.liars import Liar, honest
+
+TEST_KEYS = load_keys("test")
+STUDENT = fixtures.load_profile("student")
+SELECT = bytes.fromhex("00A4040008") + AID_PURSE
+DEBIT = bytes.fromhex("805401000F") + bytes(15)
+VERIFY = bytes.fromhex("0020000003123456")
+
+
+def card_of(issuer: str = "09981001", **others: object) -> Card:
+    profile = replace(STUDENT, issuer=bytes.fromhex(issuer + "FFFFFFFF"), **others)
+    return personalise(profile, fixtures.load_roots(), SeededEnv(1))
+
+
+def stand_with(card: Card | Liar, leave: Leave | None = None) -> ReaderStand:
+    return ReaderStand("here", InProcessCoupler(card), leave or Leave(), in_time=True)
+
+
+def test_a_card_declares_itself():
+    card = card_of("01011000", card_kind=7, city=bytes.fromhex("1210"), interop=False)
+    declared = stand_with(card).declared
+    assert (declared.issuer.hex(), declared.serial) == ("01011000ffffffff", STUDENT.serial)
+    assert (declared.card_kind, declared.city.hex(), declared.interop) == (7, "1210", False)
+    assert (declared.start_date, declared.end_date) == (STUDENT.start_date, STUDENT.end_date)
+    assert not declared.has_ed
+
+
+def test_a_declared_profile_gives_the_dialect_and_the_card_its_identity(tmp_path: Path):
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'extends = "student"\ntitle = "Mine"\nserial = "03105228009900009999"\n'
+        '[dialect]\nunused_records = "FF"\n'
+    )
+    declared = stand_with(card_of(), Leave(profile=str(file))).declared
+    assert (declared.name, declared.title) == ("mine", "Mine")
+    assert declared.dialect.unused_records == "FF"
+    assert declared.serial == STUDENT.serial
+    named = stand_with(card_of(), Leave(profile="student-two-purses")).declared
+    assert named.dialect.cjt_application
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "why"),
+    [
+        (None, Problem, "cannot be read: No such file"),
+        ("[", Problem, "is not TOML"),
+        ('title = "x"\n', ProfileError, "profile bad: 'serial' is missing"),
+        ('extends = "nobody"\n', ProfileError, "extends 'nobody', which is not a profile"),
+    ],
+)
+def test_a_wrong_profile_file_is_told_in_one_sentence(
+    tmp_path: Path, text: str | None, error: type[Exception], why: str
+):
+    file = tmp_path / "bad.toml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(error, match=why):
+        stand_with(card_of(), Leave(profile=str(file)))
+
+
+def test_a_card_without_the_purse_is_refused():
+    gone = Liar(lambda command, answer: b"\x6a\x82")
+    with pytest.raises(Problem, match=r"the card on here has no purse A0.*SELECT answered 6A82"):
+        stand_with(gone)
+
+
+@pytest.mark.parametrize("may_write", [True, False])
+@pytest.mark.parametrize("issuer", ["09981001", "09991001", "01011000"])
+@pytest.mark.parametrize("ring", [None, TEST_KEYS])
+def test_what_a_stand_can_do_follows_from_leave_and_issuer(
+    issuer: str, may_write: bool, ring: KeyRing | None
+):
+    leave = Leave(keys=ring, may_write=may_write)
+    if may_write and issuer == "01011000":
+        with pytest.raises(Problem, match=r"--write is refused: .* of issuer 01011000, and only"):
+            stand_with(card_of(issuer), leave)
+        return
+    found = stand_with(card_of(issuer), leave).abilities
+    assert (Need.WRITE in found, Need.KEYS in found) == (may_write, ring is not None)
+    assert not {Need.FRESH, Need.BLANK, Need.FRAMES} & found
+    assert {Need.CUT, Need.TIME} <= found
+
+
+def test_keys_that_do_not_fit_are_noticed_before_the_first_case():
+    wrong = KeyRing({name: fixtures.load_roots()["PMK"] for name in TEST_KEYS.keys}, True)
+    with pytest.raises(Problem, match="the keys do not fit the card on here: MAC1"):
+        stand_with(card_of(), Leave(keys=wrong))
+
+
+def test_a_card_that_refuses_to_be_checked_is_taken_with_its_keys():
+    shy = Liar(lambda command, answer: b"\x69\x85" if command[:2] == b"\x80\x50" else answer)
+    assert Need.KEYS in stand_with(shy, Leave(keys=TEST_KEYS)).abilities
+
+
+def test_looking_at_a_card_only_reads():
+    card = Liar(honest)
+    stand_with(card, Leave(keys=TEST_KEYS, may_write=True))
+    assert card.seen
+    assert all(map(is_reading, card.seen))
+
+
+# The guard
+
+
+@pytest.mark.parametrize("spec", list(TABLE), ids=lambda spec: spec.name)
+def test_without_leave_nothing_but_reading_passes(spec):
+    """By the table: what is not reading never reaches the card, and skips the case."""
+    card = Liar(honest)
+    stand = stand_with(card)
+    stand.place({})
+    card.seen.clear()
+    command = bytes((spec.cla, spec.ins, *spec.usual))
+    if is_reading(command):
+        stand.link.transmit(command)
+        assert card.seen == [command]
+        return
+    with pytest.raises(NotApplicable, match="allow it with --write"):
+        stand.link.transmit(command)
+    assert not card.seen
+
+
+def test_reading_is_what_opens_or_looks():
+    """INITIALIZE of every kind counts as reading, every command that ends one does not."""
+    assert all(is_reading(bytes((0x80, 0x50, p1, p2))) for p1, p2 in KINDS)
+    for written in ("8052", "8054", "8058", "80DC", "00D6", "04DC", "0020", "84D4", "80AA", "FF"):
+        assert not is_reading(bytes.fromhex(written))
+
+
+def writable(card: Card | Liar, profile: str | None = "student") -> ReaderStand:
+    stand = stand_with(card, Leave(profile=profile, keys=TEST_KEYS, may_write=True))
+    stand.place({})
+    return stand
+
+
+def refused(stand: ReaderStand, command: bytes) -> str:
+    with pytest.raises(NotApplicable) as told:
+        stand.link.transmit(command)
+    return told.value.words.en
+
+
+def test_a_write_wants_a_purse_of_the_test_issuer_selected_in_this_field():
+    stand = writable(card_of())
+    assert "no purse of a test issuer is selected" in refused(stand, DEBIT)
+    assert stand.link.transmit(SELECT)[-2:] == b"\x90\x00"
+    assert stand.link.transmit(DEBIT) == b"\x69\x01"
+    assert stand.link.transmit(bytes.fromhex("00A40000020015"))[-2:] == b"\x90\x00"
+    assert stand.link.transmit(DEBIT)[-2:] == b"\x69\x01", (
+        "a file does not change whose purse it is"
+    )
+    assert stand.link.transmit(bytes.fromhex("00A404000E") + AID_PPSE)[-2:] == b"\x90\x00"
+    assert "no purse of a test issuer is selected" in refused(stand, DEBIT)
+    stand.link.transmit(SELECT)
+    stand.reset()
+    assert "no purse of a test issuer is selected" in refused(stand, DEBIT)
+
+
+def test_a_second_purse_of_another_issuer_is_not_written_to():
+    other = card_of("01011000")
+    longer = AID_PURSE + b"\x01"
+
+    def two(command: bytes, answer: bytes) -> bytes:
+        return other.process(SELECT) if longer in command else answer
+
+    stand = writable(Liar(two))
+    stand.link.transmit(SELECT)
+    assert stand.link.transmit(DEBIT) == b"\x69\x01"
+    stand.link.transmit(bytes.fromhex("00A4040009") + longer)
+    assert "no purse of a test issuer is selected" in refused(stand, DEBIT)
+
+
+@pytest.mark.parametrize("command", ["00D69500025A5A", "04D69700065A5A", "00D60000025A5A", "00D6"])
+def test_the_files_that_say_whose_card_it_is_stay_as_they_are(command: str):
+    stand = writable(card_of())
+    stand.link.transmit(SELECT)
+    assert "EF15 to EF17 say whose card it is" in refused(stand, bytes.fromhex(command))
+
+
+P1, P2 = UPDATE_RECORD_MAC.usual
+SIZE = FILES[P2 >> 3].size + 4
+WRONG_MAC = bytes((UPDATE_RECORD_MAC.cla, UPDATE_RECORD_MAC.ins, P1, P2, SIZE)) + bytes(SIZE)
+WRONG_PIN = bytes.fromhex("0020000003999999")
+WRONG_PROOF = bytes.fromhex("0082000008") + bytes(8)
+CHALLENGE = bytes.fromhex("0084000004")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "kind"),
+    [
+        (WRONG_MAC, UPDATE_RECORD_MAC, "MAC"),
+        (WRONG_PIN, VERIFY_PIN, "PIN"),
+        (WRONG_PROOF, EXTERNAL_AUTHENTICATE, "cryptogram"),
+    ],
+)
+def test_the_last_try_of_a_foreign_card_is_never_spent(wrong: bytes, right, kind: str):
+    """Wrong ones pass after a right one alone, and two at most; what is right always passes."""
+    card = Liar(honest, card_of())
+    stand = writable(card)
+    might = f"a wrong {kind} might be the last that the card forgives"
+
+    def sent() -> bytes:
+        stand.reset()
+        stand.link.transmit(SELECT)
+        stand.link.transmit(CHALLENGE)
+        return stand.link.transmit(wrong)
+
+    with pytest.raises(NotApplicable, match=might):
+        sent()
+    for _ in range(3):
+        stand.reset()
+        stand.link.transmit(SELECT)
+        desk = Desk(stand.link, stand.keys, stand.declared.pin)
+        assert desk.ask(right)[-2:] == b"\x90\x00"
+        assert sent()[-2:] in (b"\x69\x88", b"\x63\xc2")
+        assert sent()[-2:] in (b"\x69\x88", b"\x63\xc1")
+        with pytest.raises(NotApplicable, match=might):
+            sent()
+    assert card.card.process(SELECT)[-2:] == b"\x90\x00"
+
+
+def test_a_block_that_a_case_left_behind_is_lifted_before_the_next():
+    card = Liar(honest, card_of())
+    stand = writable(card)
+    stand.link.transmit(SELECT)
+    desk = Desk(stand.link, stand.keys, stand.declared.pin)
+    assert desk.ask(APPLICATION_BLOCK)[-2:] == b"\x90\x00"
+    assert card.card.process(SELECT)[-2:] == b"\x6a\x81"
+    stand.place({})
+    assert stand.link.transmit(SELECT)[-2:] == b"\x90\x00"
+
+
+def test_a_pin_that_is_not_declared_is_never_tried():
+    stand = writable(card_of(), profile=None)
+    stand.link.transmit(SELECT)
+    assert "the card's PIN is not known" in refused(stand, VERIFY)
+    stand = writable(card_of())
+    stand.link.transmit(SELECT)
+    assert stand.link.transmit(VERIFY) == b"\x90\x00"
+
+
+def made(body: Callable, *needs: Need) -> Case:
+    title = Words("it", "它")
+    return Case("a.b", "TEST", title, ("4.1",), body, needs=frozenset(needs), level=Level.BASIC)
+
+
+def test_a_case_that_writes_without_saying_so_is_left_out_with_the_reason():
+    card = Liar(honest)
+    result = run_case(made(lambda lab: lab.send(DEBIT)), stand_with(card))
+    assert result.verdict is Verdict.SKIPPED
+    assert str(result.why) == "it changes the card for good; allow it with --write"
+    assert all(map(is_reading, card.seen))
+
+
+def test_the_whole_suite_only_reads_a_card_without_leave():
+    card = Liar(honest, card_of("01011000", balance=5000))
+    stand = stand_with(card, Leave(keys=TEST_KEYS))
+    results = [run_case(case, stand) for case in card_cases().values()]
+    assert not [result for result in results if result.verdict is Verdict.FAILED]
+    assert all(map(is_reading, card.seen))
+
+
+def test_the_whole_suite_passes_over_our_own_card_as_a_foreign_one():
+    stand = stand_with(card_of(), Leave("student", TEST_KEYS, True))
+    for number, case in card_cases().items():
+        result = run_case(case, stand)
+        assert result.verdict is not Verdict.FAILED, (number, result.violation)
+
+
+@pytest.mark.parametrize("via", ["pcsc:", "nfc:"])
+def test_a_reader_has_a_name(via: str):
+    with pytest.raises(Problem, match="names no reader"), reader_stand(via, Leave()):
+        pass
