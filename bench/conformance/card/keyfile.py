@@ -239,10 +239,10 @@ def _reload(lab: Lab, key: Key) -> bytes:
     return lab.ask(RELOAD_PIN, ReloadPin(new + reload_pin_mac(key, new)))
 
 
-def _unblock(lab: Lab, key: Key, block: bytes | None = None) -> bytes:
-    """PIN UNBLOCK. key: of its MAC. block: instead of the right one, in the clear."""
+def _unblock(lab: Lab, key: Key, block: bytes | None = None, *, pin: bytes | None = None) -> bytes:
+    """PIN UNBLOCK. key: of its MAC. block: instead of the right one, in the clear. pin: the new."""
     own = lab.keys.dpuk
-    hidden = secure_messaging_encrypt(own, _other_pin(lab))
+    hidden = secure_messaging_encrypt(own, pin or _other_pin(lab))
     if block is not None:
         hidden = own.encrypt(block)
     lab.done_ok(GET_CHALLENGE)
@@ -322,7 +322,7 @@ def bad_padding() -> Iterator[Case]:
             opened(lab)
             lab.must(_unblock(lab, lab.keys.dpuk, block), SW.MAC_WRONG)
             lab.done_ok(VERIFY_PIN)
-            lab.must(_unblock(lab, lab.keys.dpuk))
+            lab.must(_unblock(lab, lab.keys.dpuk, pin=lab.pin))
 
         yield made(
             "KEYS",
