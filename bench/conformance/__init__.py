@@ -14,9 +14,40 @@ Cases of one's own need no more than the names here (docs/conformance.md):
         lab.require(came >= 0, Words("0 fen or more", "不少于 0 分"), came)
 """
 
-from bench.conformance.case import Broken, Level, Need, NotApplicable
-from bench.conformance.lab import Lab
-from bench.conformance.own import case
-from bench.conformance.words import Words
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.conformance.case import Broken, Level, Need, NotApplicable
+    from bench.conformance.lab import Lab
+    from bench.conformance.own import case
+    from bench.conformance.words import Words
 
 __all__ = ["Broken", "Lab", "Level", "Need", "NotApplicable", "Words", "case"]
+
+_HOMES = dict.fromkeys(("Broken", "Level", "Need", "NotApplicable"), "case")
+_HOMES |= {"Lab": "lab", "Words": "words"}
+
+
+class _Late(ModuleType):
+    """This package. Its names are fetched when they are asked for: a broken card or gate
+    (`bench.conformance.mutants`) must be able to come in before anything of the laboratory."""
+
+    @property
+    def case(self) -> Any:  # noqa: ANN401 - a decorator
+        """See `bench.conformance.own.case`."""
+        return import_module("bench.conformance.own").case
+
+    @case.setter
+    def case(self, module: ModuleType) -> None:
+        """The module of that name is imported as `bench.conformance.case`, and is not this."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever has that name
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+sys.modules[__name__].__class__ = _Late
