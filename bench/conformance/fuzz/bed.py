@@ -4,8 +4,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import fixtures
+from apdu.file_commands import CREATE_FILE
+from apdu.key_commands import (
+    BLOCK_ALGORITHM,
+    CHANGE_ALGORITHM,
+    CHANGE_PIN,
+    PIN_UNBLOCK,
+    RELOAD_PIN,
+    WRITE_KEY,
+    WRITE_KEY_MAC,
+)
 from apdu.order import Secrets
-from bench.conformance.case import Need
+from bench.conformance.case import Need, NotApplicable
 from bench.conformance.desk import Spec
 from bench.conformance.fuzz.grammar import LETHAL
 from bench.conformance.fuzz.inside import Inside
@@ -99,6 +109,27 @@ class _Direct:
         self.transmit = card.process
 
 
+KEPT = (
+    *LETHAL,
+    *(CHANGE_PIN, RELOAD_PIN, PIN_UNBLOCK, WRITE_KEY, WRITE_KEY_MAC),
+    *(CREATE_FILE, CHANGE_ALGORITHM, BLOCK_ALGORITHM),
+)
+"""What a card that is not ours is never sent, bent or not: it would be another card afterwards."""
+_KEPT_INS = frozenset(spec.ins for spec in KEPT)
+
+
+class _Careful:
+    """In front of a card that is not ours. A bent command may have become another one."""
+
+    def __init__(self, link: Transport) -> None:
+        self._link = link
+
+    def transmit(self, command: bytes) -> bytes:
+        if command[1] in _KEPT_INS:
+            raise NotApplicable("it would be another card afterwards", "会使卡片永久改变")
+        return self._link.transmit(command)
+
+
 class StandBed:
     """Whatever lies on a stand (`bench.conformance.stand`). See Bed."""
 
@@ -130,7 +161,7 @@ class StandBed:
         self._take()
 
     def _take(self) -> None:
-        self.link = self._stand.link
+        self.link = self._stand.link if self.is_fresh else _Careful(self._stand.link)
         self.declared, self.keys = self._stand.declared, self._stand.keys
 
     def allows(self, spec: Spec) -> bool:
@@ -139,7 +170,7 @@ class StandBed:
             return True
         if self._is_reading or self.keys is None:
             return bytes((spec.cla, spec.ins)) in READING and _needs_no_key(spec)
-        return spec not in LETHAL
+        return spec not in KEPT
 
 
 def _needs_no_key(spec: Spec) -> bool:

@@ -13,6 +13,7 @@ class Rule(Enum):
     WORD = Words("a status word declared for the command", "该命令声明过的状态字")
     STATE = Words("commands only in the states of the table", "命令只在状态表允许的状态执行")
     MAC = Words("a final command only with a right MAC", "MAC 正确才执行交易命令")
+    SEAL = Words("only a right MAC, PIN or challenge taken", "MAC、PIN、随机数正确才执行")
     PROOF = Words("right MACs and TACs in answers", "应答中的 MAC 和 TAC 正确")
     MONEY = Words("balances as the commits left them", "余额与已提交的交易一致")
     COUNT = Words("transaction numbers that count commits", "交易序号只随提交递增")

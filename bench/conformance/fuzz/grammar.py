@@ -12,7 +12,7 @@ from apdu.file_commands import ERASE_DF, GET_CHALLENGE
 from apdu.key_commands import APPLICATION_BLOCK, CARD_BLOCK, VERIFY_PIN
 from apdu.spec import ANY
 from bench.conformance.desk import WAYS, Pair, Spec, needs_challenge
-from bench.conformance.fuzz.recipe import BENDS, NOISE, RESET, Recipe
+from bench.conformance.fuzz.recipe import BENDS, NOISE, RESET, STALE, Recipe
 
 Episode = tuple[Recipe, ...]
 
@@ -109,8 +109,12 @@ class Grammar:
         made = self.recipe(rng.choice(self._secured))._replace(bend="")
         if rng.random() < 0.08:
             made = made._replace(bend=rng.choice(_MAC_BENDS))
-        if rng.random() < 0.06:
+        luck = rng.random()
+        if luck < 0.04:
             return (made,)
+        if luck < 0.08:
+            between = self.recipe(rng.choice(self._single))
+            return (_CHALLENGE, between, made._replace(bend=STALE))
         return (_CHALLENGE, made)
 
     def _singles(self) -> Episode:

@@ -7,12 +7,11 @@ from apdu.files import FILES, Structure
 from apdu.spec import CommandSpec, State
 from apdu.sw import SW
 from bench.conformance.case import NotApplicable
-from bench.conformance.desk import Desk
 from bench.conformance.fuzz.bed import Bed
 from bench.conformance.fuzz.breach import Breach, Rule
 from bench.conformance.fuzz.grammar import SELECT_PURSE
 from bench.conformance.fuzz.oracle import Oracle
-from bench.conformance.fuzz.recipe import RESET, Recipe, made
+from bench.conformance.fuzz.recipe import RESET, Fuzzer, Recipe, made
 from reader.transport.base import CardLost
 
 
@@ -36,7 +35,7 @@ class Life:
     def __init__(self, bed: Bed, kind: str) -> None:
         self._bed = bed
         bed.lay(kind)
-        self.desk = Desk(bed.link, bed.keys, bed.declared.pin)  # type: ignore[arg-type]
+        self.desk = Fuzzer(bed.link, bed.keys, bed.declared.pin)  # type: ignore[arg-type]
         self.oracle = Oracle(self.desk, has_ed=bed.declared.has_ed, inside=bed.inside)
         self.said: list[Said] = []
         self.recipes: list[Recipe] = []

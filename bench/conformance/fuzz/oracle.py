@@ -23,28 +23,19 @@ from apdu.commands import (
 from apdu.file_commands import GET_CHALLENGE
 from apdu.files import EF1A, FILES, Structure
 from apdu.records import Content, Protected, UpdateLimitData
-from apdu.spec import ANY, BinaryRef, CommandSpec, RecordRef, State
+from apdu.spec import ANY, BinaryRef, CommandSpec, CommandTable, RecordRef, Refuse, State
 from apdu.sw import SW, describe
 from bench.conformance.desk import FINALS, KINDS, OK, Desk, Offer, Spec
 from bench.conformance.fuzz.breach import Breach, Rule
 from bench.conformance.fuzz.inside import Inside
 from bench.conformance.fuzz.ledger import WORDS, Ledger, Opened
 from bench.conformance.fuzz.pages import Pages
+from bench.conformance.fuzz.seals import Seals
 from bench.conformance.reading import is_reading
 
-PIPELINE = frozenset(
-    {
-        SW.CLA_UNKNOWN,
-        SW.INS_UNKNOWN,
-        SW.SECURE_MESSAGING_NOT_SUPPORTED,
-        SW.WRONG_P1P2,
-        SW.WRONG_LENGTH,
-        SW.WRONG_STATE,
-        SW.BLOCKED,
-        SW.PERMANENTLY_BLOCKED,
-    }
-)
-"""Words the pipeline itself gives (`apdu.spec.CommandSpec`)."""
+BLOCKED = frozenset({SW.BLOCKED, SW.PERMANENTLY_BLOCKED})
+PIPELINE = BLOCKED | {SW.OK, SW.WRONG_LENGTH}
+"""Words that any command of the table may answer (`apdu.spec.CommandSpec`)."""
 
 _WITH_DATA = (SW.OK, SW.BLOCKED, SW.DATA_MAY_BE_BAD, SW.FILE_INVALIDATED)
 _NAME = b"\x84" + bytes((len(AID_PURSE),)) + AID_PURSE
@@ -54,12 +45,11 @@ Follow = Callable[["Oracle", Any, bytes, bytes], None]
 
 def is_declared(spec: Spec | SW, sw: int) -> bool:
     """Whether the table lets a command answer this word. spec: what `TABLE.route` said."""
-    if sw == SW.OK and isinstance(spec, CommandSpec):
-        return True
-    if sw in PIPELINE:
-        return True
     if isinstance(spec, SW):
-        return sw == spec
+        # 4.1: blocked comes after class and instruction, before P1 and P2. 80 CD may be unknown.
+        return sw == spec or (spec is SW.WRONG_P1P2 and (sw in BLOCKED or sw == SW.INS_UNKNOWN))
+    if sw in PIPELINE or (sw == SW.WRONG_STATE and spec.when is not ANY):
+        return True
     word = SW.AUTHENTICATION_FAILED if sw & 0xFFF0 == 0x63C0 else sw
     return word in spec.errors or (sw >> 8 == 0x6C and not spec.le_rule)
 
@@ -77,11 +67,13 @@ class Oracle:
         self.inside = inside
         self.is_here = False
         self._opened: Opened | None = None
+        self.seals = Seals(desk, desk.pin)
         self._randoms: list[bytes] = []
+        self._challenge: bytes | None = None
 
     def left(self) -> None:
         """The field went off."""
-        self.is_here, self._opened = False, None
+        self.is_here, self._opened, self._challenge = False, None, None
         self.desk.state, self.desk.challenge = State.IDLE, None
 
     def saw(self, spec: Spec | SW, command: bytes, response: bytes, before: State) -> None:
@@ -98,6 +90,7 @@ class Oracle:
 
     def _judge(self, spec: Spec | SW, command: bytes, response: bytes, before: State) -> None:
         opened, self._opened = self._opened, None
+        challenge, self._challenge = self._challenge, None
         if isinstance(spec, SW):
             return
         if response[-2:] != OK:
@@ -106,6 +99,9 @@ class Oracle:
             return
         if spec.when is not ANY and before not in spec.when:
             raise Breach(Rule.STATE, f"{spec.name} refused in '{before.value}'", "9000")
+        _demand_shape(spec, command, len(response) - 2)
+        if self._knows_keys():
+            self.seals.taken(spec, command, challenge)
         self._taken(spec, command, response[:-2], opened)
 
     def _selected(self, command: bytes, response: bytes) -> None:
@@ -133,7 +129,7 @@ class Oracle:
         elif spec is UPDATE_CACHE:
             self._cached(command, opened)
         elif spec is GET_CHALLENGE:
-            self._random(data)
+            self._challenged(command, data)
         elif self.is_here:
             follow = _FOLLOWS.get(spec)
             if follow is not None:
@@ -155,6 +151,13 @@ class Oracle:
         self._randoms = [*self._randoms[-2:], came]
         if self._randoms == [came] * 3:
             raise Breach(Rule.RANDOM, "a new random number", f"{came.hex()} three times")
+
+    def _challenged(self, command: bytes, data: bytes) -> None:
+        size = (command[4] or 8) if len(command) == 5 else len(data)
+        if len(data) != size:
+            raise Breach(Rule.FORM, f"a challenge of {size} bytes", data.hex())
+        self._random(data)
+        self._challenge = data
 
     def _cached(self, command: bytes, opened: Opened | None) -> None:
         if opened is None:
@@ -214,6 +217,9 @@ class Oracle:
 
     def _read_record(self, spec: Spec, command: bytes, data: bytes) -> None:
         sfi = command[3] >> 3
+        file = FILES.get(sfi)
+        if file is not None and file.structure is Structure.CYCLIC and command[2] > file.count:
+            raise Breach(Rule.RECORD, f"{file.count} records of {file.name}", f"{command[2]}")
         if sfi in FILES and command[2] and command[3] & 7 == 4:
             self.pages.hear((sfi, command[2]), 0, data)
 
@@ -257,6 +263,16 @@ def _form(spec: Spec | SW, response: bytes) -> int:
     if size > 2 and sw not in _WITH_DATA:
         raise Breach(Rule.FORM, f"no data with {sw:04X}", response[:-2].hex())
     return sw
+
+
+def _demand_shape(spec: Spec, command: bytes, size: int) -> None:
+    """A command that was taken has the declared form, and its answer no more than Le (4.1)."""
+    try:
+        call = CommandTable.shape(spec, command)
+    except Refuse:
+        raise Breach(Rule.FORM, f"6700 to lengths {spec.name} does not have", "9000") from None
+    if call.ne is not None and size > call.ne:
+        raise Breach(Rule.FORM, f"6700, for Le is {call.ne}", f"{size} bytes")
 
 
 def _record(spec: Spec, command: bytes) -> Any:  # noqa: ANN401 - a record of the table

@@ -18,12 +18,28 @@ RESET, NOISE = "reset", "noise"
 """Recipes that are no command: the field goes off and on, or bytes without any form."""
 
 
+STALE = "stale"
+"""A bend of what the command is made from: the challenge is an earlier one."""
+
+
+class Fuzzer(Desk):
+    """A desk that also remembers the last challenge after it was used up."""
+
+    stale: bytes | None = None
+
+    def send(self, command: bytes) -> bytes:
+        """See Desk."""
+        response = super().send(command)
+        self.stale = self.challenge or self.stale
+        return response
+
+
 class Recipe(NamedTuple):
     """What to send.
 
     spec:   the command, or RESET or NOISE. pair: P1 and P2.
     amount: fen of a transaction, and the new limit.
-    bend:   a name of BENDS, or nothing. place, value: where and how it bends.
+    bend:   a name of BENDS, STALE, or nothing. place, value: where and how it bends.
     record: record number for records the desk writes. Also chooses a file now and then.
     """
 
@@ -56,8 +72,10 @@ def made(recipe: Recipe, desk: Desk) -> bytes:
     desk.limit = recipe.amount & 0xFFFFFF
     desk.record = recipe.record
     desk.filler = recipe.value & 0xFF
+    if recipe.bend == STALE and isinstance(desk, Fuzzer):
+        desk.challenge = desk.stale
     command = desk.request(spec, pair)
-    return BENDS[recipe.bend](command, recipe) if recipe.bend else command
+    return BENDS[recipe.bend](command, recipe) if recipe.bend in BENDS else command
 
 
 def _noise(recipe: Recipe, size: int) -> bytes:
@@ -132,7 +150,7 @@ BENDS: dict[str, Bend] = {
     "p1": lambda c, r: _set_at(c, 2, r.value),
     "p2": lambda c, r: _set_at(c, 3, r.value),
     "lc": lambda c, r: _set_at(c, min(4, len(c) - 1), EDGES[r.value % len(EDGES)]),
-    "le": lambda c, r: _le(c, r.value),
+    "le": lambda c, r: _le(c, r.value % 20 if r.place & 1 else r.value),
     "cut": lambda c, r: c[: r.place % len(c)],
     "add": lambda c, r: c + bytes((r.value & 0xFF,)) * (1 + r.place % 40),
     "length": _relength,
