@@ -12,7 +12,7 @@ from bench.conformance.fuzz.breach import Breach, Rule
 from bench.conformance.fuzz.grammar import SELECT_PURSE
 from bench.conformance.fuzz.oracle import Oracle
 from bench.conformance.fuzz.recipe import RESET, Fuzzer, Recipe, made
-from reader.transport.base import CardLost
+from reader.transport.base import CardLost, TransportError
 
 
 class Said(NamedTuple):
@@ -64,6 +64,8 @@ class Life:
         except CardLost as lost:
             self.said.append(Said(command, b""))
             raise Breach(Rule.ALIVE, "an answer", str(lost)) from lost
+        except TransportError:
+            raise  # the reader's trouble, not the card's
         except Exception as error:
             self.said.append(Said(command, b""))
             raise Breach(Rule.ALIVE, "an answer", f"{type(error).__name__}: {error}") from error
