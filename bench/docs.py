@@ -10,6 +10,7 @@ from apdu.statechart import states_svg
 from bench.decision_docs import decisions_page
 from bench.gate_picture import gate_picture
 from bench.money_docs import fares_page, policy_page
+from bench.requirement_docs import requirements_page
 from bench.rules_docs import rules_page
 from emulator.card.dialect import switches
 from emulator.card.profile import Profile
@@ -200,6 +201,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "rules.md": rules_page,
     "decisions.md": decisions_page,
     "gate.svg": gate_picture,
+    "requirements.md": requirements_page,
 }
 """Every generated page, by its name in `docs/`."""
 

@@ -30,6 +30,10 @@ ContactlessOf = Callable[[], Contactless | None]
 """How a card answers in the field that comes up now; None: it ignores that field."""
 
 
+class CardGone(Exception):
+    """The card left the field over a command: nobody hears an answer, until a field comes anew."""
+
+
 class Picc(Protocol):
     """A card in somebody's field. Total: any bytes in, at least two bytes out."""
 
@@ -44,7 +48,10 @@ class Picc(Protocol):
         ...
 
     def process(self, command: bytes) -> bytes:
-        """Answer a C-APDU with an R-APDU; never raises on input."""
+        """Answer a C-APDU with an R-APDU; never raises on input.
+
+        Raises CardGone only where a card is made to leave, as a bench does.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -200,6 +201,10 @@ def emulate(
         str, typer.Option(help="How long the card computes: none, measured or budget.")
     ] = "none",
     trace: Trace = None,
+    script: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Turn the card's knobs: TOML or JSON Lines."),
+    ] = None,
 ) -> None:
     """Hold a card in the field of a real or virtual reader until Ctrl-C."""
     from bench.cli.emulate import EmulateOptions
@@ -219,6 +224,7 @@ def emulate(
             phone,
             trace,
             timing,
+            script,
         )
     )
 

@@ -1,27 +1,32 @@
-"""`tapbench conformance card`: the suite at each place, told and written down."""
+"""`tapbench conformance card` and `gate`: a suite at each place, told and written down."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.cli.conformance_cases import wanted_cases
 from bench.cli.conformance_show import print_report
 from bench.clock import now
-from bench.conformance.case import Case, Verdict
+from bench.conformance.case import Case, Need, Verdict
+from bench.conformance.gate.foreign import Operator
+from bench.conformance.gate.playing import GatePlace, gate_places, judge_gates
 from bench.conformance.keys_file import load_keys
 from bench.conformance.places import Place, places
-from bench.conformance.playing import STOPPED, Told, left_out, play
+from bench.conformance.playing import STOPPED, AnyPlace, Told, left_out, play
 from bench.conformance.reader_stand import Leave
 from bench.conformance.report import Report, Run, environment
 from bench.conformance.report_html import report_html
 from bench.conformance.report_json import report_json
 from bench.conformance.report_junit import report_junit
 from bench.conformance.runner import Result
+from bench.conformance.suite import card_cases, gate_cases
 from bench.files import demand_place, write_whole
 from bench.problem import Problem
 from bench.rig.errors import RigError
@@ -33,34 +38,100 @@ PAGE, DATA, JUNIT = "conformance.html", "conformance.json", "conformance.xml"
 
 
 @dataclass(frozen=True, slots=True)
-class CardOptions:
-    """What the command line says."""
+class SuiteOptions:
+    """What the command line says of any suite."""
 
     via: str
     only: str
     level: str
-    profile: str | None
-    keys: str | None
-    write: bool
     report: Path | None
     junit: Path | None
     seed: int
-    shrink: bool
     as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CardOptions:
+    """What the command line says of a card."""
+
+    suite: SuiteOptions
+    profile: str | None
+    keys: str | None
+    write: bool
+    shrink: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """What the command line says of a gate. can: what the operator says it can be set up for."""
+
+    suite: SuiteOptions
+    profile: str
+    can: str
 
 
 def card(options: CardOptions) -> int:
     """Judge, print and write. Returns the exit code. Raises Problem and what a road says."""
-    cases = wanted_cases(options.only, options.level)
+    suite = options.suite
+    cases = wanted_cases(card_cases(), suite.only, suite.level)
     ring = None if options.keys is None else load_keys(options.keys)
     for notice in ring.notices if ring else ():
         print(notice, file=sys.stderr)
     leave = Leave(options.profile, ring, options.write)
-    found = places(options.via, leave, options.seed)
+
+    def judge(place: Place, told: Told) -> Run:
+        return play(cases, place, is_short=options.shrink, told=told)
+
+    return _judged("card", suite, cases, places(suite.via, leave, suite.seed), judge)
+
+
+def gate(options: GateOptions) -> int:
+    """Judge, print and write. Returns the exit code. Raises Problem and what a road says."""
+    suite = options.suite
+    cases = wanted_cases(gate_cases(), suite.only, suite.level)
+    found = gate_places(suite.via, _operator(options.can), suite.seed, options.profile)
+    if not all(place.is_ours for place in found) and not sys.stdin.isatty():
+        raise Problem("a gate that is not ours needs an operator; run this on a terminal")
+
+    def judge(place: GatePlace, told: Told) -> Run:
+        return judge_gates(cases, place, told=told)
+
+    return _judged("gate", suite, cases, found, judge)
+
+
+def _operator(can: str) -> Operator:
+    """Who stands at the gate. Raises Problem."""
+    able = {"post": Need.POST, "clock": Need.CLOCK}
+    names = [name for name in can.split(",") if name]
+    for name in names:
+        if name not in able:
+            raise Problem(f"--can is '{name}'; choose of: {', '.join(able)}, with commas")
+    return Operator(_ask, _tell, frozenset(able[name] for name in names))
+
+
+def _ask(question: str) -> bool:
+    return typer.confirm(question, err=True)
+
+
+def _tell(words: str) -> None:
+    print(words, file=sys.stderr)
+
+
+P = TypeVar("P", bound=AnyPlace)
+
+
+def _judged(
+    name: str,
+    options: SuiteOptions,
+    cases: Mapping[str, Case],
+    found: list[P],
+    judge: Callable[[P, Told], Run],
+) -> int:
+    """Play a suite at each place, print and write. Returns the exit code."""
     _demand_places(options)
     started = now()
-    runs = tuple(_runs(found, cases, options))
-    report = Report(started, options.seed, options.level, options.only, runs, environment())
+    runs = tuple(_runs(found, cases, judge))
+    report = Report(started, options.seed, options.level, options.only, runs, environment(), name)
     if options.as_json:
         sys.stdout.write(report_json(report))
     else:
@@ -70,7 +141,9 @@ def card(options: CardOptions) -> int:
     return int(report.ending)
 
 
-def _runs(found: list[Place], cases: Mapping[str, Case], options: CardOptions) -> Iterator[Run]:
+def _runs(
+    found: list[P], cases: Mapping[str, Case], judge: Callable[[P, Told], Run]
+) -> Iterator[Run]:
     """A run of each place. One that cannot be opened is told at once if it is the only one."""
     is_stopped = False
     for place in found:
@@ -79,7 +152,7 @@ def _runs(found: list[Place], cases: Mapping[str, Case], options: CardOptions) -
             continue
         try:
             with _progress(place.name, len(cases)) as told:
-                run = play(cases, place, is_short=options.shrink, told=told)
+                run = judge(place, told)
         except KeyboardInterrupt:
             run = left_out(place, cases, InterruptedError(STOPPED))
         except (TransportError, RigError, FrontendError) as error:
@@ -115,7 +188,7 @@ def _progress(name: str, total: int) -> Iterator[Told]:
         yield told
 
 
-def _demand_places(options: CardOptions) -> None:
+def _demand_places(options: SuiteOptions) -> None:
     """See that the files can be written, before cases are played. Raises Problem."""
     if options.report is not None:
         try:
@@ -129,7 +202,7 @@ def _demand_places(options: CardOptions) -> None:
         demand_place(options.junit, True)
 
 
-def _write(report: Report, options: CardOptions) -> list[Path]:
+def _write(report: Report, options: SuiteOptions) -> list[Path]:
     parts: dict[Path, bytes] = {}
     if options.report is not None:
         parts[options.report / PAGE] = report_html(report).encode()

@@ -5,19 +5,24 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.road_options import Json, Seed
+
 conformance_app = typer.Typer(
-    help="Judge cards by numbered cases, each with the requirement it comes from.",
+    help="Judge cards and gates by numbered cases, each with the requirement it comes from.",
     no_args_is_help=True,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Only = Annotated[
     str,
     typer.Option(
         "--only", metavar="PATTERN", help="Cases whose id, key or clause fits; with commas."
     ),
 ]
-Level = Annotated[str, typer.Option(help="basic, the ordinary life of a card, or full.")]
+Level = Annotated[str, typer.Option(help="basic, the ordinary life, or full.")]
+Report = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write a web page, JSON and JUnit XML there.")
+]
+Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML there.")]
 
 
 @conformance_app.command()
@@ -42,14 +47,9 @@ def card(
     write: Annotated[
         bool, typer.Option("--write", help="Let cases change a foreign card of a test issuer.")
     ] = False,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Write a web page, JSON and JUnit XML there."),
-    ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML there.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Random numbers repeat with the seed.")] = 1,
+    report: Report = None,
+    junit: Junit = None,
+    seed: Seed = 1,
     shrink: Annotated[
         bool, typer.Option("--shrink", help="Shorten the scripts of failed cases.")
     ] = False,
@@ -59,13 +59,43 @@ def card(
 
     A card on a reader is only read, unless --write is given and its issuer is a test one.
     """
-    from bench.cli.conformance import CardOptions
+    from bench.cli.conformance import CardOptions, SuiteOptions
     from bench.cli.conformance import card as command
 
-    options = CardOptions(
-        via, only, level, profile, keys, write, report, junit, seed, shrink, as_json
-    )
-    raise typer.Exit(command(options))
+    suite = SuiteOptions(via, only, level, report, junit, seed, as_json)
+    raise typer.Exit(command(CardOptions(suite, profile, keys, write, shrink)))
+
+
+@conformance_app.command()
+def gate(
+    via: Annotated[
+        str,
+        typer.Option(
+            help="Our gates: inproc, air, udp, pn532, pcsc, with commas, or all. A gate of"
+            " anybody's: gate:udp, gate:nfc:DEVICE, gate:pn532, gate:pcsc or gate:vpcd."
+        ),
+    ] = "inproc",
+    only: Only = "",
+    level: Level = "full",
+    profile: Annotated[str, typer.Option(help="The card that is held to the gate.")] = "student",
+    can: Annotated[
+        str,
+        typer.Option(help="What a gate of anybody's can be set up for: post, clock."),
+    ] = "",
+    report: Report = None,
+    junit: Junit = None,
+    seed: Seed = 1,
+    as_json: Json = False,
+) -> None:
+    """Judge a gate. Exit code 0: all passed; 1: failures; 2: bad use; 3: incomplete.
+
+    At a gate that is not ours an operator says whether it opened.
+    """
+    from bench.cli.conformance import GateOptions, SuiteOptions
+    from bench.cli.conformance import gate as command
+
+    suite = SuiteOptions(via, only, level, report, junit, seed, as_json)
+    raise typer.Exit(command(GateOptions(suite, profile, can)))
 
 
 @conformance_app.command("list")

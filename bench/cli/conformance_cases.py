@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,20 +12,23 @@ from rich.text import Text
 
 from bench.cli.conformance_show import print_exchanges
 from bench.conformance.case import Case
+from bench.conformance.gate.playing import shortened
+from bench.conformance.gate.runner import run_gate_case
+from bench.conformance.gate.stand import own_gates
 from bench.conformance.places import parsed_level
 from bench.conformance.report_json import case_object, needs_of
 from bench.conformance.runner import run_case
 from bench.conformance.stand import own_stand
-from bench.conformance.suite import card_cases, chosen
+from bench.conformance.suite import card_cases, chosen, gate_cases
 from bench.problem import Problem
 
 _WIDTH = 160
 """Columns where the output is no terminal."""
 
 
-def wanted_cases(only: str, level: str) -> dict[str, Case]:
+def wanted_cases(cases: Mapping[str, Case], only: str, level: str) -> dict[str, Case]:
     """The cases that --only and --level leave. Raises Problem if there are none."""
-    found = chosen(card_cases(), only, parsed_level(level))
+    found = chosen(cases, only, parsed_level(level))
     if not found:
         raise Problem(
             f"no case of level {level} fits '{only}'; tapbench conformance list shows what there is"
@@ -34,7 +38,7 @@ def wanted_cases(only: str, level: str) -> dict[str, Case]:
 
 def list_cases(only: str, level: str, as_json: bool) -> None:
     """Print the cases. Raises Problem."""
-    cases = wanted_cases(only, level)
+    cases = wanted_cases(card_cases() | gate_cases(), only, level)
     if as_json:
         found = [case_object(number, case) for number, case in cases.items()]
         print(json.dumps(found, ensure_ascii=False, indent=1))
@@ -53,7 +57,7 @@ def list_cases(only: str, level: str, as_json: bool) -> None:
 
 def explain(number: str, as_json: bool) -> None:
     """Print one case. Raises Problem if there is none of that id."""
-    cases = card_cases()
+    cases = card_cases() | gate_cases()
     case = cases.get(number.upper())
     if case is None:
         near = get_close_matches(number.upper(), cases, 3)
@@ -94,10 +98,16 @@ def _facts(case: Case) -> dict[str, Any]:
 
 
 def _play(number: str, case: Case, console: Console) -> None:
-    """The case on our own card: its steps, and what a right card answers."""
-    with own_stand() as stand:
-        result = run_case(case, stand)
-    head = f"\nOn the bench's own card it is {result.verdict.value}"
+    """The case on our own card or gate: its steps, and what a right one does."""
+    if number in gate_cases():
+        judged = "gate"
+        with own_gates() as gates:
+            result = shortened(run_gate_case(case, gates))
+    else:
+        judged = "card"
+        with own_stand() as stand:
+            result = run_case(case, stand)
+    head = f"\nOn the bench's own {judged} it is {result.verdict.value}"
     console.print(Text(head + (f": {result.why}" if result.why else "")))
     print_exchanges(console, number, result, is_ours=True)
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from apdu.show import Line
 from apdu.trace import Explanation
 from bench.conformance.case import Verdict
+from bench.conformance.clauses import covered
 from bench.conformance.report import Ending, Report, Run, dialect_changes
 from bench.conformance.runner import Result
 from bench.conformance.shown import Shown, shown
@@ -30,6 +31,9 @@ def print_report(report: Report) -> None:
     counts = ", ".join(
         f"{sum(run.count(verdict) for run in report.runs)} {verdict.value}" for verdict in Verdict
     )
+    cases = [result.case for run in report.runs for result in run.results.values()]
+    judged, able = covered(cases)
+    console.print(Text(f"{judged} of {able} sections of the reference are judged by these cases"))
     ended = "incomplete, " if report.ending is Ending.INCOMPLETE else ""
     console.print(Text(f"conformance: {ended}{counts}", style="bold"))
 

@@ -1,12 +1,12 @@
 """`tapbench emulate`: a card in the field until Ctrl-C."""
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from threading import Event
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 
 import fixtures
 from apdu.bcd import is_decimal
@@ -15,6 +15,7 @@ from apdu.files import EF15, PublicInfo
 from apdu.show import money
 from apdu.trace import explain_command, explain_response
 from bench.cli.air_options import NO_TIMING, find_timing
+from bench.cli.keyboard import is_at_keyboard, listening
 from bench.cli.options import parse_day, parse_yuan
 from bench.problem import Problem
 from emulator.card.card import Card
@@ -29,6 +30,8 @@ from emulator.radio.station import Service
 from fixtures.phones import load_phone
 
 NEW_BALANCE = "50.00"
+AWAY_S = 1.5
+"""How long a card that left is out of its slot: pcscd looks every 0.4 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class EmulateOptions:
     """What the command line says. card: a card file; what a new card is made of excludes it.
 
     device: nfcpy's path of the reader that listens. phone: the name of a phone around the card.
-    trace: where a recording goes. timing: how long the card computes, by name.
+    trace: where a recording goes. timing: how long the card computes, by name. script: turns the
+    card's knobs.
     """
 
     via: str
@@ -51,6 +55,7 @@ class EmulateOptions:
     phone: str | None
     trace: Path | None = None
     timing: str = NO_TIMING
+    script: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ def emulate(options: EmulateOptions) -> None:
         raise Problem(f"--port is for --via udp and pcsc; leave it out with --via {options.via}")
     if options.system and options.via != "pcsc":
         raise Problem(f"--system is for --via pcsc; leave it out with --via {options.via}")
+    if options.script is not None and options.phone is not None:
+        raise Problem("--script is for a card alone; leave --phone out")
     timing = find_timing(options.timing)
     with ExitStack() as stack:
         if options.card is None:
@@ -93,11 +100,43 @@ def emulate(options: EmulateOptions) -> None:
         else:
             title, card = _card_in_file(options, stack)
         try:
-            held = _held(card, title, options)
-            hold(replace(held, service=timing.card if timing else None), options)
+            held = replace(_held(card, title, options), service=timing.card if timing else None)
+            if options.phone is None and (options.script is not None or is_at_keyboard()):
+                held = stack.enter_context(_played(held, options.script))
+            hold(held, options)
         except KeyboardInterrupt:
             kept = "" if options.card is None else f", kept in {options.card}"
             print(f"card removed, balance {_money(card)}{kept}")
+
+
+@contextmanager
+def _played(held: Held, path: Path | None) -> Iterator[Held]:
+    """The card with its knobs, turned by a script, and by keys if somebody is at a terminal."""
+    from bench.conformance.gate.played import PlayedCard, PlayedTimes
+    from bench.conformance.gate.script import KnobScript, read_script
+
+    script = KnobScript() if path is None else read_script(path)
+    played = PlayedCard(held.picc, perf_counter_ns)
+    played.plays_cuts = True
+    script.begin(played)
+    made = replace(
+        held,
+        picc=played,
+        contactless_of=played.shown,
+        service=PlayedTimes(played, held.service),
+    )
+    if not is_at_keyboard():
+        yield made
+        return
+    from bench.cli.emulate_keys import pressed, table
+
+    def on_key(letter: str) -> None:
+        said = pressed(letter, script, played)
+        if said:
+            print(said, flush=True)
+
+    with listening(on_key):
+        yield replace(made, titles=(*held.titles, *table()))
 
 
 def hold(held: Held, options: EmulateOptions) -> None:
@@ -263,31 +302,39 @@ def _slow(held: Held) -> Picc:
 
 
 def _over_system_vpcd(held: Held, options: EmulateOptions) -> None:
-    from emulator.frontends.vpcd import VPCD_PORT, VpcdFrontend
+    from emulator.frontends.vpcd import VPCD_PORT
 
     port = options.port or VPCD_PORT
-    front = VpcdFrontend(_slow(held), port, on_exchange=_print_exchange, observe=held.observer())
-    link = front.insert()
-    _announce(held, f"in the vpcd reader on port {port}")
-    front.attend(link)
+    _in_slot(held, port, lambda: _announce(held, f"in the vpcd reader on port {port}"))
 
 
 def _over_private_pcscd(held: Held, options: EmulateOptions) -> None:
     from bench.rig.pcscd import PrivatePcscd
-    from emulator.frontends.vpcd import VpcdFrontend
 
-    with ExitStack() as stack:
-        rig = stack.enter_context(PrivatePcscd(options.reader_name, port=options.port or None))
-        front = VpcdFrontend(
-            _slow(held), rig.port, on_exchange=_print_exchange, observe=held.observer()
-        )
-        link = front.insert()
-        _announce(
-            held,
+    with PrivatePcscd(options.reader_name, port=options.port or None) as rig:
+        where = (
             f"in the reader '{rig.reader_names[0]}' of a private pcscd; programs reach it with:",
             f"  export PCSCLITE_CSOCK_NAME={rig.socket_path}",
         )
+        _in_slot(held, rig.port, lambda: _announce(held, *where))
+
+
+def _in_slot(held: Held, port: int, announce: Callable[[], None]) -> None:
+    """In a slot of vpcd; a card that was made to leave comes back after a while."""
+    from emulator.frontends.vpcd import VpcdFrontend
+
+    announced = False
+    while True:
+        front = VpcdFrontend(
+            _slow(held), port, on_exchange=_print_exchange, observe=held.observer()
+        )
+        link = front.insert()
+        if not announced:
+            announce()
+            announced = True
         front.attend(link)
+        print("the card has left the reader, as a knob has it", flush=True)
+        sleep(AWAY_S)
 
 
 ROADS: Mapping[str, Callable[[Held, EmulateOptions], None]] = {

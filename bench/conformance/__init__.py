@@ -27,27 +27,34 @@ if TYPE_CHECKING:
 
 __all__ = ["Broken", "Lab", "Level", "Need", "NotApplicable", "Words", "case"]
 
-_HOMES = dict.fromkeys(("Broken", "Level", "Need", "NotApplicable"), "case")
-_HOMES |= {"Lab": "lab", "Words": "words"}
+_FROM = {
+    "Broken": "case",
+    "Lab": "lab",
+    "Level": "case",
+    "Need": "case",
+    "NotApplicable": "case",
+    "Words": "words",
+}
 
 
-class _Late(ModuleType):
-    """This package. Its names are fetched when they are asked for: a broken card or gate
-    (`bench.conformance.mutants`) must be able to come in before anything of the laboratory."""
+class _Package(ModuleType):
+    """Names come when they are asked for: the process of a broken card or gate changes modules
+    before anything has imported them, and comes in through this package.
+    """
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+        if name not in _FROM:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{self.__name__}.{_FROM[name]}"), name)
 
     @property
-    def case(self) -> Any:  # noqa: ANN401 - a decorator
-        """See `bench.conformance.own.case`."""
-        return import_module("bench.conformance.own").case
+    def case(self) -> Any:  # noqa: ANN401 - the decorator
+        """The decorator; the submodule of that name is imported as `bench.conformance.case`."""
+        return import_module(f"{self.__name__}.own").case
 
     @case.setter
     def case(self, module: ModuleType) -> None:
-        """The module of that name is imported as `bench.conformance.case`, and is not this."""
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever has that name
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        pass  # the import system binds the submodule here
 
 
-sys.modules[__name__].__class__ = _Late
+sys.modules[__name__].__class__ = _Package

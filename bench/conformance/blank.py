@@ -1,17 +1,27 @@
 """How a case fills a blank card by APDUs (annex 1 to 6)."""
 
+from collections.abc import Iterable
+
+from apdu.crypto import Key
 from apdu.file_commands import (
     APPEND_RECORD,
     APPEND_RECORD_MAC,
+    GET_CHALLENGE,
     SELECT_FILE,
     UPDATE_BINARY,
     UPDATE_BINARY_MAC,
 )
 from apdu.files import EF1A, EF15
-from apdu.key_commands import VERIFY_PIN
+from apdu.key_commands import (
+    EXTERNAL_AUTHENTICATE,
+    VERIFY_PIN,
+    WRITE_KEY,
+    WRITE_KEY_MAC,
+)
 from apdu.order import fresh_trip, public_info
 from apdu.personal import MF
-from apdu.records import Content, SelectId
+from apdu.purse import external_authenticate, secure_messaging_encrypt
+from apdu.records import Content, Cryptogram, KeyData, Protected, SelectId
 from bench.conformance.lab import Lab
 from bench.conformance.workshop import application, directory, key_file
 from bench.conformance.writes import under_mac
@@ -48,3 +58,32 @@ def enter_anew(lab: Lab) -> None:
 def open_directory(lab: Lab, **more: int) -> None:
     """An application directory with a key file, entered for the first time."""
     send_all(lab, *directory(**more), key_file())
+
+
+def add_key(lab: Lab, kind: int, kid: int, attributes: Iterable[int], value: bytes) -> None:
+    """WRITE KEY for a new key in the clear. kind: may carry protection bits (annex 4.1)."""
+    field = bytes((kind, *attributes)) + value
+    lab.done_ok(WRITE_KEY, KeyData(field), (0x01, kid))
+
+
+def present(lab: Lab, key: Key, kid: int = 0) -> bytes:
+    """EXTERNAL AUTHENTICATE with a key of this directory. Returns the answer (4.10)."""
+    challenge = lab.done_ok(GET_CHALLENGE)
+    return authenticate(lab, key, challenge, kid)
+
+
+def authenticate(lab: Lab, key: Key, challenge: bytes, kid: int = 0) -> bytes:
+    """EXTERNAL AUTHENTICATE over a challenge had before. Returns the answer."""
+    cryptogram = Cryptogram(external_authenticate(key, challenge))
+    return lab.send(EXTERNAL_AUTHENTICATE.command(cryptogram, 0x00, kid))
+
+
+def hidden_key(lab: Lab, p1: int, kid: int, field: bytes, master: Key) -> bytes:
+    """WRITE KEY enciphered and under MAC (annex 4.2). Returns the answer.
+
+    p1: 01 for a new key, or the type byte of the stored one. master: 39 id 00 of the directory.
+    """
+    lab.done_ok(GET_CHALLENGE)
+    hidden = secure_messaging_encrypt(master, field)
+    mac = lab.sm_mac(master, WRITE_KEY_MAC, p1, kid, hidden)
+    return lab.send(WRITE_KEY_MAC.command(Protected(hidden + mac), p1, kid))

@@ -27,6 +27,8 @@ class Need(Enum):
     BLANK = Words("it needs a blank card to personalise", "需要一张可个人化的空白卡")
     CODE = Words("this gate does not tell why it refuses", "该闸机不给出拒绝原因")
     POST = Words("this gate cannot be set up from here", "无法在此设置该闸机")
+    CLOCK = Words("this gate's clock cannot be set from here", "无法在此设置该闸机的时钟")
+    RECORDS = Words("this gate's records cannot be read from here", "无法在此读取该闸机的记录")
     TIME = Words("times on this road are not the card's", "这条通路上的时间不是卡片的时间")
 
     @property

@@ -6,7 +6,7 @@ A case sends commands with the methods of `Desk` and states what it requires wit
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from apdu.codec import Record
 from apdu.command import Response
@@ -17,7 +17,8 @@ from apdu.spec import State
 from apdu.sw import describe
 from bench.conformance.case import Broken
 from bench.conformance.desk import Desk, Spec, Step
-from bench.conformance.stand import Stand
+from bench.conformance.radio import Radio
+from bench.conformance.stand import FrameStand, Stand
 from bench.conformance.words import Words
 from emulator.card.profile import Profile
 from reader.transport.base import TransportError
@@ -26,12 +27,16 @@ from reader.transport.decorators import CutPoint
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One exchange. response: None if it was lost. note: what happened beside it. took: ns."""
+    """One exchange. response: None if it was lost. note: what happened beside it. took: ns.
+
+    is_frame: both are frames without CRC (`bench.conformance.radio`), None is silence.
+    """
 
     command: bytes
     response: bytes | None
     took_ns: int = 0
     note: str = ""
+    is_frame: bool = False
 
 
 class _Ear:
@@ -62,6 +67,7 @@ class Lab(Desk):
         self.stand = stand
         self.now_ns = now_ns
         self.said: list[Said] = []
+        self._radio: Radio | None = None
         keys: Secrets = stand.keys or _NO_KEYS  # cases without KEYS never touch them
         super().__init__(_Ear(self), keys, stand.declared.pin)
 
@@ -71,6 +77,17 @@ class Lab(Desk):
         return self.stand.declared
 
     # The field
+
+    @property
+    def radio(self) -> Radio:
+        """The reader's side of the air, frame by frame. Needs FRAMES."""
+        if self._radio is None:
+            self._radio = Radio(self, cast(FrameStand, self.stand))  # its abilities promise it
+        return self._radio
+
+    def aired(self, frame: bytes, answer: bytes | None, note: str = "") -> None:
+        """Keep what was said in frames."""
+        self.said.append(Said(frame, answer, note=note, is_frame=True))
 
     def reset(self) -> None:
         """The field goes off and on: everything volatile is lost. Needs CUT where it matters."""

@@ -16,7 +16,11 @@ VERDICTS = {
     Verdict.FAILED: Words("failed", "失败"),
     Verdict.SKIPPED: Words("skipped", "跳过"),
 }
-_NOTES = {"field off and on": Words("field off and on", "射频场断开后恢复")}
+_NOTES = {
+    "field off and on": Words("field off and on", "射频场断开后恢复"),
+    "field off": Words("field off", "射频场断开"),
+    "field on": Words("field on", "射频场恢复"),
+}
 
 
 def both(words: Words) -> str:
@@ -103,7 +107,7 @@ def _said(result: Result, run: Run) -> str:
 
 def _exchange(one: Shown) -> str:
     bad = ' class="bad"' if one.broke is not None else ""
-    if not one.command:
+    if not one.command and one.answer is None:
         return f"<li{bad}>{both(_NOTES.get(one.name, Words(one.name, one.name)))}</li>"
     took = f" {one.took_us / 1000:.3f} ms" if one.took_us else ""
     answer = ""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter_ns
+from typing import Protocol
 
 from bench.conformance.case import Case, Verdict
 from bench.conformance.places import Place
@@ -18,6 +19,20 @@ Told = Callable[[str, Result], object]
 
 STOPPED = "it was stopped by Ctrl-C or by a signal"
 _LOST = (Interrupted, TransportError, RigError, FrontendError)
+
+
+class AnyPlace(Protocol):
+    """Where a suite is played."""
+
+    @property
+    def name(self) -> str:
+        """As --via says it."""
+        ...
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is the bench's own card or gate."""
+        ...
 
 
 def play(cases: Mapping[str, Case], place: Place, *, is_short: bool, told: Told) -> Run:
@@ -65,7 +80,7 @@ class _Playing:
         return ""
 
 
-def left_out(place: Place, cases: Mapping[str, Case], error: Exception) -> Run:
+def left_out(place: AnyPlace, cases: Mapping[str, Case], error: Exception) -> Run:
     """The run of a place that could not be opened."""
     why = f"{str(error).rstrip('.')}, so no case was played"
     return Run(place.name, None, len(cases), incomplete=why, is_ours=place.is_ours)

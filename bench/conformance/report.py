@@ -62,7 +62,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All places of one call. options: what the user chose, for people."""
+    """All places of one call. suite: card or gate."""
 
     started: datetime
     seed: int
@@ -70,6 +70,7 @@ class Report:
     only: str
     runs: tuple[Run, ...]
     environment: Mapping[str, str]
+    suite: str = "card"
 
     @property
     def ending(self) -> Ending:

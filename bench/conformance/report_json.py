@@ -24,7 +24,7 @@ def as_object(report: Report) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "tool": {"name": "tapbench", "version": tool_version()},
-        "suite": "card",
+        "suite": report.suite,
         "started": report.started.isoformat(timespec="seconds"),
         "seed": report.seed,
         "level": report.level,

@@ -14,7 +14,9 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def report_junit(report: Report) -> bytes:
     """testsuites > one testsuite a place > one testcase a case."""
-    root = ET.Element("testsuites", _counts(report.runs) | {"name": "tapbench conformance card"})
+    root = ET.Element(
+        "testsuites", _counts(report.runs) | {"name": f"tapbench conformance {report.suite}"}
+    )
     for number, run in enumerate(report.runs):
         root.append(_suite(report, run, number))
     ET.indent(root)
@@ -36,7 +38,7 @@ def _suite(report: Report, run: Run, number: int) -> ET.Element:
     suite = ET.Element(
         "testsuite",
         {
-            "name": f"card via {run.place}",
+            "name": f"{report.suite} via {run.place}",
             **_counts([run]),
             "skipped": str(run.count(Verdict.SKIPPED)),
             "timestamp": report.started.replace(tzinfo=None).isoformat(timespec="seconds"),
@@ -47,9 +49,11 @@ def _suite(report: Report, run: Run, number: int) -> ET.Element:
     for name, value in _properties(report, run).items():
         ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
     for at, result in run.results.items():
-        suite.append(_case(run, at, result))
+        suite.append(_case(run, at, result, report.suite))
     if run.incomplete:
-        last = ET.SubElement(suite, "testcase", {"classname": "conformance.card", "name": "(rest)"})
+        last = ET.SubElement(
+            suite, "testcase", {"classname": f"conformance.{report.suite}", "name": "(rest)"}
+        )
         error = ET.SubElement(last, "error", {"type": "incomplete"})
         error.set("message", _clean(f"{len(run.results)} of {run.planned} cases: {run.incomplete}"))
     return suite
@@ -64,12 +68,12 @@ def _properties(report: Report, run: Run) -> dict[str, str]:
     return shown | dict(report.environment)
 
 
-def _case(run: Run, number: str, result: Result) -> ET.Element:
+def _case(run: Run, number: str, result: Result, suite: str) -> ET.Element:
     case = result.case
     found = ET.Element(
         "testcase",
         {
-            "classname": f"conformance.card.{case.group}",
+            "classname": f"conformance.{suite}.{case.group}",
             "name": _clean(f"{number} {case.title}"),
             "time": _seconds(result.took_ns),
         },

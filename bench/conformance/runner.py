@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import cast
+from typing import Protocol, cast
 
 from apdu.codec import WireError
 from bench.conformance.case import Broken, Case, Need, NotApplicable, Verdict
@@ -40,7 +40,25 @@ class Interrupted(Exception):
     """The card or the reader is gone: the suite cannot go on. The message is one sentence."""
 
 
-def missing(case: Case, stand: Stand) -> Need | None:
+class Able(Protocol):
+    """A stand, of cards or of gates, as far as needs go."""
+
+    @property
+    def abilities(self) -> frozenset[Need]:
+        """What cases may ask for."""
+        ...
+
+
+class Heard(Protocol):
+    """A lab, of cards or of gates, as far as results go."""
+
+    @property
+    def said(self) -> list[Said]:
+        """What was said to the card."""
+        ...
+
+
+def missing(case: Case, stand: Able) -> Need | None:
     """The first thing a case needs that the stand does not have."""
     wanted = case.needs | ({Need.FRESH} if case.setup else frozenset())
     return next((need for need in Need if need in wanted and need not in stand.abilities), None)
@@ -53,6 +71,19 @@ def run_case(case: Case, stand: Stand, now_ns: Callable[[], int] = perf_counter_
         return Result(case, Verdict.SKIPPED, why=need.words)
     place(stand, case)
     lab = Lab(stand, now_ns)
+    return judged(case, lab, lambda lost: _silence(case, stand, lab, lost), now_ns)
+
+
+def judged(
+    case: Case,
+    lab: Heard,
+    on_silence: Callable[[CardLost], Violation],
+    now_ns: Callable[[], int] = perf_counter_ns,
+) -> Result:
+    """What a case says of what lies at its stand. on_silence: judges a card that is lost.
+
+    Raises Interrupted.
+    """
     start = now_ns()
     why: Words | None = None
     violation: Violation | None = None
@@ -70,7 +101,7 @@ def run_case(case: Case, stand: Stand, now_ns: Callable[[], int] = perf_counter_
         violation = _malformed(case, lab, error)
     except CardLost as lost:
         verdict = Verdict.FAILED
-        violation = _silence(case, stand, lab, lost)
+        violation = on_silence(lost)
     except (AssertionError, ValueError) as error:
         verdict = Verdict.FAILED
         violation = Violation(STRANGE, _sentence(error), case.clauses[0], _last(lab))
@@ -98,7 +129,7 @@ def place(stand: Stand, case: Case) -> None:
         raise Interrupted(str(error)) from error
 
 
-def _malformed(case: Case, lab: Lab, error: WireError) -> Violation:
+def _malformed(case: Case, lab: Heard, error: WireError) -> Violation:
     """An answer that does not have its command's form: nobody could go on with it."""
     expected = Words(f"an answer of the declared form ({error})", f"符合声明格式的应答（{error}）")
     heard = [at for at, said in enumerate(lab.said) if said.response is not None]
@@ -122,7 +153,7 @@ STRANGE = Words("an answer of the declared layout, on the way", "途中的应答
 """What a case relies on without saying so: the steps that lead to what it is about."""
 
 
-def _last(lab: Lab) -> int | None:
+def _last(lab: Heard) -> int | None:
     return len(lab.said) - 1 if lab.said else None
 
 

@@ -65,7 +65,7 @@ from apdu.records import (
     UpdateLimitData,
 )
 from apdu.sw import SW
-from bench.conformance.case import Case, Need, NotApplicable
+from bench.conformance.case import Broken, Case, Need, NotApplicable
 from bench.conformance.desk import DATE, TERMINAL, TIME, Pair, Spec
 from bench.conformance.lab import Lab
 from bench.conformance.words import Words
@@ -322,9 +322,12 @@ def offer(lab: Lab, deal: Deal, amount: int = 100) -> bytes:
 
 
 def inputs(lab: Lab, deal: Deal) -> Inputs:
-    """The data of the transaction under way."""
+    """The data of the transaction under way. Raises Broken if INITIALIZE's answer has no form."""
     offer = lab.offer
-    assert offer is not None
+    if offer is None:
+        came = lab.said[-1].response or b""
+        form = Words("an answer of its declared form", "符合声明格式的应答")
+        raise Broken(form, came.hex().upper(), deal.init.clause, len(lab.said) - 1)
     amount = lab.limit if deal is NEW_LIMIT else offer.asked.amount
     return Inputs(
         getattr(lab.keys, deal.keyed),

@@ -6,7 +6,10 @@
     < 000000009000
 
 A line `# tap N` is a field that went off and on. An answer that the case did not wait for is not
-there.
+there. Frames are remarks: a script has commands only.
+
+    # frame > B2
+    # frame < A3
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +18,10 @@ from enum import Enum
 
 from bench.conformance.case import Case
 from bench.conformance.lab import Said
+from bench.conformance.radio import FIELD_OFF, FIELD_ON
 from bench.conformance.reading import is_reading
 from bench.conformance.runner import Result, place
-from bench.conformance.shown import command_hex
+from bench.conformance.shown import SILENT, command_hex, frame_hex
 from bench.conformance.stand import Stand
 from bench.tracing.words import exchange_name
 from reader.transport.base import TransportError
@@ -32,6 +36,7 @@ class Kind(Enum):
     SAY = "say"
     CUT = "cut"  # the card acts, and nobody hears its answer
     RESET = "reset"
+    FRAME = "frame"  # a remark: only the case itself can say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ def steps_of(result: Result) -> list[Step]:
 
 
 def _step(said: Said) -> Step | None:
+    if said.is_frame:
+        return _frame(said)
     if not said.command and said.note:
         return Step(Kind.RESET)
     if said.note.endswith(CutPoint.BEFORE.value):
@@ -60,6 +67,14 @@ def _step(said: Said) -> Step | None:
     if said.note:
         return Step(Kind.CUT, said.command)
     return Step(Kind.SAY, said.command, said.response)
+
+
+def _frame(said: Said) -> Step | None:
+    if said.note == FIELD_ON:
+        return None
+    if said.note == FIELD_OFF:
+        return Step(Kind.RESET)
+    return Step(Kind.FRAME, said.command, said.response)
 
 
 def text_of(number: str, result: Result, steps: Sequence[Step], is_ours: bool) -> str:
@@ -72,6 +87,10 @@ def text_of(number: str, result: Result, steps: Sequence[Step], is_ours: bool) -
         if step.kind is Kind.RESET:
             tap += 1
             lines.append(f"# tap {tap}")
+            continue
+        if step.kind is Kind.FRAME:
+            answer = SILENT if step.answer is None else step.answer.hex().upper()
+            lines += [f"# frame > {frame_hex(step.command, is_ours)}", f"# frame < {answer}"]
             continue
         lines += [f"# {exchange_name(step.command)}", f"> {command_hex(step.command, is_ours)}"]
         if step.answer is not None:
@@ -101,11 +120,12 @@ def shrink(stand: Stand, result: Result) -> list[Step]:
     """The fewest steps after which a card of the same seed still gives the last answer.
 
     Each step that stays gets the status word it got before. What has changed the card stays,
-    because without it a right card would give the last answer too.
+    because without it a right card would give the last answer too. What was
+    said in frames stays whole.
     stand: one that makes cards. A failure that does not repeat is left as it is.
     """
     steps = steps_of(result)
-    if not steps:
+    if not steps or any(step.kind is Kind.FRAME for step in steps):
         return steps
     last = steps[-1]
 

@@ -208,6 +208,11 @@ def right_pair(lab: Lab, spec: Spec) -> Pair:
     return (0x00, PURCHASE) if spec is GET_PROVE else spec.usual
 
 
+def usual_pair(lab: Lab, spec: Spec) -> Pair:
+    """The command's usual P1 and P2, but this card's where it takes no other (debit_p1)."""
+    return right_pair(lab, spec) if spec is DEBIT else spec.usual
+
+
 def choose_trip(lab: Lab) -> None:
     """Take a trip record that is not locked for `lab.record` (3.8)."""
     for number in range(1, EF1A.count + 1):
@@ -345,8 +350,13 @@ def refuse(lab: Lab, response: bytes, *words: int, clause: str = "") -> None:
 
 
 def right_answer(lab: Lab, spec: Spec, state: State, pair: Pair | None = None) -> int:
-    """What a right request answers in a state, by the table and by what the card declares."""
+    """What a right request answers in a state, by the table and by what the card declares.
+
+    P1 and P2 come before the state (4.1).
+    """
     refused = refusal(spec, lab.declared, pair)
+    if spec is DEBIT and refused is not None:
+        return refused.sw
     sw = answer_in(spec, state, SW.OK if refused is None else refused.sw)
     is_early = sw == SW.WRONG_STATE and spec is UPDATE_CACHE
     if is_early and lab.declared.dialect.cache_too_soon == "6985":

@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from apdu.blocks import KINDS, Kind
+from apdu.event import Event, Layer, Source
+from apdu.rf import FrameReader
 from apdu.secret import has_secret
 from apdu.show import Line
 from apdu.trace import explain_command, explain_response
 from bench.conformance.lab import Said
+from bench.conformance.radio import FIELD_OFF, FIELD_ON
 from bench.conformance.runner import Violation
 from bench.tracing.words import exchange_name, status_text
 
 _HEADER = 5
+SILENT = "silence"
 HIDDEN = ".."
 """What stands for each byte of a PIN or a key."""
 
@@ -38,7 +43,14 @@ class Shown:
 
 def shown(said: Sequence[Said], violation: Violation | None, is_ours: bool) -> list[Shown]:
     """All exchanges of a case. is_ours: PINs in the bytes are not hidden, they are public."""
-    return [_shown(one, _broken_bytes(one, violation, at), is_ours) for at, one in enumerate(said)]
+    frames = FrameReader()
+    made = []
+    for at, one in enumerate(said):
+        broke = _broken_bytes(one, violation, at)
+        made.append(
+            _frame(one, broke, is_ours, frames) if one.is_frame else _shown(one, broke, is_ours)
+        )
+    return made
 
 
 def command_hex(command: bytes, is_ours: bool) -> str:
@@ -65,6 +77,37 @@ def _shown(said: Said, broke: tuple[int, int] | None, is_ours: bool) -> Shown:
         note=said.note,
         took_us=said.took_ns / 1000,
     )
+
+
+def _frame(said: Said, broke: tuple[int, int] | None, is_ours: bool, frames: FrameReader) -> Shown:
+    """A frame and its answer, as what came before them makes them mean."""
+    if said.note in (FIELD_ON, FIELD_OFF):
+        on = bytes([said.note == FIELD_ON])
+        name = frames.read(Event(0, Source.FIELD, Layer.RF, on)).title
+        return Shown(name, "", (), None, "", (), broke, "", 0.0)
+    asked = frames.read(Event(0, Source.PCD, Layer.RF, said.command, has_crc=None))
+    status, reply = SILENT, None
+    if said.response is not None:
+        reply = frames.read(Event(0, Source.PICC, Layer.RF, said.response, has_crc=None))
+        status = reply.title
+    return Shown(
+        name=asked.title if said.command else "an empty frame",
+        command=frame_hex(said.command, is_ours),
+        request=tuple(asked.lines),
+        answer=None if said.response is None else said.response.hex().upper(),
+        status=said.note or status,
+        reply=() if reply is None else tuple(reply.lines),
+        broke=broke,
+        note=said.note,
+        took_us=said.took_ns / 1000,
+    )
+
+
+def frame_hex(frame: bytes, is_ours: bool) -> str:
+    """A reader's frame in hexadecimal; to a foreign card without what I-blocks carry."""
+    if is_ours or not frame or KINDS.get(frame[0]) is not Kind.I_BLOCK:
+        return frame.hex().upper()
+    return frame[:1].hex().upper() + HIDDEN * (len(frame) - 1)
 
 
 def _broken_bytes(said: Said, violation: Violation | None, at: int) -> tuple[int, int] | None:

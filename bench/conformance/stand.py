@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import fixtures
 from apdu.crypto import Key
 from apdu.order import Secrets
+from bench.conformance.antenna import AirAntenna, Antenna, air_antenna
 from bench.conformance.case import Need
 from bench.roads import FIELDS, WAIT_S
 from emulator.card.card import Card
@@ -61,6 +62,12 @@ class BlankStand(Stand, Protocol):
         ...
 
 
+class FrameStand(Stand, Protocol):
+    """A stand whose road shows frames, for cases with `Need.FRAMES`."""
+
+    antenna: Antenna
+
+
 class Slot:
     """A place in the field for one card after another (`emulator.picc.Picc`)."""
 
@@ -89,13 +96,20 @@ OWN_ABILITIES = frozenset({Need.KEYS, Need.WRITE, Need.FRESH, Need.CUT, Need.BLA
 
 
 class OwnStand:
-    """Our own card, made anew for each case (`Stand`)."""
+    """Our own card, made anew for each case (`Stand`). antenna: where the road shows frames."""
 
     def __init__(
-        self, name: str, profile: Profile, seed: int, slot: Slot, coupler: Coupler
+        self,
+        name: str,
+        profile: Profile,
+        seed: int,
+        slot: Slot,
+        coupler: Coupler,
+        antenna: AirAntenna | None = None,
     ) -> None:
         self.name = name
-        self.abilities = OWN_ABILITIES
+        self.abilities = OWN_ABILITIES if antenna is None else OWN_ABILITIES | {Need.FRAMES}
+        self.antenna = antenna
         self.declared = profile
         self.keys: Secrets | None = None
         self._profile = profile
@@ -116,6 +130,8 @@ class OwnStand:
         self, setup: Mapping[str, Any], make: Callable[[Mapping[str, Key], Env], Picc]
     ) -> None:
         self.declared = changed(self._profile, setup)
+        if self.antenna is not None:
+            self.antenna.slow(0)
         roots = fixtures.load_roots()
         self.keys = card_secrets(self.declared, roots)
         self._slot.power_off()
@@ -166,5 +182,9 @@ def own_stand(
     """
     declared = changed(fixtures.load_profile(profile), setup or {})
     slot = Slot(fixtures.card(profile))
+    if road == "air":
+        with air_antenna(slot, lambda: slot.contactless) as (coupler, antenna):
+            yield OwnStand(road, declared, seed, slot, coupler, antenna)
+        return
     with FIELDS[road](slot, None, lambda: slot.contactless) as coupler:
         yield OwnStand(road, declared, seed, slot, coupler)

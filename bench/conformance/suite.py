@@ -1,9 +1,10 @@
-"""The suite: all cases and their numbers.
+"""The suites of cards and of gates: all cases and their numbers.
 
-Cases are registered by the modules of `bench.conformance.card` (see `registry`). What identifies a
-case for ever is its key; its number comes from its group's ledger in `fixtures/conformance`, which
-only grows: `python -m bench.conformance.suite` gives new cases the next numbers of their groups. A
-number is never used for another case.
+Cases are registered by the modules of `bench.conformance.card` and `bench.conformance.gate.cases`
+(see `registry`). What identifies a case for ever is its key; its number comes from its group's
+ledger in `fixtures/conformance`, those of gates in its folder `gate`. Ledgers only grow:
+`python -m bench.conformance.suite` gives new cases the next numbers of their groups. A number is
+never used for another case.
 """
 
 import fnmatch
@@ -14,18 +15,41 @@ from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 
 from bench.conformance import card
 from bench.conformance.case import Case, Level
+from bench.conformance.gate import cases as gate_modules
 from bench.conformance.registry import registered
+
+GATE_GROUPS = {
+    "JBGN": "basic functions (基本功能)",
+    "TJJY": "trips (行程交易)",
+    "LJJY": "interrupted transactions (中断交易)",
+    "WDX": "stability (稳定性)",
+    "JYSJ": "transaction data (交易数据)",
+}
+"""The groups of the published terminal test plan (domain facts 4.2); all others are of cards."""
 
 
 @cache
 def card_cases() -> dict[str, Case]:
     """All cases for cards by id, in the order of the suite. Raises LookupError without a number."""
+    return _numbered(one for one in _collected(card) if one.group not in GATE_GROUPS)
+
+
+@cache
+def gate_cases() -> dict[str, Case]:
+    """All cases for gates by id, in the order of their numbers. Raises LookupError without one."""
+    found = _numbered(one for one in _collected(gate_modules) if one.group in GATE_GROUPS)
+    order = list(GATE_GROUPS)
+    return dict(sorted(found.items(), key=lambda one: (order.index(one[1].group), one[0])))
+
+
+def _numbered(cases: Iterator[Case]) -> dict[str, Case]:
     ledgers: dict[str, dict[str, int]] = {}
     found: dict[str, Case] = {}
-    for made in _collected():
+    for made in cases:
         if made.group not in ledgers:
             ledgers[made.group] = _ledger(made.group)
         number = ledgers[made.group].get(made.key)
@@ -35,9 +59,10 @@ def card_cases() -> dict[str, Case]:
     return found
 
 
-def _collected() -> Iterator[Case]:
-    for module in sorted(found.name for found in iter_modules(card.__path__)):
-        import_module(f"{card.__name__}.{module}")
+def _collected(*packages: ModuleType) -> Iterator[Case]:
+    for package in packages:
+        for module in sorted(found.name for found in iter_modules(package.__path__)):
+            import_module(f"{package.__name__}.{module}")
     yield from registered()
 
 
@@ -60,11 +85,13 @@ def _fits(number: str, one: Case, pattern: str) -> bool:
 
 
 def _id(group: str, number: int) -> str:
-    return f"CARD-{group}-{number:03d}"
+    kind = "GATE" if group in GATE_GROUPS else "CARD"
+    return f"{kind}-{group}-{number:03d}"
 
 
 def _path(group: str) -> Path:
-    return Path(str(files("fixtures.conformance").joinpath(f"{group}.json")))
+    folder = Path(str(files("fixtures.conformance")))
+    return (folder / "gate" if group in GATE_GROUPS else folder) / f"{group}.json"
 
 
 def _ledger(group: str) -> dict[str, int]:
@@ -76,7 +103,7 @@ def _ledger(group: str) -> dict[str, int]:
 def number_new() -> list[str]:
     """Give each case without a number the next one of its group. Returns the new ids."""
     groups: dict[str, list[Case]] = {}
-    for made in _collected():
+    for made in _collected(card, gate_modules):
         groups.setdefault(made.group, []).append(made)
     new = []
     for group, members in groups.items():

@@ -15,7 +15,7 @@ that tests see them; front ends do, and answer 6F00.
 
 from typing import Any
 
-from apdu.commands import EP, TABLE, UPDATE_CACHE
+from apdu.commands import DEBIT, EP, TABLE, UPDATE_CACHE
 from apdu.key_commands import GET_ALGORITHM
 from apdu.spec import ANY, ROUTES_KEPT, CommandSpec, CommandTable, Refuse, State, answer_of
 from apdu.sw import SW
@@ -29,6 +29,11 @@ __all__ = ["Card"]
 
 _OK = b"\x90\x00"
 _ALGORITHM = bytes((GET_ALGORITHM.cla, GET_ALGORITHM.ins))
+_BARRED = {
+    "01": bytes((DEBIT.cla, DEBIT.ins, 0x02, 0x00)),
+    "02": bytes((DEBIT.cla, DEBIT.ins, 0x01, 0x00)),
+}
+"""By what the dialect's debit_p1 takes, what it refuses."""
 _EXEMPT = {bytes((spec.cla, spec.ins)) for spec in TABLE if spec.if_blocked}
 _Plan = tuple[CommandSpec[Any, Any], Handler[Any, Any]]
 _PLANS: dict[bytes, _Plan] = {}
@@ -50,7 +55,7 @@ def _plan(header: bytes) -> _Plan | SW:
 class Card:
     """A card in somebody's field. See `emulator.picc.Picc` for the seam."""
 
-    __slots__ = ("_absent", "_card", "_chip", "_store", "contactless")
+    __slots__ = ("_absent", "_barred", "_card", "_chip", "_store", "contactless")
 
     def __init__(self, chip: Chip, store: Store, contactless: Contactless) -> None:
         self.contactless = contactless
@@ -58,6 +63,8 @@ class Card:
         self._store = store
         self._absent = None if chip.dialect.dual_alg else _ALGORITHM
         """Class and instruction that this card does not know, though the table does (4.21)."""
+        self._barred = _BARRED.get(chip.dialect.debit_p1)
+        """The header of the DEBIT that is another card's (Q19)."""
         self._card = self._fresh()
 
     def _fresh(self) -> CardState:
@@ -98,7 +105,9 @@ class Card:
         card = self._card
         try:
             plan = _PLANS.get(command[:4]) or _plan(bytes(command[:4]))
-            plan = SW.INS_UNKNOWN if command[:2] == self._absent else plan
+            is_absent = command[:2] == self._absent and plan is not SW.WRONG_LENGTH
+            plan = SW.INS_UNKNOWN if is_absent else plan
+            plan = SW.WRONG_P1P2 if command[:4] == self._barred else plan
             image = card.image
             answers = not image.is_dead and image.directories[card.at].blocked is Blocked.NO
             if isinstance(plan, SW):

@@ -165,8 +165,6 @@ def _address(p1: int, mode: int) -> str:
 @handles(DEBIT)
 def debit(card: CardState, call: Call[DebitData], chip: Chip) -> tuple[CardState, DebitReply]:
     """Pay if MAC1 is a terminal's, and write every cached record with it (4.16)."""
-    if chip.dialect.debit_p1 != "both" and call.p1 != int(chip.dialect.debit_p1, 16):
-        raise Refuse(SW.WRONG_P1P2)
     q, pending, purse = call.data, pending_of(card), pending_purse(card)
     kind, amount, terminal = pending.kind, pending.amount, pending.terminal
     when = q.date + q.time

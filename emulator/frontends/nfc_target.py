@@ -103,6 +103,10 @@ class NfcTarget:
         """Make `serve` return, within half a second. May be called from any thread, and before."""
         self._stopped.set()
 
+    def leave(self) -> None:
+        """Take the card out of the field it is in; the next field is asked about. Any thread."""
+        self._card.leave()
+
     def close(self) -> None:
         """Give the reader back. A second call does nothing."""
         self._chip.close()

@@ -104,6 +104,10 @@ class UdpFrontend:
         with suppress(OSError):
             self._socket.sendto(b"", self.address)  # wakes recvfrom
 
+    def leave(self) -> None:
+        """Take the card out of the field it is in; the next field is asked about. Any thread."""
+        self._card.leave()
+
     def close(self) -> None:
         """Give the port back."""
         self._socket.close()

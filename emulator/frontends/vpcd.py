@@ -27,7 +27,7 @@ from typing import Self
 
 from apdu.event import Event, Layer, Observer, Source
 from emulator.frontends.errors import FrontendError
-from emulator.picc import ContactCard, Picc
+from emulator.picc import CardGone, ContactCard, Picc
 
 __all__ = ["VPCD_PORT", "Control", "FrontendError", "VpcdFrontend", "contactless_atr", "frames"]
 
@@ -170,6 +170,8 @@ class VpcdFrontend:
                 return
             try:
                 self._answer_until_closed(link)
+            except CardGone:
+                self._stopped.set()
             except TimeoutError as error:
                 raise FrontendError(
                     f"vpcd at {self._where} took the card but does not use it; "
@@ -182,6 +184,11 @@ class VpcdFrontend:
                 self._power(is_on=False)
         if not self._stopped.is_set():
             raise self._gone()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the card is out of the slot: it was taken, or it left by itself."""
+        return self._stopped.is_set()
 
     @property
     def _where(self) -> str:
@@ -253,6 +260,8 @@ class VpcdFrontend:
             response = self._picc.process(command)
             if not 2 <= len(response) <= 0xFFFF:
                 raise ValueError(f"a response has 2 to 65535 bytes, not {len(response)}")
+        except CardGone:
+            raise  # the card is out of the slot
         except Exception:  # noqa: BLE001 - our bug must not take the reader down
             # The header only: the data may hold a key or a PIN.
             _log.exception("the card failed on %s and answered 6F00", command[:4].hex(" "))

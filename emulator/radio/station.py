@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from apdu.blocks import MAX_WTXM
 from apdu.frame import SHORT_BITS, Frame, asks_without_crc
-from emulator.picc import Contactless, ContactlessOf, Picc
+from emulator.picc import CardGone, Contactless, ContactlessOf, Picc
 from emulator.radio.isodep import PiccLink
 from emulator.radio.medium import Reply
 from emulator.radio.timing import FDT_READER, card_periods, ns, reader_periods
@@ -78,6 +78,7 @@ class Station:
         self._card = _Timed(picc, service)
         self._contactless_of = contactless_of
         self._is_on = False
+        self._is_leaving = False
         self._link_up(picc.contactless)
 
     @property
@@ -90,6 +91,7 @@ class Station:
         if self._is_on:
             return
         self._is_on = True
+        self._is_leaving = False
         if self._contactless_of is not None:
             contactless = self._contactless_of()
             if contactless is None:
@@ -107,8 +109,21 @@ class Station:
         """See Tearable."""
         self._card.stays_ns = ns
 
+    def leave(self) -> None:
+        """Take the card out of this field: it is silent until the next one. From any thread."""
+        self._is_leaving = True
+
     def receive(self, frame: Frame, timeout_ns: int) -> Reply | None:
         """Take one frame; the answer with its checksum and delay, or None for silence."""
+        if self._is_leaving:
+            self._leave()
+        try:
+            return self._received(frame)
+        except CardGone:
+            self._leave()
+            return None
+
+    def _received(self, frame: Frame) -> Reply | None:
         if self.link.isodep.is_open:
             return self._in_protocol(frame)
         if frame.rate:  # what is before PPS is at 106 kbit/s
@@ -129,11 +144,23 @@ class Station:
 
     def receive_body(self, body: bytes) -> tuple[bytes, int] | None:
         """The same for a medium without checksums. Returns the answer and its delay, or None."""
+        if self._is_leaving:
+            self._leave()
         was_open = self.link.isodep.is_open
-        answer = self.link.receive(body)
+        try:
+            answer = self.link.receive(body)
+        except CardGone:
+            self._leave()
+            return None
         if answer is None:
             return None
         return self._extended(answer) if was_open else (answer, 0)
+
+    def _leave(self) -> None:
+        """The card is gone from a field that is still on: it is silent until the next one."""
+        self._is_leaving = False
+        self._card.due_ns = 0
+        self.link.field_off()
 
     def _in_protocol(self, frame: Frame) -> Reply | None:
         isodep = self.link.isodep

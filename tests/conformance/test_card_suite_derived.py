@@ -173,16 +173,17 @@ def test_cases_without_needs_take_no_key_and_leave_the_card_as_it_was():
         for case in CASES:
             if case.needs & wanting or case.setup:
                 continue
-            seen = []
+            laid = []
             put = own._slot.put
-            own._slot.put = lambda card, put=put, seen=seen: (put(card), seen.append(card.image))
+            own._slot.put = lambda card, put=put, laid=laid: (put(card), laid.append(card))
             stand.place({})
             own._slot.put = put
+            before = laid[0].image
             stand.place = lambda setup: None
             result = run_case(case, stand)
             del stand.place
             assert result.verdict is not Verdict.FAILED, told(result)
-            assert own._slot.card.image is seen[0], case.key
+            assert laid[0].image is before, case.key
             ran[result.verdict] += 1
     assert ran[Verdict.PASSED] > 600
 

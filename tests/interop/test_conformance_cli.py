@@ -18,7 +18,7 @@ import pytest
 import fixtures
 from apdu.order import ROOTS
 from bench.conformance.reading import is_reading
-from bench.conformance.suite import card_cases
+from bench.conformance.suite import card_cases, gate_cases
 from emulator.frontends.errors import FrontendError
 from emulator.frontends.udp import UdpFrontend
 from emulator.frontends.vpcd import VpcdFrontend
@@ -90,7 +90,8 @@ def test_cases_are_chosen_by_id_key_clause_and_level(here):
     assert BALANCE_CASE in shown.stdout
     basic = json.loads(here("conformance", "list", "--level", "basic", "--json").stdout)
     assert {case["level"] for case in basic} == {"basic"}
-    assert len(json.loads(here("conformance", "list", "--json").stdout)) == len(card_cases())
+    every = json.loads(here("conformance", "list", "--json").stdout)
+    assert [case["id"] for case in every] == [*card_cases(), *gate_cases()]
 
 
 def test_a_case_is_explained_with_its_steps(here):
@@ -329,3 +330,52 @@ def test_a_road_this_machine_lacks_makes_the_report_incomplete(
     inproc, pcsc = found_in(out)["runs"]
     assert (inproc["incomplete"], inproc["counts"]["failed"]) == (None, 0)
     assert "so no case was played" in pcsc["incomplete"]
+
+
+def test_our_gates_are_judged_and_reported(here, tmp_path: Path):
+    done = here("conformance", "gate", "--only", "GATE-JBGN-*", "--report", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "sections of the reference are judged" in done.stdout
+    assert "0 failed" in done.stdout
+    data = json.loads((tmp_path / "out" / "conformance.json").read_text("utf-8"))
+    assert data["suite"] == "gate"
+    assert {case["group"] for case in data["runs"][0]["cases"]} == {"JBGN"}
+    root = ET.parse(tmp_path / "out" / "conformance.xml").getroot()
+    assert root.get("name") == "tapbench conformance gate"
+
+
+def test_a_gate_case_is_explained_on_our_own_gate(here):
+    said = here("conformance", "explain", "GATE-JBGN-007").stdout
+    assert "On the bench's own gate it is passed" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("gate", "--via", "tube"), "no road 'tube' to a gate"),
+        (("gate", "--via", "gate:udp"), "needs an operator"),
+        (("gate", "--can", "fly"), "--can is 'fly'"),
+        (("gate", "--only", "GATE-NONE-*"), "no case of level full fits"),
+        (("gate", "--profile", "nobody"), "there is no profile 'nobody'"),
+        (("mutants", "fish"), "choose one of: card, gate"),
+        (("mutants", "card", "--only", "M-NONE"), "no mutant fits"),
+        (("mutants", "card", "--report", "/dev/null/x"), "no folder can be made"),
+    ],
+)
+def test_a_wrong_wish_for_gates_or_mutants_is_one_sentence(here, arguments, words):
+    done = here("conformance", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_broken_cards_are_judged_and_a_page_names_the_case(here, tmp_path: Path):
+    done = here("conformance", "mutants", "card", "--only", "M-CARD-001", "--report", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 broken cards are caught: 100.0 %." in done.stdout
+    [mutant] = json.loads((tmp_path / "mutants.json").read_text("utf-8"))["mutants"]
+    [caught] = mutant["by"]
+    assert caught in card_cases()
+    page = (tmp_path / "mutants.html").read_text("utf-8")
+    assert f"<code>{caught}</code>" in page
+    assert "http" not in page

@@ -305,6 +305,12 @@ def test_every_switch_says_why_it_exists(switch):
     assert "(" in switch.reason, "the clause"
 
 
+@pytest.mark.parametrize("command", ["80CD", "80CD00", "8054", "805402"])
+def test_less_than_a_header_is_too_short_whatever_it_begins_with(command):
+    """4.22, though the card knows neither the instruction nor the P1 that it would be."""
+    assert bench(debit_p1="01").selected().send(command) == "6700"
+
+
 def test_all_fci_extras_together_are_the_captured_form():
     extras = fci(fci_label=True, fci_preferred_name="CARD IMAGE 0001")
     assert extras.startswith("6F508408A000000632010105A54450084D4F545F545F4550870102")

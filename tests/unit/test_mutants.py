@@ -3,6 +3,8 @@
 import json
 import random
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -136,6 +138,16 @@ def test_one_place_of_a_source_is_changed(mutant, after):
 def test_a_change_that_cannot_be_made_is_told(mutant, said):
     with pytest.raises(patch.PatchError, match=re.escape(said)):
         patch.patched("abcac", mutant)
+
+
+def test_the_process_of_a_mutant_has_no_card_before_it_is_broken():
+    """Nothing that the package imports on the way may bring the card."""
+    code = (
+        "import sys, bench.conformance.mutants.child\n"
+        "print([name for name in sys.modules if name.partition('.')[0] == 'emulator'])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
 
 
 def test_a_module_that_is_imported_already_is_not_changed():

@@ -30,6 +30,7 @@ from bench.conformance.service import (
     refuse,
     right_pair,
     settle,
+    usual_pair,
 )
 from bench.conformance.words import Words
 
@@ -103,9 +104,10 @@ def _refused(spec: Spec, commands: list[bytes]) -> Body:
     def body(lab: Lab) -> None:
         enter(lab)
         wanted = SW.INS_UNKNOWN if is_absent(lab, spec) else SW.WRONG_LENGTH
+        p1, p2 = usual_pair(lab, spec)
         for command in commands:
             go(lab, home(spec))
-            refuse(lab, lab.send(command), wanted)
+            refuse(lab, lab.send(command[:2] + bytes((p1, p2)) + command[4:]), wanted)
 
     return body
 

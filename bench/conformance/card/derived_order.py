@@ -34,7 +34,16 @@ from bench.conformance.derive import (
 from bench.conformance.desk import TERMINAL, Pair, Spec
 from bench.conformance.lab import Lab
 from bench.conformance.registry import family
-from bench.conformance.service import enter, go, refusal, refuse, right_pair, select, zeros
+from bench.conformance.service import (
+    enter,
+    go,
+    refusal,
+    refuse,
+    right_pair,
+    select,
+    usual_pair,
+    zeros,
+)
 from bench.conformance.writes import STRANGE, under_mac
 
 BAD_CLA, BAD_INS = 0xE0, 0x03
@@ -209,15 +218,18 @@ def lengths() -> Iterator[Case]:
         for state in State:
             if state in spec.when:
                 continue
-            head = bytes((spec.cla, spec.ins, *spec.usual))
             yield made(
                 "ORDER",
                 f"order.length-state.{slug(spec)}.{state.name}",
                 _title("length", "state", f"{spec.name}, {state.value}"),
                 clauses_of(spec, "4.1"),
-                _sends(_always(head + SPOILED), SW.WRONG_LENGTH, state),
+                _sends(_misshapen(spec), SW.WRONG_LENGTH, state),
                 grade="D",
             )
+
+
+def _misshapen(spec: Spec) -> Callable[[Lab], bytes]:
+    return lambda lab: bytes((spec.cla, spec.ins, *usual_pair(lab, spec))) + SPOILED
 
 
 @family

@@ -55,5 +55,29 @@ def exit_(**over: Any) -> Post:  # noqa: ANN401 - fields of Post
     return Post(**({"direction": "exit", "station": EXIT} | over))
 
 
+LINE, FLAT = 300, 5
+"""Bus lines of the sample: one by distance, 40 km long, and one with a price of 2.00 yuan."""
+STOPS = (0, 5000, 10_000, 10_001, 15_000, 20_000, 25_000, 30_000, 35_000, 40_000)
+"""Metres from the first stop of the line by distance to each; stops are numbered from 1."""
+
+
+def board(stop: int, **over: Any) -> Post:  # noqa: ANN401 - fields of Post
+    """The front door of a bus by distance, at a stop."""
+    where: dict[str, Any] = {"direction": "board", "line": LINE, "stop": stop}
+    return Post(**(where | over))
+
+
+def alight(stop: int, **over: Any) -> Post:  # noqa: ANN401 - fields of Post
+    """The back door of the same bus."""
+    where: dict[str, Any] = {"direction": "alight", "line": LINE, "stop": stop}
+    return Post(**(where | over))
+
+
+def single(**over: Any) -> Post:  # noqa: ANN401 - fields of Post
+    """The one door of a bus with one price."""
+    where: dict[str, Any] = {"direction": "single", "line": FLAT, "stop": 1}
+    return Post(**(where | over))
+
+
 MORNING = datetime(2025, 9, 8, 7, 30, 15, tzinfo=SHANGHAI)
 """When a case begins unless it says otherwise: the ladders' entry."""

@@ -1,9 +1,9 @@
 """Where gates are judged: our own terminals on any road."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter_ns
 from typing import Any, Protocol
 
@@ -23,12 +23,14 @@ from fixtures.network.buses import load_buses
 from fixtures.policy import load_policy
 from reader.fares.bus import Heading
 from reader.gate import Direction, Gate, GateConfig
-from reader.journal import MemoryJournal, TapJournal
+from reader.journal import JournalError, MemoryJournal, TapJournal
 from reader.modes import Mode
+from reader.months import MonthBook
 from reader.outcome import Outcome, Reject, Verdict
 from reader.policy import Policy
 from reader.psam import Psam
 from reader.session import ProtocolError, StatusError
+from reader.taprecord import TapRecord
 from reader.terminal import Terminal
 from reader.transport.base import CardLost, Coupler, Transport
 from reader.transport.decorators import CutPoint
@@ -37,12 +39,16 @@ from reader.validator import BusConfig, Door, Validator
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What became of a tap, as far as the gate tells. reason, fare: None where it does not."""
+    """What became of a tap, as far as the gate tells. reason, fare: None where it does not.
+
+    is_vague: it stayed shut, and whether it refused or asked for the card again is not known.
+    """
 
     verdict: Verdict
     reason: Reject | None = None
     fare: int | None = None
     detail: str = ""
+    is_vague: bool = False
 
     @property
     def words(self) -> str:
@@ -56,21 +62,43 @@ class Heard:
 class GateStand(Protocol):
     """A gate under test, with the card that plays before it.
 
-    abilities: what cases may ask for. balance: fen on the card that plays.
+    declared: what the card says it is. abilities: what cases may ask for. card: the one that plays;
+    the bench made it and may look into it. begins: when a case begins.
     """
 
     name: str
     declared: Profile
     abilities: frozenset[Need]
     played: PlayedCard
-
-    @property
-    def balance(self) -> int:
-        """What the card holds."""
-        ...
+    card: Card
+    begins: datetime
 
     def place(self, setup: Mapping[str, Any]) -> None:
         """A new card and gates without a memory, for the next case. setup: see `Case`."""
+        ...
+
+    def bring(self, setup: Mapping[str, Any]) -> Card:
+        """Another card, before the same gates. Returns the one that was there."""
+        ...
+
+    def hold(self, card: Card) -> None:
+        """A card that was there before comes back."""
+        ...
+
+    def wait(self, time: timedelta) -> None:
+        """So much time goes by before the next tap."""
+        ...
+
+    def records(self, post: Post) -> Sequence[TapRecord]:
+        """What the gate at a post has kept and closed. Needs RECORDS."""
+        ...
+
+    def open_records(self, post: Post) -> Sequence[TapRecord]:
+        """What it has promised and not closed. Needs RECORDS."""
+        ...
+
+    def restart(self, post: Post) -> None:
+        """Switch the gate at a post off and on. Needs POST."""
         ...
 
     def tap(self, post: Post, at: datetime) -> Heard:
@@ -88,26 +116,35 @@ class OwnGates:
         self.abilities = frozenset(Need)
         self.declared = profile
         self.played = played
+        self.begins = MORNING
         self._profile = profile
         self._seed = seed
         self._coupler = coupler
         self._at = MORNING
         self._terminals: dict[str, Terminal] = {}
         self._journals: dict[str, MemoryJournal] = {}
-
-    @property
-    def balance(self) -> int:
-        """See GateStand."""
-        return self._card.purse.actual - self._card.purse.used
+        self.place({})
 
     def place(self, setup: Mapping[str, Any]) -> None:
         """See GateStand."""
         self.declared = changed(self._profile, setup)
-        env = SeededEnv(f"conformance {self._seed}")
         self.played.power_off()
-        self._card: Card = personalise(self.declared, fixtures.load_roots(), env)
-        self.played.put(self._card)
+        self.card: Card = self._made(self.declared)
+        self.played.put(self.card)
         self._terminals, self._journals = {}, {}
+        self._months = MonthBook(load_network(), load_policy())
+
+    def bring(self, setup: Mapping[str, Any]) -> Card:
+        """See GateStand."""
+        before = self.card
+        self.hold(self._made(changed(self._profile, setup)))
+        return before
+
+    def hold(self, card: Card) -> None:
+        """See GateStand."""
+        self.played.power_off()
+        self.card = card
+        self.played.swap(card)
 
     def tap(self, post: Post, at: datetime) -> Heard:
         """See GateStand. What the gate does not decide but fails at is a refusal with its words."""
@@ -120,13 +157,35 @@ class OwnGates:
             return Heard(Verdict.TAP_AGAIN, detail=str(lost))
         except (ProtocolError, StatusError) as error:
             return Heard(Verdict.REJECT, Reject.CARD_REFUSED, detail=str(error))
+        except JournalError as error:
+            return Heard(Verdict.REJECT, Reject.FAULT, detail=str(error))
         finally:
             self.played.knobs.cut = None
 
-    def journal(self, post: Post) -> MemoryJournal:
-        """The records of the terminal at a post."""
+    def wait(self, time: timedelta) -> None:
+        """See GateStand: each tap says when it is."""
+
+    def records(self, post: Post) -> Sequence[TapRecord]:
+        """See GateStand."""
         self._terminal(post)
-        return self._journals[repr(post)]
+        return self._journals[repr(post)].records
+
+    def open_records(self, post: Post) -> Sequence[TapRecord]:
+        """See GateStand."""
+        self._terminal(post)
+        return self._journals[repr(post)].pending()
+
+    def restart(self, post: Post) -> None:
+        """See GateStand: the journal and the PSAM's numbers are what is left."""
+        before = self._terminal(post)
+        psam = before.psam
+        assert isinstance(psam, Psam)
+        psam.power_off()
+        self._terminals[repr(post)] = self._make(post, self._journals[repr(post)], psam)
+
+    def _made(self, profile: Profile) -> Card:
+        env = SeededEnv(f"conformance {self._seed}")
+        return personalise(profile, fixtures.load_roots(), env)
 
     def _terminal(self, post: Post) -> Terminal:
         key = repr(post)
@@ -134,8 +193,11 @@ class OwnGates:
             number = len(self._terminals)
             journal = MemoryJournal(b"GATE%04d" % number)
             self._journals[key] = journal
-            self._terminals[key] = make_terminal(post, lambda: self._at, journal, number)
+            self._terminals[key] = self._make(post, journal, make_psam(post, number))
         return self._terminals[key]
+
+    def _make(self, post: Post, journal: TapJournal, psam: Psam) -> Terminal:
+        return make_terminal(post, lambda: self._at, journal, psam, self._months)
 
 
 def _heard(outcome: Outcome) -> Heard:
@@ -153,7 +215,7 @@ class _Tearing:
     def transmit(self, command: bytes) -> bytes:
         """See Transport."""
         cut = self._played.knobs.cut
-        if cut is None or command[:2] != bytes((cut.cla, cut.ins)):
+        if cut is None or not command.startswith(cut.head):
             return self._link.transmit(command)
         self._count += 1
         if self._count != cut.nth:
@@ -167,12 +229,20 @@ class _Tearing:
 _NUMBERS = {"entry": ENTRY_TERMINAL, "exit": EXIT_TERMINAL}
 
 
-def make_terminal(
-    post: Post, clock: Callable[[], datetime], journal: TapJournal | None = None, number: int = 0
-) -> Terminal:
-    """A terminal of ours at a post. number: tells the PSAMs of several apart."""
+def make_psam(post: Post, number: int = 0) -> Psam:
+    """A PSAM with the test keys for a post. number: tells those of several terminals apart."""
     first = _NUMBERS.get(post.direction, BUS_TERMINAL)
-    psam = Psam(first, sam_keys(), 0x101 + 0x1000 * number)
+    return Psam(first, sam_keys(), 0x101 + 0x1000 * number)
+
+
+def make_terminal(
+    post: Post,
+    clock: Callable[[], datetime],
+    journal: TapJournal | None,
+    psam: Psam,
+    months: MonthBook | None = None,
+) -> Terminal:
+    """A terminal of ours at a post. months: what gates count together."""
     policy = load_policy()
     if post.policy:
         table = {name: getattr(policy, name) for name in Policy.__slots__} | dict(post.policy)
@@ -183,7 +253,7 @@ def make_terminal(
         station = network.station(post.station)
         way = Direction(post.direction)
         config = GateConfig(network, station, way, LAB_WHITE_LIST, post.listed, policy)
-        terminal = Gate(config, psam, clock, journal)
+        terminal = Gate(config, psam, clock, journal, months)
     else:
         terminal = _validator(post, policy, psam, clock, journal)
     terminal.modes = frozenset(Mode(word) for word in post.modes)
@@ -221,5 +291,5 @@ def own_gates(road: str = "inproc", profile: str = "student", seed: int = 1) -> 
     if not declared.balance:
         declared = declared.with_balance(5000)
     played = PlayedCard(fixtures.card(profile), perf_counter_ns)
-    with FIELDS[road](played, None, lambda: played.contactless) as coupler:
+    with FIELDS[road](played, None, played.shown) as coupler:
         yield OwnGates(road, declared, seed, played, coupler)

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
+from importlib.util import decode_source, find_spec
+from pathlib import Path
 from types import ModuleType
 
 from bench.conformance.mutants.declared import Mutant
@@ -56,7 +57,11 @@ def source_of(module: str) -> str:
 
 def _source(spec: ModuleSpec) -> str | None:
     loader = spec.loader
-    return loader.get_source(spec.name) if isinstance(loader, InspectLoader) else None
+    if isinstance(loader, InspectLoader):
+        return loader.get_source(spec.name)
+    # pytest's loader, which rewrites what belongs to a plugin, has no such thing; the file has.
+    path = Path(spec.origin or "")
+    return decode_source(path.read_bytes()) if path.suffix == ".py" else None
 
 
 def compiled(mutant: Mutant, source: str) -> str:

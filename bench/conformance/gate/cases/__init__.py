@@ -1,0 +1,1 @@
+"""The gate cases, one module a group of the published terminal test plan."""
