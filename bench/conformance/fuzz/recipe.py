@@ -51,12 +51,6 @@ class Recipe(NamedTuple):
     value: int = 0
     record: int = 1
 
-    @property
-    def name(self) -> str:
-        """For people."""
-        spec = self.spec
-        return spec if isinstance(spec, str) else spec.name
-
 
 _SFIS = (*FILES, 5, 1)
 

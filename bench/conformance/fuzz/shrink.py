@@ -18,24 +18,17 @@ TRIES = 2000
 
 def shortest(bed: Bed, found: Found, recipes: Sequence[Recipe]) -> Found:
     """The same violation with a short script; as it was if it does not repeat."""
-    left = [TRIES]
+    best, left = found, TRIES
 
-    def shows(some: Sequence[Recipe], again: Found) -> Found | None:
-        left[0] -= 1
-        return None if left[0] < 0 else _played(bed, again, some)
+    def shows(some: Sequence[Recipe]) -> bool:
+        nonlocal best, left
+        left -= 1
+        again = _played(bed, found, some) if left >= 0 else None
+        best = again or best
+        return again is not None
 
-    best = shows(recipes, found)
-    if best is None:
-        return found
-    kept: list[Recipe] = list(recipes)
-
-    def still(some: Sequence[Recipe]) -> bool:
-        nonlocal best
-        made = shows(some, found)
-        best = made or best
-        return made is not None
-
-    reduced(kept, still)
+    if shows(recipes):
+        reduced(list(recipes), shows)
     return best
 
 
