@@ -19,13 +19,22 @@ LONGEST = 4096
 """Bytes of an input."""
 
 
+def program(name: str, keep: Path) -> str:
+    """A program that is one target: libFuzzer starts itself again when it merges."""
+    path = keep / f"{name}.sh"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.fuzz.long --one {name} "$0" "$@"\n')
+    path.chmod(0o700)
+    return str(path.absolute())
+
+
 def one(name: str, arguments: list[str]) -> None:
-    """This process becomes libFuzzer on one target."""
+    """This process becomes libFuzzer on one target. arguments: its program and its options."""
     import atheris
 
     with atheris.instrument_imports(include=["apdu", "bench.trace_formats", "emulator"]):
         from tests.fuzz.targets import TARGETS
-    atheris.Setup([f"fuzz-{name}", *arguments], TARGETS[name])
+    atheris.Setup(arguments, TARGETS[name])
     atheris.Fuzz()
 
 
@@ -35,8 +44,8 @@ def run(name: str, seconds: int, keep: Path) -> bool:
     found.mkdir(parents=True, exist_ok=True)
     options = (f"-max_total_time={seconds}", f"-max_len={LONGEST}", "-timeout=20")
     options += ("-rss_limit_mb=1024", "-print_final_stats=1", f"-artifact_prefix={found}.failed-")
-    command = [sys.executable, "-m", "tests.fuzz.long", "--one", name, *options, str(found)]
-    done = subprocess.run([*command, str(CORPUS / name)], capture_output=True, text=True)
+    command = [program(name, keep), *options, str(found), str(CORPUS / name)]
+    done = subprocess.run(command, capture_output=True, text=True)
     kept = len(list(found.iterdir()))
     runs = [line.split()[-1] for line in done.stderr.splitlines() if "executed_units" in line]
     count = "".join(runs) or "?"
@@ -54,10 +63,8 @@ def say(line: str) -> None:
 def merge(name: str, keep: Path) -> None:
     """Put into the corpus what covers more than it does now, smallest inputs first."""
     (CORPUS / name).mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tests.fuzz.long", "--one", name, "-merge=1"]
-    subprocess.run(
-        [*command, str(CORPUS / name), str(keep / name)], check=True, capture_output=True
-    )
+    command = [program(name, keep), "-merge=1", str(CORPUS / name), str(keep / name)]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def main() -> int:
