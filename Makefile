@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz kill air books soak storm cuts semester mutants clean
+.PHONY: demo test lint types imports check system docs bench fuzz fuzz-long kill air books soak storm cuts semester mutants clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -40,6 +40,10 @@ bench: $(VENV)/.core ## time one APDU and one tap on each road, and clearing
 
 fuzz: $(VENV)/.dev ## a million commands into the card
 	$(BIN)/python -m tests.property.campaign --count 1000000 --seed 1
+
+fuzz-long: $(VENV)/.fuzz ## ten million commands judged by the fuzzer, then an hour of atheris
+	$(BIN)/python -m bench.conformance.fuzz --count 10000000 --seed 1 --workers 2
+	$(BIN)/python -m tests.fuzz.long --minutes 60
 
 kill: $(VENV)/.dev ## kill -9 a card in a file 2000 times, a PSAM 1000 times, and an office at each step of an opening
 	$(BIN)/python -m tests.interop.kills --count 2000 --seed 1
@@ -83,6 +87,10 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dev]'
 	touch $@ $(VENV)/.core
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP) -e '.[dev,fuzz]'
+	touch $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

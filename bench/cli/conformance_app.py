@@ -118,6 +118,46 @@ def explain(
 
 
 @conformance_app.command()
+def fuzz(
+    count: Annotated[int, typer.Option(help="APDUs.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Everything repeats with the seed.")] = 1,
+    via: Annotated[
+        str, typer.Option(help="inproc, air, udp, pn532, pcsc, pcsc:READER or nfc:DEVICE.")
+    ] = "inproc",
+    profile: Annotated[
+        str, typer.Option(help="What the card is; left out, in process, all kinds of ours.")
+    ] = "",
+    keys: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="Keys of a foreign card; `test` for our test keys."),
+    ] = "",
+    write: Annotated[
+        bool, typer.Option("--write", help="Let a foreign card of a test issuer be changed.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Processes, in process only.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Send commands right and wrong into a card, and judge every answer.
+
+    A violation is cut down to a short script. A card on a reader is only read without --write.
+    Exit code 0: no violation; 1: violations; 2: bad use; 3: stopped or the card is gone.
+    """
+    from bench.conformance.fuzz.__main__ import run
+    from bench.conformance.fuzz.task import Task
+
+    task = Task(
+        count,
+        seed,
+        workers=workers,
+        via=via,
+        profile=profile,
+        keys=keys,
+        write=write,
+    )
+    raise typer.Exit(run(task, as_json=as_json))
+
+
+@conformance_app.command()
 def mutants(
     kind: Annotated[str, typer.Argument(help="card or gate.")] = "card",
     only: Annotated[
