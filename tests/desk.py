@@ -26,7 +26,16 @@ class Desk(AnyDesk):
 
     def __init__(self, card: Card, keys: Secrets | None = None, pin: bytes = PIN) -> None:
         super().__init__(InProcess(card), keys or student_keys(), pin)
-        self.card = card
+        self._card = card
+
+    @property
+    def card(self) -> Card:
+        """The card; another may be laid in its place."""
+        return self._card
+
+    @card.setter
+    def card(self, card: Card) -> None:
+        self._card, self.link = card, InProcess(card)
 
 
 PRELUDE = (SELECT, VERIFY_PIN, SELECT_FILE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fixtures
-from bench.conformance.suite import card_cases
+from bench.conformance.suite import card_cases, gate_cases
 from emulator.frontends.udp import UdpFrontend
 from tests.interop.test_hardware_suite import foreign_card
 from tests.liars import Liar, penniless
@@ -119,7 +119,7 @@ def test_cases_of_ones_own_stand_beside_ours(suite: Suite, pytester: pytest.Pyte
 
 def test_cases_of_ones_own_alone(tmp_path: Path):
     (tmp_path / "test_mine.py").write_text(MINE, "utf-8")
-    done = run_in(tmp_path, "-p", "bench.conformance.plugin", "test_mine.py", "-q", "--via", "air")
+    done = run_in(tmp_path, "-p", "bench.conformance.plugin", "test_mine.py", "-q", "--via", "udp")
     assert "2 failed, 3 passed, 3 skipped" in done.stdout, done.stdout
 
 
@@ -278,4 +278,4 @@ def test_the_command_and_its_page_are_in_the_wheel(python: str, tmp_path: Path):
     assert "0 failed" in said
     assert "<mark>" not in (tmp_path / "conformance.html").read_text()
     listed = call(tapbench, "conformance", "list")
-    assert listed.splitlines()[-1] == f"{len(card_cases())} cases"
+    assert listed.splitlines()[-1] == f"{len(card_cases()) + len(gate_cases())} cases"
