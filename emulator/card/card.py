@@ -36,26 +36,17 @@ _BARRED = {
 """By what the dialect's debit_p1 takes, what it refuses."""
 _EXEMPT = {bytes((spec.cla, spec.ins)) for spec in TABLE if spec.if_blocked}
 _Plan = tuple[CommandSpec[Any, Any], Handler[Any, Any]]
-_PLANS: dict[bytes, _Plan] = {}
-"""The first legal headers seen, with their handlers, for all cards (see `CommandTable.route`)."""
+_PLANS: dict[tuple[bytes | None, bytes | None], dict[bytes, _Plan]] = {}
+"""The first legal headers seen, with their handlers, for all cards that know the same commands:
+what is absent and what is barred there (see `CommandTable.route`)."""
 
 assert all((filesystem, issuing, keys, purchase, purse, writing))  # they register their handlers
-
-
-def _plan(header: bytes) -> _Plan | SW:
-    found = TABLE.route(header)
-    if isinstance(found, SW):
-        return found
-    plan = (found, HANDLERS[found.name])
-    if len(_PLANS) < ROUTES_KEPT:
-        _PLANS[header] = plan
-    return plan
 
 
 class Card:
     """A card in somebody's field. See `emulator.picc.Picc` for the seam."""
 
-    __slots__ = ("_absent", "_barred", "_card", "_chip", "_store", "contactless")
+    __slots__ = ("_absent", "_barred", "_card", "_chip", "_plans", "_store", "contactless")
 
     def __init__(self, chip: Chip, store: Store, contactless: Contactless) -> None:
         self.contactless = contactless
@@ -65,6 +56,7 @@ class Card:
         """Class and instruction that this card does not know, though the table does (4.21)."""
         self._barred = _BARRED.get(chip.dialect.debit_p1)
         """The header of the DEBIT that is another card's (Q19)."""
+        self._plans = _PLANS.setdefault((self._absent, self._barred), {})
         self._card = self._fresh()
 
     def _fresh(self) -> CardState:
@@ -104,10 +96,7 @@ class Card:
         """See Picc."""
         card = self._card
         try:
-            plan = _PLANS.get(command[:4]) or _plan(bytes(command[:4]))
-            is_absent = command[:2] == self._absent and plan is not SW.WRONG_LENGTH
-            plan = SW.INS_UNKNOWN if is_absent else plan
-            plan = SW.WRONG_P1P2 if command[:4] == self._barred else plan
+            plan = self._plans.get(command[:4]) or self._plan(bytes(command[:4]))
             image = card.image
             answers = not image.is_dead and image.directories[card.at].blocked is Blocked.NO
             if isinstance(plan, SW):
@@ -130,6 +119,20 @@ class Card:
                 self._card = at_rest(card)
             return answer
         return self._keep(card, after, answer)
+
+    def _plan(self, header: bytes) -> _Plan | SW:
+        """What a header means to this card, which may know less than the table has (4.21, Q19)."""
+        found = TABLE.route(header)
+        if header[:2] == self._absent and found is not SW.WRONG_LENGTH:
+            return SW.INS_UNKNOWN
+        if header == self._barred:
+            return SW.WRONG_P1P2
+        if isinstance(found, SW):
+            return found
+        plan = (found, HANDLERS[found.name])
+        if len(self._plans) < ROUTES_KEPT:
+            self._plans[header] = plan
+        return plan
 
     def _keep(self, card: CardState, after: CardState, answer: bytes) -> bytes:
         """Commit, then let the answer go. A store that fails costs the transaction, no money."""
