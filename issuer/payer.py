@@ -115,9 +115,10 @@ class _Wish:
 
     def settle(self, session: Session, is_done: bool, at: int) -> Answer:
         """Do it unless it was done: then tell what was said."""
+        charge = self._lock_charge(session)  # before looking: who waited for it sees what was done
         held = session.get(Payment, self.key)
         if held is None:
-            self._demand_cover(session)
+            self._demand_cover(session, charge)
             made = Payment(**asdict(self), is_done=is_done, at=at)
             if insert_new(session, made):
                 return Answer(self.key, self.amount, is_done)
@@ -126,11 +127,16 @@ class _Wish:
             raise PayerError(f"the key {self.key} was used for another payment; use a new key")
         return Answer(held.key, held.amount, held.is_done)
 
-    def _demand_cover(self, session: Session) -> None:
+    def _lock_charge(self, session: Session) -> Payment | None:
+        """The charge this gives back from: one refund of it at a time."""
+        if self.charge_key is None:
+            return None
+        return session.get(Payment, self.charge_key, with_for_update=True)
+
+    def _demand_cover(self, session: Session, charge: Payment | None) -> None:
         """See that no more is given back than was charged. Raises PayerError."""
         if self.charge_key is None:
             return
-        charge = session.get(Payment, self.charge_key, with_for_update=True)
         if charge is None or charge.kind != "charge" or charge.account != self.account:
             raise PayerError(f"there is no charge {self.charge_key} of this account")
         query = select(func.coalesce(func.sum(Payment.amount), 0)).where(

@@ -110,3 +110,15 @@ def test_refunds_of_many_at_once_never_exceed_the_charge(office: Office):
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(give, range(20))) == 5
     assert payer.total("refund") == 5000
+
+
+def test_one_refund_asked_by_many_at_once_is_given_once_and_told_to_all(office: Office):
+    """On PostgreSQL all have looked for the key before the first has locked the charge."""
+    payer = payer_of(office)
+    with ThreadPoolExecutor(16) as pool:
+        for number in range(10):
+            payer.charge(f"c{number}", 5000, "card1")
+            wish = (f"r{number}", 5000, "card1", f"c{number}")
+            given = list(pool.map(lambda _, wish=wish: payer.refund(*wish), range(16)))
+            assert set(given) == {Answer(f"r{number}", 5000, True)}
+    assert payer.total("refund") == 50_000
