@@ -1,0 +1,156 @@
+"""Who plays the shards: processes of this machine. A worker that dies costs its shards' time only.
+
+A shard that was under way when a worker died is played again. Its result counts when it comes, and
+it comes once.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Protocol
+
+from bench.city.plan import CityPlan
+from bench.city.result import ShardResult
+from bench.city.shard import play_shard
+from bench.problem import Problem
+
+MOST_TRIES = 5
+"""How often a shard is tried while workers die."""
+
+_AHEAD = 1
+"""Shards given out for each worker beyond the one it plays."""
+
+
+class Crew(Protocol):
+    """Plays shards. repeated: how many had to be played again; None if nobody can say."""
+
+    repeated: int | None
+
+    def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
+        """The results, in the order in which they come. Raises Problem."""
+        ...
+
+    def close(self) -> None:
+        """Let all workers go, whatever they are doing."""
+        ...
+
+
+class Alone:
+    """This process itself: for tests, and to look closely at the work."""
+
+    repeated: int | None = 0
+
+    def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
+        """See Crew."""
+        return (play_shard(plan, number) for number in shards)
+
+    def close(self) -> None:
+        """See Crew."""
+
+
+class Processes:
+    """Worker processes of this machine."""
+
+    def __init__(self, workers: int) -> None:
+        self.repeated: int | None = 0
+        self._workers = workers
+        self._others = set(multiprocessing.active_children())
+        self._pool = self._made()
+
+    def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
+        """See Crew."""
+        fresh, again = iter(shards), deque[int]()
+        tries: Counter[int] = Counter()
+        under_way: dict[Future[ShardResult], int] = {}
+        while True:
+            is_broken = not self._give_out(plan, fresh, again, under_way)
+            if not under_way and not is_broken:
+                return
+            done = wait(under_way, return_when=FIRST_COMPLETED).done if under_way else set()
+            for future in done:
+                number = under_way.pop(future)
+                try:
+                    yield _result(future, number)
+                except BrokenProcessPool:
+                    again.append(number)
+                    is_broken = True
+            if is_broken:
+                again.extend(under_way.values())
+                under_way.clear()
+                self._mend(again, tries)
+
+    def close(self) -> None:
+        """See Crew."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - self._others:
+            process.kill()
+            process.join()
+
+    def _give_out(
+        self,
+        plan: CityPlan,
+        fresh: Iterator[int],
+        again: deque[int],
+        under_way: dict[Future[ShardResult], int],
+    ) -> bool:
+        """Keep all workers busy. Returns False if they are dead."""
+        while len(under_way) < self._workers * (1 + _AHEAD):
+            number = again.popleft() if again else next(fresh, None)
+            if number is None:
+                return True
+            try:
+                under_way[self._pool.submit(play_shard, plan, number)] = number
+            except BrokenProcessPool:
+                again.append(number)
+                return False
+        return True
+
+    def _mend(self, again: Iterable[int], tries: Counter[int]) -> None:
+        """New workers for those that died, as one does not work without the others."""
+        tries.update(again)
+        number, most = tries.most_common(1)[0]
+        if most >= MOST_TRIES:
+            raise Problem(
+                f"workers died {most} times with shard {number} under way; look for what kills "
+                "them, such as too little memory, and go on with the same command"
+            )
+        assert self.repeated is not None
+        self.repeated += len(list(again))
+        self._pool.shutdown()
+        self._pool = self._made()
+
+    def _made(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._workers, context, initializer=_begin)
+
+
+def _result(future: "Future[ShardResult]", number: int) -> ShardResult:
+    try:
+        return future.result()
+    except MemoryError:
+        raise out_of_memory(number) from None
+
+
+def out_of_memory(number: int) -> Problem:
+    """What to say when a worker could not get memory."""
+    return Problem(
+        f"a worker ran out of memory in shard {number}; give it more, or use fewer --workers"
+    )
+
+
+def _begin() -> None:
+    """A worker leaves Ctrl-C to who started it, and does not outlive that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: "multiprocessing.process.BaseProcess") -> None:
+    parent.join()
+    os._exit(1)
