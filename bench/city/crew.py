@@ -8,15 +8,17 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from typing import Protocol
 
 from bench.city.plan import CityPlan
 from bench.city.result import ShardResult
-from bench.city.shard import play_shard
+from bench.city.shard import play_shard, warm
 from bench.problem import Problem
 
 MOST_TRIES = 5
@@ -26,10 +28,17 @@ _AHEAD = 1
 """Shards given out for each worker beyond the one it plays."""
 
 
+_MOMENT_S = 0.05
+
+
 class Crew(Protocol):
     """Plays shards. repeated: how many had to be played again; None if nobody can say."""
 
     repeated: int | None
+
+    def ready(self) -> None:
+        """Wait until all workers are there and have loaded what they need."""
+        ...
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """The results, in the order in which they come. Raises Problem."""
@@ -44,6 +53,10 @@ class Alone:
     """This process itself: for tests, and to look closely at the work."""
 
     repeated: int | None = 0
+
+    def ready(self) -> None:
+        """See Crew."""
+        warm()
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """See Crew."""
@@ -61,6 +74,13 @@ class Processes:
         self._workers = workers
         self._others = set(multiprocessing.active_children())
         self._pool = self._made()
+
+    def ready(self) -> None:
+        """See Crew."""
+        there: set[int] = set()
+        with suppress(BrokenProcessPool):  # `play` mends that
+            while len(there) < self._workers:
+                there.update(self._pool.map(_here, range(self._workers)))
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """See Crew."""
@@ -141,6 +161,13 @@ def out_of_memory(number: int) -> Problem:
     return Problem(
         f"a worker ran out of memory in shard {number}; give it more, or use fewer --workers"
     )
+
+
+def _here(number: int) -> int:
+    """This process, after a moment in which the others take the other numbers."""
+    process = warm()
+    time.sleep(_MOMENT_S)
+    return process
 
 
 def _begin() -> None:

@@ -6,22 +6,27 @@ else needs its disk.
 
 import logging
 import os
+import secrets
 import socket
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stdout, suppress
+from importlib.util import find_spec
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from bench.city.crew import MOST_TRIES, out_of_memory
 from bench.city.plan import CityPlan
 from bench.city.result import ShardResult
-from bench.city.shard import play_shard
+from bench.city.shard import play_shard, warm
 from bench.problem import Problem
 
 LOCAL = "local"
-_ANSWERS_S = 3.0
+_LISTENS_S, _ANSWERS_S = 3.0, 15.0
 _AHEAD = 1
+_ASK = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_level=50)"
 
 
 class RayCrew:
@@ -34,18 +39,17 @@ class RayCrew:
     """Ray does not say."""
 
     def __init__(self, address: str, workers: int) -> None:
+        demand_ray()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        if address != LOCAL:
+        if address == LOCAL:
+            _stay_at_home()
+        else:
             demand_answer(address)
-        try:
-            import ray
-        except ModuleNotFoundError as error:
-            raise Problem(
-                f"{error.name} is missing; install it with pip install 'tapbench[scale]'"
-            ) from error
+        import ray
+
         self._ray: Any = ray
         self._workers = workers
-        self._folder = TemporaryDirectory(prefix="tb-", ignore_cleanup_errors=True)
+        self._stack = ExitStack()
         try:
             self._start(address)
         except (OSError, RuntimeError, ValueError) as error:
@@ -54,18 +58,26 @@ class RayCrew:
             raise Problem(f"no Ray cluster can be used at {address}: {first}") from error
 
     def _start(self, address: str) -> None:
+        # Ray tells of dead workers on standard output, which belongs to the result.
+        self._stack.enter_context(redirect_stdout(self._stack.enter_context(_nowhere())))
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if address == LOCAL:
+            folder = TemporaryDirectory(prefix="tb-", ignore_cleanup_errors=True)
             self._ray.init(
                 address=LOCAL,
                 num_cpus=self._workers,
                 include_dashboard=False,
                 _node_ip_address="127.0.0.1",
-                _temp_dir=self._folder.name,
+                _temp_dir=self._stack.enter_context(folder),
                 **quiet,
             )
         else:
             self._ray.init(address=address, **quiet)
+
+    def ready(self) -> None:
+        """See Crew."""
+        task = self._ray.remote(num_cpus=1)(warm)
+        self._ray.get([task.remote() for _ in range(self._workers)])
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """See Crew."""
@@ -105,25 +117,68 @@ class RayCrew:
         """See Crew."""
         with suppress(Exception):  # the cluster may be gone, which is what is wanted
             self._ray.shutdown()
-        self._folder.cleanup()
+        self._stack.close()
+
+
+def _stay_at_home() -> None:
+    """A cluster of our own listens on the loopback alone, and to those who know a secret.
+
+    To be called before Ray is imported.
+    """
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # what makes it use the loopback
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+def demand_ray() -> None:
+    """See that Ray is installed. Raises Problem."""
+    if find_spec("ray") is None:
+        raise Problem("ray is missing; install it with pip install 'tapbench[scale]'")
 
 
 def demand_answer(address: str) -> None:
-    """See that somebody listens there. Raises Problem within seconds."""
-    wrong = (
-        f"{address} is no address of a Ray cluster; expected HOST:PORT, ray://HOST:PORT or local"
+    """See that a Ray cluster can be used there. Raises Problem within seconds."""
+    host, port = _place(address)
+    try:
+        socket.create_connection((host, port), _LISTENS_S).close()
+    except OSError as error:
+        raise Problem(_silent(address, error.strerror or str(error))) from error
+    # Ray itself waits for minutes for who is no cluster, and cannot be stopped: a process can.
+    try:
+        done = subprocess.run(  # noqa: S603 - our own Python
+            (sys.executable, "-c", _ASK, address),
+            capture_output=True,
+            text=True,
+            timeout=_ANSWERS_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise Problem(_silent(address, f"nothing of Ray in {_ANSWERS_S:.0f} s")) from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["Ray ended"]
+        raise Problem(_silent(address, said[-1]))
+
+
+def _silent(address: str, why: str) -> str:
+    return (
+        f"no Ray cluster answers at {address} ({why}); start one with ray start --head, or give "
+        "--ray local"
     )
+
+
+def _place(address: str) -> tuple[str, int]:
+    """Host and port. Raises Problem."""
     try:
         parts = urlsplit(address if "://" in address else f"//{address}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise Problem(wrong) from None
+        host = port = None
     if not host or not port or parts.scheme not in ("", "ray"):
-        raise Problem(wrong)
-    try:
-        socket.create_connection((host, port), _ANSWERS_S).close()
-    except OSError as error:
         raise Problem(
-            f"no Ray cluster answers at {address} ({error.strerror or error}); start one with "
-            "ray start --head, or give --ray local"
-        ) from error
+            f"{address} is no address of a Ray cluster; expected HOST:PORT, ray://HOST:PORT or "
+            "local"
+        )
+    return host, port

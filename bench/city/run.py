@@ -38,7 +38,8 @@ class City:
     """A day, as far as it is played.
 
     digests: of shards, by number. played: trips in this run, without those that were kept from an
-    earlier one. wall_s: seconds of this run. repeated: shards played again because a worker died.
+    earlier one. start_s: seconds until all workers were ready. wall_s: seconds of this run after
+    that. repeated: shards played again because a worker died.
     parts: cpu seconds by `PARTS`. tap_us: a tap in microseconds by `TAP_PARTS`.
     points: shard, its worker, trips a cpu second, the worker's peak in MiB.
     incomplete: why it ended early.
@@ -48,6 +49,7 @@ class City:
     tally: Tally = field(default_factory=Tally)
     digests: dict[int, str] = field(default_factory=dict)
     played: int = 0
+    start_s: float = 0.0
     wall_s: float = 0.0
     repeated: int | None = 0
     card_b: float = 0.0
@@ -138,6 +140,8 @@ def run_city(
             city.count(result)
         missing = (number for number in range(plan.shards) if number not in city.digests)
         with closing(crew):
+            crew.ready()
+            began, city.start_s = monotonic(), monotonic() - began
             for result in crew.play(plan, missing):
                 if folder is not None:
                     folder.keep(result)

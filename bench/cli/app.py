@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.bench_city_app import bench_city
 from bench.cli.card_app import card_app
 from bench.cli.clearing_app import clearing_app
 from bench.cli.conformance_app import conformance_app
@@ -233,6 +234,7 @@ app.command()(gate)
 app.command()(desk)
 app.command()(semester)
 app.command()(station)
+bench_app.command("city")(bench_city)
 
 
 @app.command()

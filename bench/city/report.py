@@ -1,0 +1,186 @@
+"""What is told of a city's day: one document, one page."""
+
+from typing import Any
+
+from bench.city.plan import stations
+from bench.city.result import HOURS, PARTS, TAP_PARTS
+from bench.city.run import City
+from bench.throughput.charts import COLOURS, chart
+from bench.throughput.document import Document
+from bench.throughput.histogram import Measure
+from bench.throughput.page import Grid, Picture, page_html
+
+TARGET_PER_CORE, TARGET_CARD_B = 3_000, 200
+"""Trips a second of one processor at least, bytes of a card at rest at most (target T12)."""
+
+_BUSIEST = 15
+_US = 1e6
+_PART_WORDS = {
+    "plan": "planning",
+    "wake": "cards made live",
+    "tap": "taps",
+    "rest": "cards packed",
+    "upload": "batches built",
+    "clearing": "batches taken, TACs, rules",
+    "books": "adding up",
+}
+_TAP_WORDS = {"card": "card", "psam": "PSAM", "gate": "gate, journal and the rest"}
+
+
+def measures_of(city: City) -> dict[str, Measure]:
+    """What can be compared. Nothing if this run played nothing."""
+    if not city.played:
+        return {}
+    made = {
+        "trips": Measure("1/s", (city.per_second,), "more", count=city.played),
+        "trips per core": Measure("1/s", (city.per_core,), "more", count=city.played),
+        "worker memory": Measure("MiB", (city.peak_mib,), "less"),
+        "card at rest": Measure("B", (city.card_b,), "less", count=city.tally.cards),
+    }
+    for part in PARTS:
+        made[f"trip {part}"] = Measure("us", (city.parts[part] * _US / city.played,))
+    for part in TAP_PARTS:
+        made[f"tap {part}"] = Measure("us", (city.tap_us[part],))
+    return made
+
+
+def document_of(city: City, options: dict[str, Any]) -> Document:
+    """The document. options: of the command line, beside those of the plan."""
+    plan = city.plan
+    detail = {
+        "digest": city.digest if city.is_whole else "",
+        "shards": {"all": plan.shards, "there": len(city.digests), "repeated": city.repeated},
+        "played": city.played,
+        "start_s": round(city.start_s, 3),
+        "wall_s": round(city.wall_s, 3),
+        "tally": city.tally.as_json(),
+        "workers": {
+            str(pid): {
+                "shards": one.shards,
+                "trips": one.trips,
+                "cpu_s": round(one.cpu_s, 3),
+                "per_second": round(one.per_second, 1),
+                "peak_mib": round(one.peak_mib, 1),
+            }
+            for pid, one in city.workers.items()
+        },
+    }
+    told = {"trips": plan.trips, "day": plan.day.isoformat(), "shard": plan.shard_trips} | options
+    return Document("city", told, measures_of(city), detail, plan.seed, None, city.incomplete)
+
+
+def page_of(city: City, document: Document) -> str:
+    """The page. Charts are drawn by matplotlib."""
+    title = f"{city.plan.trips:,} trips on {city.plan.day.isoformat()}, seed {city.plan.seed}"
+    parts: list[Picture | Grid | str] = [_summary(city)]
+    parts += city.tally.problems
+    if city.tally.taps:
+        parts += [_hours(city), _places(city), _fares(city), _money(city)]
+    if city.played:
+        parts += [_time(city), _workers(city), _speed(city)]
+    return page_html(title, document, parts)
+
+
+def _summary(city: City) -> str:
+    tally = city.tally
+    said = (
+        f"{tally.trips:,} trips of {tally.cards:,} cards in {len(city.digests):,} of "
+        f"{city.plan.shards:,} shards; {tally.records:,} records cleared, {tally.tacs:,} of them "
+        f"with the right TAC, {sum(tally.findings.values())} exceptions."
+    )
+    return f"{said} Digest {city.digest}." if city.is_whole else said
+
+
+def _hours(city: City) -> Picture:
+    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
+        hours = range(HOURS)
+        for shift, counted, name in (
+            (-0.2, city.tally.entries, "in"),
+            (0.2, city.tally.exits, "out"),
+        ):
+            axes.bar([h + shift for h in hours], [counted[h] for h in hours], 0.4, label=name)
+        axes.set_xticks(list(hours))
+
+    svg = chart(draw, "Taps by hour", "hour of the day", "taps")
+    return Picture(svg, "Taps that opened a gate, in and out, by the hour they began in.")
+
+
+def _places(city: City) -> Picture:
+    ins, outs = city.tally.way_in, city.tally.way_out
+    busiest = sorted(ins.keys() | outs.keys(), key=lambda at: (-(ins[at] + outs[at]), at))
+    shown = busiest[:_BUSIEST][::-1]
+
+    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
+        rows = range(len(shown))
+        axes.barh([r + 0.2 for r in rows], [ins[at] for at in shown], 0.4, label="in")
+        axes.barh([r - 0.2 for r in rows], [outs[at] for at in shown], 0.4, label="out")
+        names = [stations()[at] for at in shown]
+        axes.set_yticks(list(rows), [f"{one.name_en} ({one.key})" for one in names])
+
+    svg = chart(draw, "Busiest stations", "taps", "", (9.0, 5.0))
+    return Picture(svg, f"The {len(shown)} stations with most taps, of {len(busiest)}.")
+
+
+def _fares(city: City) -> Picture:
+    counted = sorted(city.tally.by_fare.items())
+
+    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
+        axes.bar([f"{fen / 100:.2f}" for fen, _ in counted], [trips for _, trips in counted], 0.6)
+
+    return Picture(chart(draw, "Trips by fare", "fare, yuan", "trips"), "What the way out took.")
+
+
+def _money(city: City) -> Grid:
+    money = city.tally.money
+    rows = [
+        ("on cards in the morning", money.opening),
+        ("taken by gates", money.fares),
+        ("by the tariff", money.tariff),
+        ("by clearing's records", money.cleared),
+        ("on cards at night", money.closing),
+    ]
+    return Grid("Money", ("", "yuan"), [(name, f"{fen / 100:,.2f}") for name, fen in rows])
+
+
+def _time(city: City) -> Grid:
+    whole = sum(city.parts.values())
+    rows = [
+        (_PART_WORDS[part], f"{took * _US / city.played:.1f}", f"{took / whole:.0%}")
+        for part, took in city.parts.items()
+    ]
+    tap = sum(city.tap_us.values())
+    rows += [
+        (f"one tap: {_TAP_WORDS[part]}", f"{took:.1f}", f"{took / tap:.0%}")
+        for part, took in city.tap_us.items()
+    ]
+    return Grid("Where the time goes", ("processor time of a trip", "us", "share"), rows)
+
+
+def _workers(city: City) -> Grid:
+    rows = [
+        (
+            str(pid),
+            f"{one.shards:,}",
+            f"{one.trips:,}",
+            f"{one.cpu_s:.1f}",
+            f"{one.per_second:,.0f}",
+            f"{one.peak_mib:.0f}",
+        )
+        for pid, one in sorted(city.workers.items())
+    ]
+    heads = ("process", "shards", "trips", "processor s", "trips a processor second", "peak MiB")
+    return Grid("Workers", heads, rows)
+
+
+def _speed(city: City) -> Picture:
+    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
+        for at, pid in enumerate(sorted(city.workers)):
+            mine = [point for point in city.points if point[1] == pid]
+            colour = COLOURS[at % len(COLOURS)]
+            axes.plot(
+                [p[0] for p in mine], [p[3] for p in mine], ".-", color=colour, label=f"{pid}"
+            )
+        axes.set_ylim(bottom=0)
+
+    svg = chart(draw, "Memory of workers", "shard", "most memory so far, MiB")
+    return Picture(svg, "The most memory each process ever had when it had played a shard.")

@@ -1,0 +1,191 @@
+"""How a city's day grows: measured at several sizes, fitted, and projected to a real city's day."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import linear_regression, median
+from typing import Any
+
+from bench.city.crew import Crew
+from bench.city.plan import CityPlan
+from bench.city.run import City, run_city
+from bench.problem import Problem
+from bench.throughput.charts import COLOURS, chart
+from bench.throughput.document import Document
+from bench.throughput.histogram import Measure
+from bench.throughput.page import Grid, Picture, page_html
+
+PARTS = (30, 10, 3, 1)
+"""Sizes measured: so many parts of the whole."""
+
+PROJECTED = 10_000_000
+PAIRS = 3
+TARGET_MINUTES, TARGET_SPEEDUP = 30, 1.8
+"""Of 10 million trips on two processors, and of two workers against one (target T12)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A size that was measured. wall_s: from the first shard given out to the last taken back."""
+
+    trips: int
+    wall_s: float
+    per_core: float
+    peak_mib: float
+    card_b: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A straight line by least squares. base: at no trips. slope: for a trip."""
+
+    base: float
+    slope: float
+
+    def at(self, trips: int) -> float:
+        """The line's value."""
+        return self.base + self.slope * trips
+
+    @classmethod
+    def of(cls, points: Sequence[tuple[int, float]]) -> "Fit":
+        """Through two points of different size at least."""
+        slope, base = linear_regression([x for x, _ in points], [y for _, y in points])
+        return cls(base, slope)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The measurements. speedups: one worker's seconds over two workers', run after run."""
+
+    plan: CityPlan
+    workers: int
+    points: tuple[Point, ...]
+    speedups: tuple[float, ...]
+
+    @property
+    def time(self) -> Fit:
+        """Seconds by trips."""
+        return Fit.of([(one.trips, one.wall_s) for one in self.points])
+
+    @property
+    def memory(self) -> Fit:
+        """MiB of a worker by trips."""
+        return Fit.of([(one.trips, one.peak_mib) for one in self.points])
+
+    @property
+    def minutes(self) -> float:
+        """Of the projected day."""
+        return self.time.at(PROJECTED) / 60
+
+
+def sizes_of(trips: int) -> tuple[int, ...]:
+    """The sizes measured. Raises Problem if they would be one."""
+    made = tuple(sorted({max(trips // part, 1) for part in PARTS}))
+    if len(made) < len(PARTS):
+        raise Problem(f"a study of {trips} trips has nothing to compare; give --trips 30 or more")
+    return made
+
+
+def study(
+    plan: CityPlan, workers: int, crew: Callable[[int], Crew], tell: Callable[[City, object], None]
+) -> Study:
+    """Measure. crew: makes one of so many workers. Raises Problem if a day is not good."""
+    points = []
+    for trips in sizes_of(plan.trips):
+        city = _played(replace(plan, trips=trips), crew(workers), tell)
+        points.append(Point(trips, city.wall_s, city.per_core, city.peak_mib, city.card_b))
+    middle = replace(plan, trips=sizes_of(plan.trips)[1])
+    speedups = []
+    for _ in range(PAIRS):  # in turn, so that both have the same machine
+        one, two = (_played(middle, crew(number), tell).wall_s for number in (1, 2))
+        speedups.append(one / two)
+    return Study(plan, workers, tuple(points), tuple(speedups))
+
+
+def _played(plan: CityPlan, crew: Crew, tell: Callable[[City, object], None]) -> City:
+    city = run_city(plan, crew, None, tell)
+    if not city.is_good:
+        raise Problem(city.incomplete or city.tally.problems[0])
+    return city
+
+
+def document_of(made: Study) -> Document:
+    """The document."""
+    plan, time, memory = made.plan, made.time, made.memory
+    measures = {
+        "speedup of 2 workers": Measure("ratio", made.speedups, "more"),
+        "projected day": Measure("s", (time.at(PROJECTED),)),
+        "projected worker memory": Measure("MiB", (memory.at(PROJECTED),)),
+    }
+    for one in made.points:
+        measures[f"{one.trips} trips"] = Measure("s", (one.wall_s,))
+        measures[f"{one.trips} trips per core"] = Measure("1/s", (one.per_core,), "more")
+        measures[f"{one.trips} trips, worker memory"] = Measure("MiB", (one.peak_mib,))
+    detail = {
+        "projected_trips": PROJECTED,
+        "time_fit": {"base_s": time.base, "us_a_trip": time.slope * 1e6},
+        "memory_fit": {"base_mib": memory.base, "mib_a_million_trips": memory.slope * 1e6},
+    }
+    options = {
+        "trips": plan.trips,
+        "day": plan.day.isoformat(),
+        "shard": plan.shard_trips,
+        "workers": made.workers,
+        "scale_study": True,
+    }
+    return Document("city study", options, measures, detail, plan.seed)
+
+
+def summary(made: Study) -> list[str]:
+    """The study in sentences."""
+    time, memory = made.time, made.memory
+    return [
+        f"Time fits {time.base:.1f} s + {time.slope * 1e6:.0f} us a trip with {made.workers} "
+        f"workers: {PROJECTED:,} trips would take {made.minutes:.1f} minutes "
+        f"(target {TARGET_MINUTES} on two processors).",
+        f"A worker's memory fits {memory.base:.0f} MiB + {memory.slope * 1e6:.1f} MiB a million "
+        f"trips.",
+        f"Two workers are {median(made.speedups):.2f} times as fast as one "
+        f"({min(made.speedups):.2f} to {max(made.speedups):.2f} in {len(made.speedups)} pairs; "
+        f"target {TARGET_SPEEDUP}).",
+    ]
+
+
+def rows(made: Study) -> list[tuple[str, ...]]:
+    """The sizes as a table: trips, seconds, by the fit, trips a core second, MiB."""
+    return [
+        (
+            f"{one.trips:,}",
+            f"{one.wall_s:.1f}",
+            f"{made.time.at(one.trips):.1f}",
+            f"{one.per_core:,.0f}",
+            f"{one.peak_mib:.0f}",
+            f"{made.memory.at(one.trips):.0f}",
+        )
+        for one in made.points
+    ]
+
+
+HEADS = ("trips", "s", "by the fit", "trips a processor second", "peak MiB", "by the fit")
+
+
+def page_of(made: Study, document: Document) -> str:
+    """The page."""
+    last = (f"{PROJECTED:,}", "-", f"{made.time.at(PROJECTED):,.0f}", "-", "-")
+    table = [*rows(made), (*last, f"{made.memory.at(PROJECTED):.0f}")]
+    parts: list[Picture | Grid | str] = [*summary(made)]
+    parts.append(Grid("Measured and fitted", HEADS, table))
+    parts.append(_line(made.points, "wall_s", made.time, "Time by trips", "seconds"))
+    parts.append(_line(made.points, "peak_mib", made.memory, "Memory by trips", "peak MiB"))
+    return page_html(f"How a city's day grows, seed {made.plan.seed}", document, parts)
+
+
+def _line(points: Sequence[Point], name: str, fit: Fit, title: str, unit: str) -> Picture:
+    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
+        most = points[-1].trips
+        axes.plot([0, most], [fit.at(0), fit.at(most)], color=COLOURS[1], label="fit")
+        measured = [getattr(one, name) for one in points]
+        axes.plot([one.trips for one in points], measured, "o", label="measured")
+        axes.set_ylim(bottom=0)
+
+    svg = chart(draw, title, "trips", unit)
+    return Picture(svg, f"{PROJECTED:,} trips by the fit: {fit.at(PROJECTED):,.0f} {unit}.")

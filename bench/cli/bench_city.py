@@ -1,0 +1,214 @@
+"""`tapbench bench city`: a city's day, or how such days grow."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from bench.city.crew import Crew, Processes
+from bench.city.folder import CityFolder
+from bench.city.plan import FIRST_DAY, LAST_DAY, MOST_SHARDS, CityPlan
+from bench.city.run import INTERRUPTED, City, run_city
+from bench.files import demand_place, write_whole
+from bench.problem import Problem
+from bench.throughput.document import Document
+
+_GOOD, _WRONG, _NOT_DONE, _CTRL_C = 0, 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class CityOptions:
+    """What was asked for. See `bench.cli.bench_city_app`."""
+
+    trips: int
+    day: date
+    workers: int | None
+    shard: int
+    seed: int
+    out: Path | None
+    ray: str | None
+    scale_study: bool
+    html: Path | None
+    force: bool
+    as_json: bool
+
+    @property
+    def plan(self) -> CityPlan:
+        """The day. Raises Problem."""
+        if not FIRST_DAY <= self.day <= LAST_DAY:
+            raise Problem(
+                f"--day is {self.day}; cards have dates from {FIRST_DAY.year} to {LAST_DAY.year}"
+            )
+        made = CityPlan(self.trips, self.day, self.seed, self.shard)
+        if made.shards > MOST_SHARDS:
+            raise Problem(
+                f"{self.trips} trips in shards of {self.shard} are {made.shards} shards, and "
+                f"{MOST_SHARDS} are the most; give a larger --shard"
+            )
+        return made
+
+    @property
+    def processes(self) -> int:
+        """How many workers."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+
+def bench_city(asked: CityOptions) -> int:
+    """Play, print and write. Returns 1 if the day is wrong, 2 or 130 if it is not whole.
+
+    Raises Problem.
+    """
+    plan = asked.plan
+    if asked.html is not None:
+        _demand_matplotlib()
+        demand_place(asked.html, asked.force)
+    if asked.scale_study:
+        return _study(asked, plan)
+    with ExitStack() as stack:
+        folder = None
+        if asked.out is not None:
+            folder = stack.enter_context(CityFolder(asked.out, plan))
+        return _day(asked, plan, folder)
+
+
+def _day(asked: CityOptions, plan: CityPlan, folder: CityFolder | None) -> int:
+    from bench.city.report import document_of, page_of
+
+    options = {"workers": asked.processes, "ray": asked.ray or ""}
+    if folder is not None:
+        started = City(plan, incomplete="the run has not ended")
+        folder.tell(document_of(started, options).text())
+    with _progress(plan) as tell:
+        city = run_city(plan, _crew(asked), folder, tell)
+    document = document_of(city, options)
+    if folder is not None:
+        with suppress(Problem):  # a full disk was told of already, and the old one says incomplete
+            folder.tell(document.text())
+    _write(asked, document, lambda: page_of(city, document))
+    if not asked.as_json:
+        _print(city)
+    return _ended(city)
+
+
+def _crew(asked: CityOptions) -> Crew:
+    if asked.ray is None:
+        return Processes(asked.processes)
+    from bench.city.ray_crew import RayCrew
+
+    return RayCrew(asked.ray, asked.processes)
+
+
+def _ended(city: City) -> int:
+    """The exit code, after a sentence on standard error if the day is not good."""
+    if city.incomplete:
+        there = f"{len(city.digests)} of {city.plan.shards} shards are done"
+        print(f"tapbench: {city.incomplete}; {there}", file=sys.stderr)
+        return _CTRL_C if city.incomplete == INTERRUPTED else _NOT_DONE
+    for problem in city.tally.problems:
+        print(f"tapbench: {problem}", file=sys.stderr)
+    return _GOOD if city.is_good else _WRONG
+
+
+def _study(asked: CityOptions, plan: CityPlan) -> int:
+    from bench.city.study import HEADS, document_of, page_of, rows, study, summary
+
+    if asked.out is not None or asked.ray is not None:
+        raise Problem("a scale study runs processes and keeps no shards; leave --out and --ray out")
+    with _progress(plan) as tell:
+        made = study(plan, asked.processes, Processes, tell)
+    document = document_of(made)
+    _write(asked, document, lambda: page_of(made, document))
+    if not asked.as_json:
+        console = Console()
+        table = Table(title=f"A city's day, {asked.processes} workers")
+        for head in HEADS:
+            table.add_column(head, justify="right")
+        for row in rows(made):
+            table.add_row(*row)
+        console.print(table)
+        for said in summary(made):
+            console.print(said)
+    return _GOOD
+
+
+@contextmanager
+def _progress(plan: CityPlan) -> Iterator[Callable[[City, object], None]]:
+    """A bar of trips on standard error."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} trips"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("city", total=plan.trips)
+
+        def tell(city: City, result: object) -> None:
+            said = f"{city.per_core:,.0f}/s a core" if city.played else "city"
+            progress.update(
+                task, completed=city.tally.trips, total=city.plan.trips, description=said
+            )
+
+        yield tell
+
+
+def _write(asked: CityOptions, document: Document, page: Callable[[], str]) -> None:
+    if asked.html is not None:
+        write_whole(asked.html, page().encode(), asked.force)
+    if asked.as_json:
+        print(document.text(), end="")
+
+
+def _demand_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise Problem(
+            f"{error.name} is missing; install it with pip install 'tapbench[bench]'"
+        ) from error
+
+
+def _print(city: City) -> None:
+    from bench.city.report import TARGET_CARD_B, TARGET_PER_CORE
+
+    tally, console = city.tally, Console()
+    console.print(_table(city))
+    money = tally.money
+    console.print(
+        f"{tally.trips:,} trips of {tally.cards:,} cards: {money.opening / 100:,.2f} yuan in the "
+        f"morning, {money.fares / 100:,.2f} in fares, {money.closing / 100:,.2f} at night. "
+        f"{tally.records:,} records cleared, {tally.tacs:,} TACs right, "
+        f"{sum(tally.findings.values())} exceptions."
+    )
+    if city.played:
+        repeated = "" if city.repeated is None else f", {city.repeated} shards played again"
+        console.print(
+            f"{city.played:,} trips in {city.wall_s:.1f} s and {city.start_s:.1f} s to start: "
+            f"{city.per_second:,.0f} a second, {city.per_core:,.0f} a second of one processor's "
+            f"work (target {TARGET_PER_CORE:,}){repeated}. A card at rest is {city.card_b:.0f} B "
+            f"(target {TARGET_CARD_B}), a worker {city.peak_mib:.0f} MiB at most."
+        )
+    if city.is_whole:
+        console.print(f"Digest {city.digest}.", highlight=False)
+
+
+def _table(city: City) -> Table:
+    table = Table(title="Processor time, microseconds")
+    for head in ("a trip", "us", "a tap", "us"):
+        table.add_column(head, justify="left" if head.startswith("a ") else "right")
+    left: list[tuple[str, Any]] = [
+        (part, took * 1e6 / max(city.played, 1)) for part, took in city.parts.items()
+    ]
+    right: list[tuple[str, Any]] = list(city.tap_us.items())
+    for at, (name, took) in enumerate(left):
+        other = right[at] if at < len(right) else ("", None)
+        table.add_row(name, f"{took:.1f}", other[0], "" if other[1] is None else f"{other[1]:.1f}")
+    return table
