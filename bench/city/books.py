@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import Engine, case, delete, func, select
+from sqlalchemy import Engine, case, delete, func, insert, select
 
 import fixtures
 from bench.city.lanes import Lane
@@ -45,7 +45,9 @@ class Office:
     def open(self, lanes: Sequence[Lane]) -> None:
         """A new day, with the lanes whose records will come."""
         self._clearing = self._cleared()
-        self._clearing.register((lane.name, lane.terminal) for lane in lanes)
+        gates = [{"gate": one.name.hex(), "terminal": one.terminal.hex()} for one in lanes]
+        with writing(self._engine) as session:  # as `Clearing.register`, all at once
+            session.execute(insert(KnownGate), gates)
 
     def receive(self, message: bytes, at: datetime) -> str:
         """Take a batch. Returns why it was refused, nothing if it was taken."""

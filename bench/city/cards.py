@@ -13,10 +13,9 @@ from functools import lru_cache
 from struct import Struct
 
 import fixtures
-from apdu.bcd import unpack_moment
 from apdu.commands import EP
 from apdu.crypto import Key
-from apdu.files import EF1A, EF1E, EF15, EF18, LogRecord, RailTrip, TripLog
+from apdu.files import EF1A, EF1E, EF15, EF18, RailTrip, TripLog
 from apdu.order import ROOTS
 from apdu.purse import CAPP
 from bench.city.lanes import Lanes
@@ -24,10 +23,11 @@ from emulator.card.personalise import card_secrets, new_image, purse_index
 from emulator.card.profile import Profile
 from emulator.card.state import Directory, File, Image, KeyEntry, Proof, Purse
 from emulator.picc import Contactless
-from reader.trips import EP_ENTRY, EP_EXIT, entered, exited, trip_log
+from reader.trips import EP_ENTRY, entered, exited
 
 _HEAD = Struct("<LHL4s4s")
 """Balance, transaction number, PSAM's number at the last entry, MAC2, TAC."""
+_PAID = Struct(">LL")
 _TAP = Struct("<HLH")
 """Lane, second of the day, amount: the oldest first."""
 _VALID = timedelta(days=200)
@@ -113,6 +113,7 @@ class Issue:
         ]
         purse = image.directories[self._at]
         self._purse = purse.purses[EP]
+        self._limit = self._purse.limit.to_bytes(3)
         info = purse.files[EF15.sfi].content
         assert isinstance(info, bytes)
         self._info = info
@@ -197,17 +198,14 @@ class Issue:
     def _relive(self, files: dict[int, File], kept: bytes, lanes: Lanes) -> None:
         """Write into the files what the gates of the day have written there."""
         balance, seq, entry_seq, _, _ = _HEAD.unpack_from(kept)
-        limit = self._purse.limit
+        limit, paid = self._limit, _PAID.pack
         logs, trips = [], []
         taps = list(_TAP.iter_unpack(kept[_HEAD.size :]))
         left = balance
         for number, second, amount in reversed(taps):
-            lane, at = lanes[number], lanes.moment(second)
-            logs.append(
-                LogRecord(seq, limit, amount, CAPP, lane.terminal, at.date, at.time).build()
-            )
-            kind = EP_EXIT if lane.is_exit else EP_ENTRY
-            trips.append(trip_log(kind, lane.place, lane.terminal, amount, left, at).build())
+            lane, when = lanes[number], lanes.moment(second).both
+            logs.append(seq.to_bytes(2) + limit + amount.to_bytes(4) + lane.logged + when)
+            trips.append(lane.trip_head + paid(amount, left) + when + lane.trip_tail)
             left, seq = left + amount, seq - 1
         last = taps[-1]
         is_out = lanes[last[0]].is_exit
@@ -251,8 +249,9 @@ def holding(kept: bytes) -> tuple[int, int, bytes]:
 
 
 def _second(when: bytes) -> int:
-    at = unpack_moment(when)
-    return at.hour * 3600 + at.minute * 60 + at.second
+    """The second of the day of YYYYMMDDhhmmss."""
+    hours, minutes, seconds = (10 * (two >> 4) + (two & 15) for two in when[4:])
+    return hours * 3600 + minutes * 60 + seconds
 
 
 @lru_cache(maxsize=2)

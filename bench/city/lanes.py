@@ -11,6 +11,7 @@ from struct import Struct
 
 from apdu.bcd import Moment
 from apdu.crypto import Key
+from apdu.purse import CAPP
 from bench.city.plan import network, stations
 from bench.clock import SHANGHAI
 from bench.scenario import LAB_WHITE_LIST
@@ -19,10 +20,16 @@ from reader.journal import MemoryJournal
 from reader.months import MonthBook
 from reader.policy import Policy
 from reader.psam import Psam
-from reader.trips import Place
+from reader.trips import EP_ENTRY, EP_EXIT, Place, trip_log
 
 _NAME = Struct(">cHBL")
 _WAYS = (Direction.ENTRY, Direction.EXIT)
+
+
+_BCD = bytes(int(f"{n:02d}", 16) for n in range(60))
+_NO_MOMENT = Moment(bytes(4), bytes(3))
+_TRIP_OWN = slice(17, 32)
+"""Amount, balance and time in a record of EF1E."""
 
 
 class Clock:
@@ -38,12 +45,25 @@ class Clock:
 
 
 class Lane:
-    """One gate. number: two for each station, the way in first."""
+    """One gate. number: two for each station, the way in first.
 
-    __slots__ = ("gate", "is_exit", "journal", "name", "number", "place", "psam", "terminal")
+    logged, trip_head, trip_tail: what is the same in all records it writes to EF18 and EF1E.
+    """
+
+    __slots__ = (
+        "gate",
+        "is_exit",
+        "journal",
+        "logged",
+        "name",
+        "place",
+        "psam",
+        "terminal",
+        "trip_head",
+        "trip_tail",
+    )
 
     def __init__(self, number: int, gate: Gate, psam: Psam, journal: MemoryJournal) -> None:
-        self.number = number
         self.is_exit = bool(number % 2)
         self.gate = gate
         self.psam = psam
@@ -51,6 +71,10 @@ class Lane:
         self.name = journal.gate
         self.terminal = psam.terminal
         self.place: Place = gate.place
+        kind = EP_EXIT if self.is_exit else EP_ENTRY
+        trip = trip_log(kind, self.place, self.terminal, 0, 0, _NO_MOMENT).build()
+        self.trip_head, self.trip_tail = trip[: _TRIP_OWN.start], trip[_TRIP_OWN.stop :]
+        self.logged = bytes((CAPP,)) + self.terminal
 
 
 class Lanes:
@@ -62,6 +86,7 @@ class Lanes:
         self._months = MonthBook(network(), self._policy)
         self._lanes: dict[int, Lane] = {}
         self._numbers: dict[bytes, int] = {}
+        self._date = Moment.of(clock.midnight).date
 
     def __getitem__(self, number: int) -> Lane:
         lane = self._lanes.get(number)
@@ -77,7 +102,9 @@ class Lanes:
 
     def moment(self, second: int) -> Moment:
         """A second of the day as cards keep it."""
-        return Moment.of(self._clock.midnight + timedelta(seconds=second))
+        minutes, seconds = divmod(second, 60)
+        hours, minutes = divmod(minutes, 60)
+        return Moment(self._date, bytes((_BCD[hours], _BCD[minutes], _BCD[seconds])))
 
     def _make(self, number: int) -> Lane:
         station, way = divmod(number, 2)

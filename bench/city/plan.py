@@ -18,8 +18,9 @@ from fixtures.network import load_network
 from reader.fare import Network, Station
 from reader.fares.tariff import RAIL
 
-SHARD_TRIPS = 2500
-"""Trips of a shard unless told otherwise: about a second of work."""
+SHARD_TRIPS = 5000
+"""Trips of a shard unless told otherwise: a few seconds of work. Opening a shard's gates and taking
+their batches costs some tenth of a second, so smaller ones are slower."""
 
 MOST_TRIPS = 1_000_000_000
 MOST_SHARDS = 10_000_000

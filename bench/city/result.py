@@ -110,7 +110,7 @@ class Cost:
     """What a shard took, of the machine it was played on.
 
     wall_s, cpu_s: seconds, of which cpu_s of this process's work. parts: cpu seconds by `PARTS`.
-    tap_us: microseconds of one tap by `TAP_PARTS`, of taps that were looked at closely.
+    tap_us: median microseconds of a tap by `TAP_PARTS`, of taps that were looked at closely.
     peak_mib: most memory the process ever had. card_b: bytes of a card at rest, on average.
     worker: process number.
     """

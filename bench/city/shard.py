@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
+from statistics import median
 from time import perf_counter, process_time
 
 import fixtures
@@ -93,7 +94,7 @@ class _Watch:
         self._last = now
 
 
-class _Street:
+class Street:
     """A shard under way: its lanes, and its cards at rest."""
 
     def __init__(self, plan: CityPlan, number: int) -> None:
@@ -113,12 +114,13 @@ class _Street:
         chip = Chip(self.issue.dialect, env, {})
         self._card = Card(chip, self._slot, self.issue.contactless)
         self._link = InProcess(self._card)
-        self._looked: dict[str, float] = dict.fromkeys(TAP_PARTS, 0.0)
-        self._looks = 0
+        self._looked: dict[str, list[float]] = {part: [] for part in TAP_PARTS}
         self._after = [(0, 0)] * len(self.trips)
         """Balance and counter after each trip."""
-        self._spent: list[int | None] = [None] * len(self.trips)
+        self._fares: list[int | None] = [None] * len(self.trips)
         """What each trip cost, if it was ended."""
+        self._spent = [0.0, 0.0, 0.0]
+        """Seconds in making cards live, taps, and packing cards."""
         self.watch.lap("plan")
 
     def taps(self) -> Iterator[tuple[int, int, int]]:
@@ -131,36 +133,49 @@ class _Street:
 
     def play(self) -> None:
         """All taps of the day."""
-        spent, timed = [0.0, 0.0, 0.0], perf_counter
         for count, (second, at, way) in enumerate(self.taps()):
             trip = self.trips[at]
             lane = self.lanes[2 * (trip.target if way else trip.origin) + way]
             self.clock.second = second
-            begin = timed()
-            kept, number = self.cards[trip.card], self.first_card + trip.card
-            self._slot.image = self.issue.unpack(number, kept, self.lanes)
-            self._card.power_on()
-            live = timed()
             is_looked_at = not count % LOOKED_AT
-            outcome = self._looked_at(lane) if is_looked_at else lane.gate.pass_(self._link)
-            done = timed()
-            if outcome.verdict is Verdict.PASS:
-                kept = self.issue.pack(kept, self._slot.image, self.lanes)
-                self.cards[trip.card] = kept
-                if is_looked_at and self.issue.unpack(number, kept, self.lanes) != self._slot.image:
-                    raise AssertionError(f"card {number} is not what its flyweight says")
-                self._count(at, trip, lane, outcome.fare)
-            else:
-                self._refused(number, lane, outcome)
-            end = timed()
-            spent[0] += live - begin
-            spent[1] += done - live
-            spent[2] += end - done
-        self._share(spent)
+            outcome, image = self.tap(trip.card, lane, is_looked_at)
+            if outcome.verdict is not Verdict.PASS:
+                self._refused(trip.card, lane, outcome)
+                continue
+            if is_looked_at:
+                self._demand_same(trip.card, image)
+            self._count(at, trip, lane, outcome.fare)
+        self._share()
 
-    def _share(self, spent: list[float]) -> None:
+    def tap(self, card: int, lane: Lane, is_looked_at: bool = False) -> tuple[Outcome, Image]:
+        """Tap a card at a lane, now. Returns the card's whole image too, as the tap left it.
+
+        is_looked_at: the tap is timed in parts.
+        """
+        spent = self._spent
+        begin = perf_counter()
+        kept = self.cards[card]
+        self._slot.image = self.issue.unpack(self.first_card + card, kept, self.lanes)
+        self._card.power_on()
+        live = perf_counter()
+        outcome = self._looked_at(lane) if is_looked_at else lane.gate.pass_(self._link)
+        done = perf_counter()
+        if outcome.verdict is Verdict.PASS:
+            self.cards[card] = self.issue.pack(kept, self._slot.image, self.lanes)
+        spent[0] += live - begin
+        spent[1] += done - live
+        spent[2] += perf_counter() - done
+        return outcome, self._slot.image
+
+    def _demand_same(self, card: int, image: Image) -> None:
+        number = self.first_card + card
+        if self.issue.unpack(number, self.cards[card], self.lanes) != image:
+            raise AssertionError(f"card {number} is not what its flyweight says")
+
+    def _share(self) -> None:
         """Book the processor's time of all taps by their shares of the clock's."""
-        parts, whole = self.watch.parts, sum(spent)
+        parts, spent = self.watch.parts, self._spent
+        whole = sum(spent)
         self.watch.lap("tap")
         cpu = parts["tap"]
         for part, took in zip(("wake", "tap", "rest"), spent, strict=True):
@@ -172,11 +187,10 @@ class _Street:
         begin = perf_counter()
         outcome = run(lane.gate.tap(), {"card": card, "psam": psam})
         whole = perf_counter() - begin
-        self._looks += 1
         for part, took in zip(
             TAP_PARTS, (card.took, psam.took, whole - card.took - psam.took), strict=True
         ):
-            self._looked[part] += took
+            self._looked[part].append(took)
         return outcome
 
     def _count(self, at: int, trip: Trip, lane: Lane, fare: int) -> None:
@@ -191,13 +205,14 @@ class _Street:
         tally.by_fare[fare] += 1
         tally.money.fares += fare
         balance, counter, _ = holding(self.cards[trip.card])
-        self._after[at], self._spent[at] = (balance, counter), fare
+        self._after[at], self._fares[at] = (balance, counter), fare
 
-    def _refused(self, number: int, lane: Lane, outcome: Outcome) -> None:
+    def _refused(self, card: int, lane: Lane, outcome: Outcome) -> None:
         if len(self.tally.problems) < _REFUSALS_TOLD:
             reason = outcome.reason.en if outcome.reason else "tap again"
             self.tally.problems.append(
-                f"the {lane.gate.stage} gate at {lane.gate.where} did not let card {number} "
+                f"the {lane.gate.stage} gate at {lane.gate.where} did not let card "
+                f"{self.first_card + card} "
                 f"through: {reason} {outcome.detail}".rstrip()
             )
 
@@ -246,7 +261,7 @@ class _Street:
         """All ended trips, as they were planned one after the other."""
         made = {name: array(code) for name, code in COLUMNS.items()}
         for trip, fare, (balance, counter) in zip(
-            self.trips, self._spent, self._after, strict=True
+            self.trips, self._fares, self._after, strict=True
         ):
             if fare is None:
                 continue
@@ -266,8 +281,8 @@ class _Street:
 
     @property
     def tap_us(self) -> dict[str, float]:
-        """Microseconds of a tap in parts."""
-        return {part: took / max(self._looks, 1) * 1e6 for part, took in self._looked.items()}
+        """Microseconds of a tap in parts: medians, for a busy machine stops some taps halfway."""
+        return {part: median(took) * 1e6 for part, took in self._looked.items()}
 
     @property
     def card_b(self) -> float:
@@ -284,7 +299,7 @@ def warm() -> int:
 def play_shard(plan: CityPlan, number: int, carry: Carry = untouched) -> ShardResult:
     """Play a shard. carry: what becomes of records on their way to clearing."""
     begin, worked = perf_counter(), process_time()
-    street = _Street(plan, number)
+    street = Street(plan, number)
     street.play()
     digest = street.clear(carry)
     columns = street.columns()

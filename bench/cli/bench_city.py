@@ -148,7 +148,10 @@ def _progress(plan: CityPlan) -> Iterator[Callable[[City, object], None]]:
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} trips"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    # Into a file a bar is nothing but an empty line before what is wrong.
+    is_hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
         task = progress.add_task("city", total=plan.trips)
 
         def tell(city: City, result: object) -> None:
@@ -180,7 +183,10 @@ def _print(city: City) -> None:
     from bench.city.report import TARGET_CARD_B, TARGET_PER_CORE
 
     tally, console = city.tally, Console()
-    console.print(_table(city))
+    if city.played:
+        console.print(_table(city))
+    if not city.is_whole:
+        console.print(f"Incomplete: {len(city.digests)} of {city.plan.shards} shards.")
     money = tally.money
     console.print(
         f"{tally.trips:,} trips of {tally.cards:,} cards: {money.opening / 100:,.2f} yuan in the "

@@ -22,7 +22,7 @@ def bench_city(
     ] = None,
     shard: Annotated[
         int, typer.Option(min=1, max=100_000, help="Trips of a shard: the unit of work.")
-    ] = 2500,
+    ] = 5000,
     seed: Seed = 1,
     out: Annotated[
         Path | None,
