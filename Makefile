@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz fuzz-long kill air books soak storm cuts semester mutants clean
+.PHONY: demo test lint types imports check system docs bench fuzz fuzz-long kill air books soak storm cuts semester city mutants clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -72,6 +72,11 @@ cuts: $(VENV)/.dev ## a card, an office and a disk cut at every step, and every 
 
 semester: $(VENV)/.dev ## 200 students live a school year, and the books are balanced
 	$(BIN)/tapbench semester --students 200 --days 400 --seed 1
+
+city: $(VENV)/.dev ## 100,000 trips by 1, 2 and 3 workers and by Ray with a worker killed; then how a day grows, in build/city.html
+	$(BIN)/python -m tests.interop.city_proof --trips 100000 --seed 1
+	mkdir -p build
+	$(BIN)/tapbench bench city --scale-study --trips 300000 --workers 2 --seed 1 --html build/city.html --force
 
 mutants: $(VENV)/.core ## break card and gate in every declared way, and count what the suite catches
 	$(BIN)/tapbench conformance mutants card

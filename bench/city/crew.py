@@ -32,8 +32,12 @@ _MOMENT_S = 0.05
 
 
 class Crew(Protocol):
-    """Plays shards. repeated: how many had to be played again; None if nobody can say."""
+    """Plays shards. workers: how many at once.
 
+    repeated: how many had to be played again because a worker died; None if nobody can say.
+    """
+
+    workers: int
     repeated: int | None
 
     def ready(self) -> None:
@@ -52,6 +56,7 @@ class Crew(Protocol):
 class Alone:
     """This process itself: for tests, and to look closely at the work."""
 
+    workers = 1
     repeated: int | None = 0
 
     def ready(self) -> None:
@@ -71,7 +76,7 @@ class Processes:
 
     def __init__(self, workers: int) -> None:
         self.repeated: int | None = 0
-        self._workers = workers
+        self.workers = workers
         self._others = set(multiprocessing.active_children())
         self._pool = self._made()
 
@@ -79,8 +84,8 @@ class Processes:
         """See Crew."""
         there: set[int] = set()
         with suppress(BrokenProcessPool):  # `play` mends that
-            while len(there) < self._workers:
-                there.update(self._pool.map(_here, range(self._workers)))
+            while len(there) < self.workers:
+                there.update(self._pool.map(_here, range(self.workers)))
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """See Crew."""
@@ -119,7 +124,7 @@ class Processes:
         under_way: dict[Future[ShardResult], int],
     ) -> bool:
         """Keep all workers busy. Returns False if they are dead."""
-        while len(under_way) < self._workers * (1 + _AHEAD):
+        while len(under_way) < self.workers * (1 + _AHEAD):
             number = again.popleft() if again else next(fresh, None)
             if number is None:
                 return True
@@ -146,7 +151,7 @@ class Processes:
 
     def _made(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._workers, context, initializer=_begin)
+        return ProcessPoolExecutor(self.workers, context, initializer=_begin)
 
 
 def _result(future: "Future[ShardResult]", number: int) -> ShardResult:

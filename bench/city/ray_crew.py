@@ -32,13 +32,14 @@ _ASK = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_leve
 class RayCrew:
     """A Ray cluster. address: HOST:PORT, ray://HOST:PORT, or "local" for one of our own.
 
-    workers: tasks at once; of our own cluster, its processors. Raises Problem.
+    workers: tasks at once; of our own cluster, its processors; None for as many as a cluster has.
+    Raises Problem.
     """
 
     repeated: int | None = None
     """Ray does not say."""
 
-    def __init__(self, address: str, workers: int) -> None:
+    def __init__(self, address: str, workers: int | None) -> None:
         demand_ray()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if address == LOCAL:
@@ -48,10 +49,12 @@ class RayCrew:
         import ray
 
         self._ray: Any = ray
-        self._workers = workers
+        self.workers = workers or 1
         self._stack = ExitStack()
         try:
             self._start(address)
+            if workers is None:
+                self.workers = int(self._ray.cluster_resources().get("CPU", 1))
         except (OSError, RuntimeError, ValueError) as error:
             self.close()
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -65,7 +68,7 @@ class RayCrew:
             folder = TemporaryDirectory(prefix="tb-", ignore_cleanup_errors=True)
             self._ray.init(
                 address=LOCAL,
-                num_cpus=self._workers,
+                num_cpus=self.workers,
                 include_dashboard=False,
                 _node_ip_address="127.0.0.1",
                 _temp_dir=self._stack.enter_context(folder),
@@ -77,7 +80,7 @@ class RayCrew:
     def ready(self) -> None:
         """See Crew."""
         task = self._ray.remote(num_cpus=1)(warm)
-        self._ray.get([task.remote() for _ in range(self._workers)])
+        self._ray.get([task.remote() for _ in range(self.workers)])
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """See Crew."""
@@ -85,7 +88,7 @@ class RayCrew:
         fresh = iter(shards)
         under_way: dict[Any, int] = {}
         while True:
-            while len(under_way) < self._workers * (1 + _AHEAD):
+            while len(under_way) < self.workers * (1 + _AHEAD):
                 number = next(fresh, None)
                 if number is None:
                     break

@@ -14,6 +14,8 @@ TARGET_PER_CORE, TARGET_CARD_B = 3_000, 200
 """Trips a second of one processor at least, bytes of a card at rest at most (target T12)."""
 
 _BUSIEST = 15
+_SHOWN = 8
+"""Processes drawn."""
 _US = 1e6
 _PART_WORDS = {
     "plan": "planning",
@@ -77,7 +79,25 @@ def page_of(city: City, document: Document) -> str:
     if city.tally.taps:
         parts += [_hours(city), _places(city), _fares(city), _money(city)]
     if city.played:
-        parts += [_time(city), _workers(city), _speed(city)]
+        parts += [_time(city), _tap(city), _workers(city)]
+        parts.append(
+            _shards(
+                city,
+                2,
+                "Speed",
+                "trips a processor second",
+                "Trips a second of a processor's work.",
+            )
+        )
+        parts.append(
+            _shards(
+                city,
+                3,
+                "Memory",
+                "most memory so far, MiB",
+                "The most memory each process ever had when it had played a shard.",
+            )
+        )
     return page_html(title, document, parts)
 
 
@@ -148,12 +168,15 @@ def _time(city: City) -> Grid:
         (_PART_WORDS[part], f"{took * _US / city.played:.1f}", f"{took / whole:.0%}")
         for part, took in city.parts.items()
     ]
+    return Grid("Where the time of a trip goes", ("", "us of a processor", "share"), rows)
+
+
+def _tap(city: City) -> Grid:
     tap = sum(city.tap_us.values())
-    rows += [
-        (f"one tap: {_TAP_WORDS[part]}", f"{took:.1f}", f"{took / tap:.0%}")
-        for part, took in city.tap_us.items()
+    rows = [
+        (_TAP_WORDS[part], f"{took:.1f}", f"{took / tap:.0%}") for part, took in city.tap_us.items()
     ]
-    return Grid("Where the time goes", ("processor time of a trip", "us", "share"), rows)
+    return Grid("Where the time of a tap goes", ("", "us, median", "share"), rows)
 
 
 def _workers(city: City) -> Grid:
@@ -172,15 +195,16 @@ def _workers(city: City) -> Grid:
     return Grid("Workers", heads, rows)
 
 
-def _speed(city: City) -> Picture:
-    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
-        for at, pid in enumerate(sorted(city.workers)):
-            mine = [point for point in city.points if point[1] == pid]
-            colour = COLOURS[at % len(COLOURS)]
-            axes.plot(
-                [p[0] for p in mine], [p[3] for p in mine], ".-", color=colour, label=f"{pid}"
-            )
-        axes.set_ylim(bottom=0)
+def _shards(city: City, at: int, title: str, unit: str, caption: str) -> Picture:
+    """A figure of each shard, by worker. at: where in `City.points` it is."""
 
-    svg = chart(draw, "Memory of workers", "shard", "most memory so far, MiB")
-    return Picture(svg, "The most memory each process ever had when it had played a shard.")
+    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
+        for rank, pid in enumerate(sorted(city.workers)[:_SHOWN]):
+            mine = sorted(point for point in city.points if point[1] == pid)
+            figures = [point[at] for point in mine]
+            colour = COLOURS[rank % len(COLOURS)]
+            axes.plot([p[0] for p in mine], figures, ".-", color=colour, label=f"process {pid}")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+
+    return Picture(chart(draw, title, "shard", unit), caption)

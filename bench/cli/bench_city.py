@@ -57,8 +57,15 @@ class CityOptions:
 
     @property
     def processes(self) -> int:
-        """How many workers."""
-        return self.workers or len(os.sched_getaffinity(0))
+        """How many workers of this machine."""
+        return self.workers or _processors()
+
+
+def _processors() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def bench_city(asked: CityOptions) -> int:
@@ -82,12 +89,13 @@ def bench_city(asked: CityOptions) -> int:
 def _day(asked: CityOptions, plan: CityPlan, folder: CityFolder | None) -> int:
     from bench.city.report import document_of, page_of
 
-    options = {"workers": asked.processes, "ray": asked.ray or ""}
     if folder is not None:
         started = City(plan, incomplete="the run has not ended")
-        folder.tell(document_of(started, options).text())
+        folder.tell(document_of(started, {}).text())
+    crew = _crew(asked)
+    options = {"workers": crew.workers, "ray": asked.ray or ""}
     with _progress(plan) as tell:
-        city = run_city(plan, _crew(asked), folder, tell)
+        city = run_city(plan, crew, folder, tell)
     document = document_of(city, options)
     if folder is not None:
         with suppress(Problem):  # a full disk was told of already, and the old one says incomplete
@@ -101,9 +109,9 @@ def _day(asked: CityOptions, plan: CityPlan, folder: CityFolder | None) -> int:
 def _crew(asked: CityOptions) -> Crew:
     if asked.ray is None:
         return Processes(asked.processes)
-    from bench.city.ray_crew import RayCrew
+    from bench.city.ray_crew import LOCAL, RayCrew
 
-    return RayCrew(asked.ray, asked.processes)
+    return RayCrew(asked.ray, asked.processes if asked.ray == LOCAL else asked.workers)
 
 
 def _ended(city: City) -> int:

@@ -41,11 +41,11 @@ def test_the_document_can_be_read_again_and_compared(city, tmp_path):
 
 def test_the_page_shows_the_day_without_network_or_script(city):
     page = page_of(city, document_of(city, {}))
-    for words in ("Taps by hour", "Busiest stations", "Trips by fare", "Memory of workers"):
+    for words in ("Taps by hour", "Busiest stations", "Trips by fare", "Speed", "Memory"):
         assert words in page
     assert "60 trips of" in page
     assert f"Digest {city.digest}" in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
     assert not re.findall(r"<script|src=|<link", page)
 
 

@@ -119,7 +119,7 @@ def test_the_digest_of_a_city_depends_on_the_order_of_shards():
 class Repeating:
     """A crew that delivers everything twice."""
 
-    repeated = 0
+    workers, repeated = 1, 0
 
     def ready(self):
         pass
