@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from hdrh.histogram import HdrHistogram
-
 LONGEST_NS = 60_000_000_000
 """What lasts longer is counted as this long."""
 
@@ -79,6 +77,8 @@ class Spread:
     """
 
     def __init__(self) -> None:
+        from hdrh.histogram import HdrHistogram  # of an extra; a `Measure` does without
+
         self._all = HdrHistogram(1, LONGEST_NS, _DIGITS)
         self._medians: list[float] = []
 

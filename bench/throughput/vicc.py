@@ -1,0 +1,40 @@
+"""vsmartcard's `vicc` beside our card: reading a file of 30 bytes, in process.
+
+Debian has it as python3-virtualsmartcard, made for the system's Python; nothing else here needs it.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from bench.throughput.seven import READ_15
+
+PACKAGE = "virtualsmartcard"
+_SIZE, _SFI, _TRANSPARENT = 30, 0x15, 0x01
+
+
+def has_vicc() -> bool:
+    """Whether it can be imported."""
+    return find_spec(PACKAGE) is not None
+
+
+def vicc_read() -> Callable[[], object]:
+    """A function that has a vicc answer the READ BINARY that our card is measured with.
+
+    Raises ImportError where it, or the PyCrypto it needs, is not there.
+    """
+    from virtualsmartcard.ConstantDefinitions import FDB
+    from virtualsmartcard.SmartcardFilesystem import MF, TransparentStructureEF
+    from virtualsmartcard.SmartcardSAM import SAM
+    from virtualsmartcard.VirtualSmartcard import Iso7816OS
+
+    root = MF(FDB["NOTSHAREABLEFILE"])
+    content = bytes(_SIZE)
+    root.append(
+        TransparentStructureEF(
+            parent=root, fid=_SFI, filedescriptor=_TRANSPARENT, shortfid=_SFI, data=content
+        )
+    )
+    card = Iso7816OS(root, SAM(b"1234", None))
+    if not card.execute(READ_15).startswith(content):
+        raise AssertionError("vicc does not read its file: the figure would be false")
+    return lambda: card.execute(READ_15)
