@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.cli.bench_show import Output, demand_extra, figure_grid, machine_line, spread_grid
+from bench.cli.bench_show import Output, demand_extra, figure_grid, spread_grid
 from bench.cli.bench_tap import progressing
 from bench.throughput.document import Document
 from bench.throughput.histogram import Measure
@@ -42,7 +42,6 @@ def bench_card(options: CardBench, output: Output) -> None:
         spread_grid(title, measures, "what"),
         figure_grid("Codec, rates and ratios", _single(measures), "what"),
         *_pictures(output, measures),
-        machine_line(document),
     ]
     output.give("Bench of the card", document, parts)
 

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.cli.bench_show import Output, figure_grid, machine_line
+from bench.cli.bench_show import Output, figure_grid
 from bench.throughput.clearing import ClearingFigures, measure
 from bench.throughput.document import Document
 from bench.throughput.histogram import Measure
@@ -34,7 +34,6 @@ def bench_clearing(cards: int, db: str, output: Output) -> int:
             "findings in honest records. Memory at each quarter and after the rules: "
             + ", ".join(f"{mib:.0f}" for mib in figures.memory)
             + " MiB.",
-            machine_line(document),
         ],
     )
     return 0 if figures.found == 0 and (db or bound.is_met(figures.per_cpu_second)) else 1

@@ -1,6 +1,6 @@
 """`tapbench bench journal`: a gate's record against a bare fsync."""
 
-from bench.cli.bench_show import Output, demand_extra, figure_grid, machine_line, spread_grid
+from bench.cli.bench_show import Output, demand_extra, figure_grid, spread_grid
 from bench.problem import Problem
 from bench.throughput.document import Document
 from bench.throughput.page import Grid, Picture
@@ -25,7 +25,6 @@ def bench_journal(where: str, count: int, runs: int, output: Output) -> int:
         spread_grid(f"{runs} runs of {2 * count} records in {where}", measures),
         figure_grid("Against the floor", {"record / bare write and fsync": times.ratio}),
         f"Two records a tap; as a card's commit, target T10: {bound.words}.",
-        machine_line(document),
     ]
     output.give("Records of a gate's journal", document, parts)
     return 0 if bound.is_met(times.ratio.typical) else 1

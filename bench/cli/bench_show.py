@@ -54,6 +54,7 @@ class Output:
             sys.stdout.write(document.text())
         else:
             _print(parts, document.incomplete)
+            print(_machine_line(document))
         if self.html is not None:
             print(f"{self.html} written", file=sys.stderr)
 
@@ -76,7 +77,7 @@ def _print(parts: "Iterable[Grid | Picture | str]", incomplete: str) -> None:
     for part in parts:
         if isinstance(part, str):
             console.print(part, markup=False, highlight=False)
-        elif isinstance(part, Grid):
+        elif isinstance(part, Grid) and part.rows:
             table = Table(title=part.title)
             for at, head in enumerate(part.heads):
                 table.add_column(head, justify="right" if at else "left")
@@ -119,6 +120,6 @@ def ranged(measure: "Measure") -> str:
     return f"{figure(least)} - {figure(greatest)}"
 
 
-def machine_line(document: "Document") -> str:
-    """The machine in one line."""
-    return ", ".join(f"{name} {said}" for name, said in document.machine.items())
+def _machine_line(document: "Document") -> str:
+    told = (f"{name} {said}" for name, said in document.machine.items())
+    return f"Measured on: {', '.join(told)}"

@@ -1,6 +1,6 @@
 """`tapbench bench store`: a commit to a card file against a bare fsync."""
 
-from bench.cli.bench_show import Output, demand_extra, figure_grid, machine_line, spread_grid
+from bench.cli.bench_show import Output, demand_extra, figure_grid, spread_grid
 from bench.problem import Problem
 from bench.throughput.document import Document
 from bench.throughput.page import Grid, Picture
@@ -26,7 +26,6 @@ def bench_store(where: str, count: int, runs: int, output: Output) -> int:
         spread_grid(f"{runs} runs of {count} in {where}", measures),
         figure_grid("Against the floor", {"commit / bare write and fsync": ratio}),
         f"{figures.size:.0f} bytes a commit; target T10: {bound.words}.",
-        machine_line(document),
     ]
     output.give("Commits to a card file", document, parts)
     return 0 if bound.is_met(ratio.typical) else 1

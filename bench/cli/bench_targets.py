@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from bench.cli.bench_show import Output, demand_extra, figure, machine_line, ranged
+from bench.cli.bench_show import Output, demand_extra, figure, ranged
 from bench.cli.bench_tap import progressing
 from bench.problem import Problem
 from bench.throughput.document import Document
@@ -22,21 +22,19 @@ def bench_targets(only: str, effort: Effort, pin: bool, output: Output) -> int:
     output.demand()
     demand_extra("hdrh")
     results: list[Result] = []
-    processor = None
     with progressing(len(wanted)) as tick:
         for target in wanted:
-            with one_processor(pin and target.number not in _NOT_PINNED) as used:
-                processor = processor if used is None else used
+            with one_processor(pin and target.number not in _NOT_PINNED):
                 results += judge(target, effort)
             tick()
     measures = {
         f"{one.target.number} {one.bound.name}": one.measure for one in results if one.measure
     }
     options = {"only": only, **asdict(effort), "pin": pin}
-    document = Document("targets", options, measures, _detail(results), processor=processor)
+    document = Document("targets", options, measures, _detail(results))
     parts: list[Grid | Picture | str] = [_grid(results), _commands(wanted)]
     parts += _pictures(output, results)
-    output.give("Performance targets", document, [*parts, machine_line(document)])
+    output.give("Performance targets", document, parts)
     missed = [one for one in results if one.verdict == "missed"]
     for one in missed:
         print(f"missed: {one.target.number}, {one.bound.name}", file=sys.stderr)
@@ -68,8 +66,8 @@ def _grid(results: list[Result]) -> Grid:
 
 
 def _commands(targets: list[Target]) -> Grid:
-    rows = [[one.number, one.text, one.command] for one in targets]
-    return Grid("What each is, and what measures it alone", ["target", "line", "command"], rows)
+    rows = [[f"{one.number} {one.text}", one.command] for one in targets]
+    return Grid("What each is, and what measures it alone", ["target", "command"], rows)
 
 
 def _detail(results: list[Result]) -> Mapping[str, object]:

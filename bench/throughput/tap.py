@@ -11,11 +11,11 @@ from time import perf_counter_ns
 
 import fixtures
 from apdu.commands import GET_BALANCE
-from apdu.trace import find_call
 from bench.roads import ROADS
 from bench.scenario import ENTERED_AT, ENTRY_STATION, ENTRY_TERMINAL, make_gate
 from bench.throughput.histogram import Measure, Spread
 from bench.throughput.repeat import timed
+from bench.tracing.words import exchange_name
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import new_image, personalise
 from emulator.card.store import MemoryStore
@@ -102,7 +102,7 @@ class Taken:
         for exchange in exchanges:
             took = exchange.end_ns - exchange.start_ns
             spent[exchange.to] += took
-            name = _name(exchange)
+            name = f"{exchange.to} {exchange_name(exchange.command)}"
             seen[name] = seen.get(name, 0) + 1
             self._note("command", name if seen[name] == 1 else f"{name} ({seen[name]})", took)
         if card_ns is not None:
@@ -130,16 +130,6 @@ class Taken:
 
     def _note(self, what: str, name: str, took_ns: int) -> None:
         self._run.setdefault((what, name), []).append(took_ns)
-
-
-def _name(exchange: Exchange) -> str:
-    """A command in words: whom it is for, its name, and which file it is about."""
-    found = find_call(exchange.command)
-    if found is None:
-        return f"{exchange.to} {exchange.command[:4].hex().upper()}"
-    spec, call = found
-    said = spec.params.describe(call.p1, call.p2)
-    return " ".join([exchange.to, spec.name, *(said[key] for key in ("file",) if key in said)])
 
 
 @dataclass(frozen=True, slots=True)

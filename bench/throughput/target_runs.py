@@ -9,7 +9,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from apdu.trace import explain
+from apdu.trace import explain_command, explain_response
 from bench.rig.errors import RigError
 from bench.throughput import card as alone
 from bench.throughput.card import card_measures
@@ -155,7 +155,10 @@ def _decoding(effort: Effort, command: bytes, answer: bytes) -> Measure:
     spread = Spread()
     for _ in range(effort.runs):
         spread.add_run(
-            timed(lambda: (explain(command), explain(answer, command)), effort.count(_COUNT // 2))
+            timed(
+                lambda: (explain_command(command), explain_response(answer, command)),
+                effort.count(_COUNT // 2),
+            )
         )
     return spread.measure()
 
