@@ -86,7 +86,8 @@ def bench_tap(options: TapBench, output: Output) -> None:
 @contextmanager
 def progressing(total: int) -> Iterator[Callable[[], None]]:
     """A bar on standard error. Yields what moves it on."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("measuring", total=total)
         yield lambda: progress.advance(task)
 

@@ -128,6 +128,14 @@ def test_what_is_no_document_is_said_in_one_sentence(tmp_path: Path, text: str):
         read_document(path)
 
 
+@pytest.mark.parametrize("runs", ["[]", "[NaN]", "[1, Infinity]", '["x"]', "3"])
+def test_a_measure_without_figures_is_no_measure(tmp_path: Path, runs: str):
+    path = tmp_path / "a.json"
+    path.write_text(re.sub(r'"runs": \[[^]]*\]', f'"runs": {runs}', document().text()))
+    with pytest.raises(Problem, match="is no result of a benchmark"):
+        read_document(path)
+
+
 def test_a_file_that_is_no_text_is_said_in_one_sentence(tmp_path: Path):
     path = tmp_path / "a.json"
     path.write_bytes(b"\xff\xfe\x00")
