@@ -286,7 +286,7 @@ def judge(target: Target, effort: Effort) -> list[Result]:
 
 
 _HOW = {
-    "times as fast as vicc": "virtualsmartcard is not installed; apt install vsmartcard-vpicc",
+    "times as fast as vicc": "module virtualsmartcard is not there",
     "among 1,000,000 against 100 cards": "give --million",
 }
 

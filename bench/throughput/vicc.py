@@ -1,20 +1,14 @@
 """vsmartcard's `vicc` beside our card: reading a file of 30 bytes, in process.
 
-Debian has it as python3-virtualsmartcard, made for the system's Python; nothing else here needs it.
+It is the module virtualsmartcard of Debian's python3-virtualsmartcard, which also wants pycryptodome.
+Nothing else here needs it.
 """
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 from bench.throughput.seven import READ_15
 
-PACKAGE = "virtualsmartcard"
 _SIZE, _SFI, _TRANSPARENT = 30, 0x15, 0x01
-
-
-def has_vicc() -> bool:
-    """Whether it can be imported."""
-    return find_spec(PACKAGE) is not None
 
 
 def vicc_read() -> Callable[[], object]:
