@@ -1,9 +1,10 @@
 """vsmartcard's `vicc` beside our card: reading a file of 30 bytes, in process.
 
-It is the module virtualsmartcard of Debian's python3-virtualsmartcard, which also wants pycryptodome.
-Nothing else here needs it.
+It is the module virtualsmartcard of Debian's python3-virtualsmartcard, and wants pycryptodome too.
+Nothing else here needs either.
 """
 
+import logging
 from collections.abc import Callable
 
 from bench.throughput.seven import READ_15
@@ -16,11 +17,15 @@ def vicc_read() -> Callable[[], object]:
 
     Raises ImportError where it, or the PyCrypto it needs, is not there.
     """
+    root_log = logging.getLogger()
+    kept = root_log.level, root_log.handlers[:]
     from virtualsmartcard.ConstantDefinitions import FDB
     from virtualsmartcard.SmartcardFilesystem import MF, TransparentStructureEF
     from virtualsmartcard.SmartcardSAM import SAM
     from virtualsmartcard.VirtualSmartcard import Iso7816OS
 
+    root_log.setLevel(kept[0])  # importing it makes every program's log talk
+    root_log.handlers[:] = kept[1]
     root = MF(FDB["NOTSHAREABLEFILE"])
     content = bytes(_SIZE)
     root.append(
