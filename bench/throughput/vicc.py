@@ -17,15 +17,19 @@ def vicc_read() -> Callable[[], object]:
 
     Raises ImportError where it, or the PyCrypto it needs, is not there.
     """
+    import virtualsmartcard
+
+    assert virtualsmartcard
+    # Importing the rest, and every command, would make the whole process's log talk.
     root_log = logging.getLogger()
-    kept = root_log.level, root_log.handlers[:]
+    level = root_log.level
+    root_log.addHandler(logging.NullHandler())
     from virtualsmartcard.ConstantDefinitions import FDB
     from virtualsmartcard.SmartcardFilesystem import MF, TransparentStructureEF
     from virtualsmartcard.SmartcardSAM import SAM
     from virtualsmartcard.VirtualSmartcard import Iso7816OS
 
-    root_log.setLevel(kept[0])  # importing it makes every program's log talk
-    root_log.handlers[:] = kept[1]
+    root_log.setLevel(level)
     root = MF(FDB["NOTSHAREABLEFILE"])
     content = bytes(_SIZE)
     root.append(
