@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.crowd_options import (
-    CrowdOptions,
+from bench.cli.crowd_made import (
     demand_packages,
     gear_of,
     habits_of,
@@ -15,6 +14,7 @@ from bench.cli.crowd_options import (
     print_table,
     progress,
 )
+from bench.cli.crowd_options import CrowdOptions
 from bench.files import demand_place, write_whole
 from bench.problem import Problem
 from bench.throughput.document import Document
@@ -54,12 +54,9 @@ class GateOptions:
 
     def as_json_options(self) -> dict[str, Any]:
         """For the document."""
-        said = asdict(self)
-        crowd = said.pop("crowd")
-        crowd.pop("seed")
-        for name in ("as_json", "html", "force"):
-            said.pop(name)
-        return {name: str(v) if isinstance(v, Path) else v for name, v in (crowd | said).items()}
+        own = ("direction", "station", "persons", "rate", "minutes", "model", "samples")
+        files = {name: str(getattr(self, name) or "") for name in ("arrivals", "journal")}
+        return self.crowd.as_json() | {name: getattr(self, name) for name in own} | files
 
 
 def bench_gate(options: GateOptions) -> int:
@@ -69,6 +66,8 @@ def bench_gate(options: GateOptions) -> int:
         demand_place(options.html, options.force)
     if sum((options.check_model, options.grid, options.model)) > 1:
         raise Problem("--model, --check-model and --grid exclude each other; give one of them")
+    if options.check_model and options.html is not None:
+        raise Problem("--check-model makes no page; leave --html out")
     run = run_of(options)
     if options.grid:
         return _grid(options, run)
@@ -126,6 +125,7 @@ def _journal(options: GateOptions, run: "GateRun") -> Iterator[Journal | None]:
         return
     if run.is_model:
         raise Problem("a model keeps no records; leave --journal or --model out")
+    demand_place(options.journal)  # the PSAM's numbers begin anew with each run
     with Journal(options.journal, b"BENCH001", run.post.device) as journal:
         yield journal
 
@@ -185,7 +185,20 @@ def _sentence(result: "GateResult") -> str:
         f" {result.still} are still there; {tally.taps} taps, {tally.again} of them again."
         f"{f' Sent away: {refused}.' if refused else ''}"
         f" {result.per_minute:.1f} persons a minute; {result.took_ns / 1e9:.0f} s simulated in"
-        f" {result.cpu_s:.2f} s of processor time."
+        f" {result.cpu_s:.2f} s of processor time.{_logged(result)}"
+    )
+
+
+def _logged(result: "GateResult") -> str:
+    """How the transaction compares with the log that the times are from."""
+    from bench.throughput.crowd.result import APDUS, LOGGED_MS, measures
+
+    timing, found = result.run.gear.timing, measures(result).get(APDUS)
+    if timing is None or timing.name != "measured" or found is None:
+        return ""
+    return (
+        f" A transaction takes {found.typical:.1f} ms; the log's sums to {LOGGED_MS},"
+        f" {found.typical / LOGGED_MS - 1:+.1%}."
     )
 
 

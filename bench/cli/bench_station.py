@@ -1,20 +1,20 @@
 """`tapbench bench station`: a crowd at a station's gates."""
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fixtures
-from bench.cli.crowd_options import (
-    CrowdOptions,
+from bench.cli.crowd_made import (
     demand_packages,
     gear_of,
     habits_of,
     print_table,
     progress,
 )
+from bench.cli.crowd_options import CrowdOptions
 from bench.clock import SHANGHAI
 from bench.files import demand_place, write_whole
 from bench.problem import Problem
@@ -22,7 +22,7 @@ from bench.throughput.document import Document
 from fixtures.crowds import Crowd, CrowdError, load_crowd, read_crowd
 
 if TYPE_CHECKING:
-    from bench.throughput.crowd.station import StationResult, StationRun
+    from bench.throughput.crowd.station import Emergency, Outage, StationResult, StationRun
 
 STOPPED = "stopped before the crowd was through"
 
@@ -50,12 +50,9 @@ class StationOptions:
 
     def as_json_options(self) -> dict[str, Any]:
         """For the document."""
-        said = asdict(self)
-        crowd = said.pop("crowd")
-        crowd.pop("seed")
-        for name in ("as_json", "html", "force"):
-            said.pop(name)
-        return dict(crowd | said)
+        own = ("profile", "gates", "lines", "scale", "emergency", "model", "samples")
+        told = {name: getattr(self, name) for name in own} | {"fail": list(self.fail)}
+        return self.crowd.as_json() | told
 
 
 def bench_station(options: StationOptions) -> int:
@@ -104,7 +101,7 @@ def _crowd(name: str) -> Crowd:
         raise Problem(str(error)) from None
 
 
-def _outage(text: str) -> Any:  # noqa: ANN401 - lazy
+def _outage(text: str) -> "Outage":
     from bench.throughput.crowd.station import Outage
 
     found = _FAIL.fullmatch(text)
@@ -113,7 +110,7 @@ def _outage(text: str) -> Any:  # noqa: ANN401 - lazy
     return Outage(int(found[1]), float(found[2]), float(found[3]))
 
 
-def _emergency(text: str) -> Any:  # noqa: ANN401 - lazy
+def _emergency(text: str) -> "Emergency":
     from bench.throughput.crowd.station import Emergency
 
     found = _EMERGENCY.fullmatch(text)

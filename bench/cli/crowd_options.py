@@ -1,30 +1,10 @@
-"""Options of crowds at gates, and what is made of them."""
+"""Options of crowds at gates. What is made of them is in `bench.cli.crowd_made`."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-
-from bench.cli.air_options import find_timing
-from bench.problem import Problem
-from emulator.radio.timing import RATES_KBIT
-from reader.barrier import NORMALLY_CLOSED, NORMALLY_OPEN
-from reader.modes import Mode
-from reader.policy import Policy
 
 Timing = Annotated[
     str, typer.Option(help="How long card and PSAM compute: none, measured or budget.")
@@ -94,81 +74,23 @@ class CrowdOptions:
     modes: tuple[str, ...] = ()
     seed: int = 1
 
-
-def gear_of(options: CrowdOptions, barrier: str = NORMALLY_CLOSED) -> Any:  # noqa: ANN401 - lazy
-    """The readers. barrier: where none is asked for. Raises Problem."""
-    from bench.throughput.crowd.people import Phones
-    from bench.throughput.crowd.taps import Gear
-
-    if options.kbit not in RATES_KBIT:
-        known = ", ".join(map(str, RATES_KBIT))
-        raise Problem(f"there is no bit rate {options.kbit} kbit/s; choose one of: {known}")
-    wanted = options.barrier or barrier
-    if wanted not in (NORMALLY_CLOSED, NORMALLY_OPEN):
-        raise Problem(
-            f"there is no barrier '{wanted}'; choose {NORMALLY_CLOSED} or {NORMALLY_OPEN}"
-        )
-    return Gear(
-        find_timing(options.timing),
-        RATES_KBIT.index(options.kbit),
-        Phones(*options.phones),
-        options.noise,
-        replace(Policy(), barrier=wanted),
-        options.seed,
-    )
+    def as_json(self) -> dict[str, Any]:
+        """For a document; the seed has a place of its own there."""
+        return {
+            "timing": self.timing,
+            "kbit": self.kbit,
+            "barrier": self.barrier,
+            "cards": self.cards,
+            "carriers": self.carriers,
+            "early": self.early,
+            "hold": self.hold,
+            "noise": self.noise,
+            **dict(zip(PHONES, self.phones, strict=True)),
+            **dict(zip(PACE, self.pace, strict=True)),
+            "modes": list(self.modes),
+        }
 
 
-def habits_of(options: CrowdOptions, cards: str, carriers: str) -> Any:  # noqa: ANN401 - lazy
-    """The passengers. cards, carriers: where none are asked for. Raises Problem."""
-    from bench.throughput.crowd.people import Habits, read_cards, read_carriers
-
-    return Habits(
-        read_cards(options.cards or cards),
-        read_carriers(options.carriers or carriers),
-        options.early or 0.0,
-        options.hold,
-    )
-
-
-def modes_of(words: tuple[str, ...]) -> frozenset[Mode]:
-    """Modes by name. Raises Problem."""
-    try:
-        return frozenset(Mode(word) for word in words)
-    except ValueError:
-        known = {mode.value for mode in Mode}
-        wrong = next(word for word in words if word not in known)
-        raise Problem(
-            f"there is no mode '{wrong}'; choose one of: {', '.join(sorted(known))}"
-        ) from None
-
-
-def demand_packages() -> None:
-    """See that what crowds need is installed. Raises Problem."""
-    for package in ("hdrh", "matplotlib", "simpy"):
-        if find_spec(package) is None:
-            raise Problem(f"{package} is missing; install it with pip install 'tapbench[bench]'")
-
-
-@contextmanager
-def progress(what: str, total: int | None) -> Iterator[Any]:
-    """A bar on standard error where somebody looks. Yields a function that moves it by one."""
-    console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not sys.stderr.isatty()
-    ) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
-
-
-def print_table(title: str, heads: tuple[str, ...], rows: Any) -> None:  # noqa: ANN401 - of cells
-    """A table; the first column names the row."""
-    table = Table(title=title, title_justify="left")
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 140
-    console.print(table)
+PHONES = ("phone-wake", "phone-secure", "phone-app")
+PACE = ("gap", "gap-spread", "open", "walk", "back-out", "retap", "tries")
+"""Option names of the fields that hold several."""

@@ -17,6 +17,8 @@ MOST_RATE = 1000.0
 
 MOST_SECONDS = 86_400.0
 MOST_PERSONS = 1_000_000
+MOST_WAITING = 100_000
+"""Persons who may all wait from the beginning."""
 
 Arrival = tuple[int, Said | None]
 """When, ns, and what is known of who comes."""
@@ -29,7 +31,7 @@ class Saturated:
     persons: int
 
     def __post_init__(self) -> None:
-        in_range("the number of persons", self.persons, 1, MOST_PERSONS)
+        in_range("the number of persons", self.persons, 1, MOST_WAITING)
 
     def __iter__(self) -> Iterator[Arrival]:
         return iter([(0, None)] * self.persons)

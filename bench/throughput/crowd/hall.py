@@ -119,7 +119,9 @@ def kinds_of(gates: int, weights: Mapping[str, int]) -> list[str]:
     """
     if gates == 1:
         return [BOTH]
-    whole = sum(weights.values()) or 1
+    if not any(weights.values()):
+        weights = dict.fromkeys(KINDS, 1)
+    whole = sum(weights.values())
     exact = {kind: gates * weights.get(kind, 0) / whole for kind in KINDS}
     counts = {kind: int(share) for kind, share in exact.items()}
     rest = sorted(KINDS, key=lambda kind: counts[kind] - exact[kind])

@@ -1,6 +1,7 @@
 """What a crowd's tally says, as measures, tables and charts."""
 
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 from typing import Any
 
 from bench.throughput.charts import chart
@@ -20,6 +21,10 @@ PER_MINUTE = "persons a minute"
 FIELD, APDUS, WAITED = "time in field", "transaction", "wait in queue"
 
 _POINTS = 600
+_LEAST_SHARE = 0.005
+_SPANS = ("#8c3c5a", "#3c8c50", "#6a6a9a")
+Span = tuple[float, float, str]
+"""Something that lasts: from and to, minutes, and what it is."""
 
 
 def share_over(took_ns: Sequence[int], mark_ms: int) -> float:
@@ -80,11 +85,18 @@ def detail(tally: Tally, still: int, took_ns: int) -> dict[str, Any]:
 
 
 def parts(tally: Tally) -> list[tuple[str, float, float]]:
-    """What the time in the field went to: name, mean ms a tap, share; the greatest first."""
-    whole = sum(tally.parts.values())
+    """What the time in the field went to: name, mean ms a tap, share; the greatest first.
+
+    What takes next to nothing is one entry, the last.
+    """
+    whole = max(1, sum(tally.parts.values()))
     taps = max(1, len(tally.field_ns))
     ordered = sorted(tally.parts.items(), key=lambda part: (-part[1], part[0]))
-    return [(name, ns / taps / 1e6, ns / whole if whole else 0.0) for name, ns in ordered]
+    told = [(name, ns) for name, ns in ordered if ns >= _LEAST_SHARE * whole]
+    rest = sum(ns for _, ns in ordered) - sum(ns for _, ns in told)
+    if rest:
+        told.append(("all others", rest))
+    return [(name, ns / taps / 1e6, ns / whole) for name, ns in told]
 
 
 def queue_points(series: Series, took_ns: int) -> list[tuple[float, int]]:
@@ -93,7 +105,9 @@ def queue_points(series: Series, took_ns: int) -> list[tuple[float, int]]:
     return [(at_s / 60, length) for at_s, length in series.thinned(step_ns, took_ns)]
 
 
-def queue_chart(lines: Iterable[tuple[str, Series]], took_ns: int, title: str) -> str:
+def queue_chart(
+    lines: Iterable[tuple[str, Series]], took_ns: int, title: str, spans: Sequence[Span] = ()
+) -> str:
     """Queue lengths over time, as SVG. lines: names, empty for none, and queues."""
     drawn = [(name, queue_points(series, took_ns)) for name, series in lines]
 
@@ -101,6 +115,8 @@ def queue_chart(lines: Iterable[tuple[str, Series]], took_ns: int, title: str) -
         for name, points in drawn:
             at, lengths = zip(*points, strict=True) if points else ((), ())
             axes.step(at, lengths, where="post", label=name or None, linewidth=1.2)
+        for (from_min, to_min, what), colour in zip(spans, cycle(_SPANS), strict=False):
+            axes.axvspan(from_min, to_min, color=colour, alpha=0.15, linewidth=0, label=what)
         axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)
 

@@ -8,6 +8,7 @@ from bench.throughput.crowd.result import (
     HEADS,
     PER_MINUTE,
     SIMULATED,
+    Span,
     cells,
     detail,
     field_chart,
@@ -23,7 +24,7 @@ GATE_HEADS = (
     "wait p50 s", "out of service min",
 )  # fmt: skip
 
-_LINES_IN_A_CHART = 8
+_LINES_IN_A_CHART = 2
 """Queues that can be told apart in one chart; more are shown as a map."""
 _SLOTS = 120
 
@@ -112,6 +113,7 @@ def station_parts(result: StationResult) -> list[Picture | Grid | str]:
                 [(hall.line, hall.tally.waiting) for hall in result.halls],
                 result.took_ns,
                 "People at each line's gates",
+                _spans(result),
             ),
             "Waiting, tapping and walking through." + _events(result),
         ),
@@ -131,6 +133,19 @@ def station_parts(result: StationResult) -> list[Picture | Grid | str]:
     return shown
 
 
+def _spans(result: StationResult) -> list[Span]:
+    """Failures and the emergency."""
+    run = result.run
+    spans: list[Span] = [
+        (outage.at_min, outage.at_min + outage.lasts_min, f"gate {outage.gate} out of service")
+        for outage in run.outages
+    ]
+    if run.emergency is not None:
+        spans.append((run.emergency.at_min, sum(run.emergency), "emergency"))
+    end_min = result.took_ns / 60e9
+    return [(at, min(end, end_min), what) for at, end, what in spans if at < end_min]
+
+
 def _events(result: StationResult) -> str:
     told = [
         f" Gate {outage.gate} fails at minute {outage.at_min:g} for {outage.lasts_min:g}."
@@ -144,7 +159,7 @@ def _events(result: StationResult) -> str:
 
 def _hall_picture(hall: Hall, took_ns: int) -> Picture:
     title = f"Queues of {hall.line}"
-    if len(hall.places) <= _LINES_IN_A_CHART:
+    if len(hall.places) <= _LINES_IN_A_CHART:  # queues of gates are alike, and overlie
         lines = [(f"gate {p.number}, {p.kind}", p.aisle.length) for p in hall.places]
         return Picture(queue_chart(lines, took_ns, title), "People at each gate.")
     return Picture(_queue_map(hall, took_ns, title), "People at each gate, by colour.")
@@ -157,12 +172,14 @@ def _queue_map(hall: Hall, took_ns: int, title: str) -> str:
     lengths = [[length for _, length in row] for row in rows]
     names = [f"{place.number} {place.kind}" for place in hall.places]
 
+    from matplotlib.ticker import MaxNLocator
+
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
         extent = (0, took_ns / 60e9, len(rows) - 0.5, -0.5)
         image = axes.imshow(lengths, aspect="auto", cmap="YlOrRd", extent=extent, vmin=0)
         axes.set_yticks(range(len(names)), names)
         axes.grid(visible=False)
-        axes.figure.colorbar(image, ax=axes, label="people")
+        axes.figure.colorbar(image, ax=axes, label="people", ticks=MaxNLocator(integer=True))
 
     size = (9.0, 1.2 + 0.26 * len(rows))
     return chart(draw, title, "time, minutes", "gate", size)
