@@ -242,7 +242,7 @@ def test_a_journal_keeps_a_record_of_everybody_who_passed(tmp_path):
     with Journal(tmp_path / "j", b"BENCH001", run.post.device) as journal:
         tally = simulate(run, journal=journal).tally
         assert tally.passed == 12
-    assert len(read_records(tmp_path / "j")) == 12
+    assert len(list(read_records(tmp_path / "j"))) == 12
 
 
 def test_a_run_that_is_stopped_says_so_and_loses_nobody():
