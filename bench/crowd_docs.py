@@ -86,7 +86,7 @@ def throughput_page() -> str:
         "## The model",
         "`--model` taps 60 live passengers of each kind (card, carrier, early removal) and draws"
         " from what they took; `--check-model` runs both and fails if the persons a minute differ"
-        " by more than 2 %. It is some ten times faster, for stations of many gates.",
+        " by more than 2 %. It is some twenty times faster, for stations of many gates.",
         "## What is not in it",
         "A gate with two readers in a row, luggage, people who stand beside the queue, a second"
         " card in the purse. A barrier's passage time is one number for everybody.",

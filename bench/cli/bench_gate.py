@@ -245,7 +245,7 @@ def _grid(options: GateOptions, run: "GateRun") -> int:
 
 
 def _show_grid(options: GateOptions, found: "list[Cell]", is_whole: bool) -> int:
-    from bench.throughput.crowd.grid import HEADS, rows
+    from bench.throughput.crowd.grid import HEADS, grid_chart, rows
     from bench.throughput.histogram import Measure
 
     document = Document(
@@ -262,9 +262,10 @@ def _show_grid(options: GateOptions, found: "list[Cell]", is_whole: bool) -> int
     )
     title = f"Persons a minute at a gate; {options.crowd.timing}"
     if options.html is not None:
-        from bench.throughput.page import Grid, page_html
+        from bench.throughput.page import Grid, Picture, page_html
 
-        page = page_html(title, document, [Grid(title, HEADS, rows(found))])
+        picture = Picture(grid_chart(found, title), "Where somebody always waits.")
+        page = page_html(title, document, [Grid(title, HEADS, rows(found)), picture])
         write_whole(options.html, page.encode(), options.force)
     if options.as_json:
         print(document.text(), end="")

@@ -27,7 +27,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.mark.parametrize(("name", "charts"), [("gate", 3), ("station", 3), ("grid", 0)])
+@pytest.mark.parametrize(("name", "charts"), [("gate", 3), ("station", 3), ("grid", 1)])
 def test_a_page_shows_its_charts_with_every_label_inside(
     opened: Browser, tmp_path: Path, name: str, charts: int
 ):

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from statistics import median
+from typing import Any
 
+from bench.throughput.charts import chart
 from bench.throughput.crowd.arrivals import Saturated
 from bench.throughput.crowd.gate import GateResult, GateRun, simulate
 from bench.throughput.crowd.people import PLASTIC
@@ -14,6 +16,8 @@ from reader.barrier import NORMALLY_CLOSED, NORMALLY_OPEN
 KBITS = (106, 424)
 CARRIERS = (PLASTIC, "huawei-ese", "android-hce")
 BARRIERS = (NORMALLY_OPEN, NORMALLY_CLOSED)
+
+_COLUMNS, _BAR = 3, 0.38
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +77,21 @@ def rows(cells: list[Cell]) -> list[tuple[str, ...]]:
         )
         for (kbit, carrier), by in found.items()
     ]
+
+
+def grid_chart(cells: list[Cell], title: str) -> str:
+    """The table as bars, as SVG: a pair for each bit rate and carrier."""
+    told = rows(cells)
+    names = [f"{carrier}\n{kbit} kbit/s" for kbit, carrier, *_ in told]
+
+    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
+        for at, word in enumerate(BARRIERS):
+            heights = [float(row[_COLUMNS + at] or 0) for row in told]
+            places = [n + (at - 0.5) * _BAR for n in range(len(told))]
+            bars = axes.bar(places, heights, _BAR, label=word.replace("_", " "))
+            axes.bar_label(bars, fmt="%.0f", fontsize=8)
+        axes.set_xticks(range(len(names)), names, fontsize=8)
+        axes.grid(visible=False, axis="x")
+        axes.margins(y=0.25)
+
+    return chart(draw, title, "carrier and bit rate", "persons a minute")
