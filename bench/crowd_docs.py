@@ -11,7 +11,7 @@ from fixtures.timing import load_timing
 if TYPE_CHECKING:
     from bench.throughput.crowd.gate import GateRun
 
-PERSONS, SEED = 200, 1
+PERSONS, SEED = 100, 1
 """Passengers of each gate of the table."""
 
 COMMAND = f"tapbench bench gate --grid --persons {PERSONS} --seed {SEED}"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli.app import run_app
-from bench.crowd_docs import COMMAND, throughput_page
+from bench.crowd_docs import COMMAND
+from bench.docs import FOLDER
 from bench.throughput.document import read_document
 
 QUICK = ("--persons", "20")
@@ -118,7 +119,9 @@ def test_the_documented_command_makes_the_documented_table(capsys):
     assert run_app([*COMMAND.split()[1:], "--json"]) == 0
     measures = json.loads(capsys.readouterr().out)["measures"]
     rows = re.findall(
-        r"^\| (\d+) \| ([\w-]+) \| \d+ \| ([\d.]+) \| ([\d.]+) \|$", throughput_page(), re.MULTILINE
+        r"^\| (\d+) \| ([\w-]+) \| \d+ \| ([\d.]+) \| ([\d.]+) \|$",
+        (FOLDER / "throughput.md").read_text("utf-8"),  # that it is fresh is tested elsewhere
+        re.MULTILINE,
     )
     assert len(rows) == 12
     for kbit, carrier, opened, closed in rows[:6]:
