@@ -8,7 +8,7 @@ command takes with them is the reader's, the driver's and the kernel's.
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from emulator.frontends.vpcd import Control, frames
 from emulator.picc import Contactless
@@ -78,16 +78,18 @@ def vpcd_floor(port: int, atr: bytes, response: bytes) -> Iterator[None]:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def work() -> None:
-            for message in frames(link):
-                if len(message) > 1:
-                    link.sendall(told)
-                elif message[0] == Control.GET_ATR:
-                    link.sendall(atr_told)
+            with suppress(OSError):  # vpcd goes first, or in the middle of a message
+                for message in frames(link):
+                    if len(message) > 1:
+                        link.sendall(told)
+                    elif message[0] == Control.GET_ATR:
+                        link.sendall(atr_told)
 
         thread = threading.Thread(target=work, name="vpcd floor", daemon=True)
         thread.start()
         try:
             yield
         finally:
-            link.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
             thread.join()
