@@ -12,7 +12,7 @@ from typing import Any
 from apdu.codec import WireError
 from apdu.commands import AID_PURSE, EP, INIT_LOAD, SELECT
 from apdu.file_commands import UPDATE_BINARY
-from apdu.key_commands import APPLICATION_BLOCK, APPLICATION_UNBLOCK
+from apdu.key_commands import APPLICATION_BLOCK, APPLICATION_UNBLOCK, PIN_UNBLOCK
 from apdu.order import Secrets
 from apdu.purse import LOAD, online_mac1, online_session
 from apdu.records import InitializeData, SelectName
@@ -34,6 +34,7 @@ ROADS = ("pcsc", "nfc")
 _SELECT = b"\x00\xa4"
 _NAME = 0x84
 _BLOCK = bytes((APPLICATION_BLOCK.cla, APPLICATION_BLOCK.ins))
+_PIN_UNBLOCK = bytes((PIN_UNBLOCK.cla, PIN_UNBLOCK.ins))
 _UPDATE_BINARY = bytes((UPDATE_BINARY.ins,))
 _DONE = b"\x90\x00"
 _CHECKED = 100
@@ -85,7 +86,7 @@ class Guard:
                 "EF15 to EF17 say whose card it is and of what kind, and are left as they are",
                 "EF15 至 EF17 说明卡片归属与类别，保持不变",
             )
-        if has_secret(command) and not self._stand.knows_pin:
+        if _is_of_pin(command) and not self._stand.knows_pin:
             raise NotApplicable(
                 "the card's PIN is not known, and a wrong one costs a try; --profile declares it",
                 "卡片 PIN 未知，错误尝试会减少次数；用 --profile 声明",
@@ -106,6 +107,11 @@ class Guard:
         if found is not None:
             is_it = found.issuer == identity.info.issuer
         self._is_test_purse = is_it and identity.is_test_card
+
+
+def _is_of_pin(command: bytes) -> bool:
+    """Whether it shows a PIN or, as PIN UNBLOCK does under encipherment, sets one."""
+    return has_secret(command) or command[:2] == _PIN_UNBLOCK
 
 
 def _is_directory(answer: bytes) -> bool:

@@ -19,6 +19,7 @@ MOST = 2
 _PROTECTED = 0x04
 """This bit of CLA: the command carries a secure-messaging MAC."""
 _MAC = 4
+_PIN_SIZES = range(2, 7)
 _HEADER = 5
 _DONE = b"\x90\x00"
 _COUNTED = (int(SW.MAC_WRONG), int(SW.METHOD_BLOCKED))
@@ -78,9 +79,22 @@ class Tries:
         if kind == "cryptogram":
             wanted = external_authenticate(self._keys.dack, self._challenge)
             return command[_HEADER : _HEADER + len(wanted)] == wanted
+        if kind == _OWN_COUNTS[PIN_UNBLOCK.ins] and not self._has_block(command):
+            return False
         keys = self._keys
         used = (keys.damk, keys.record, keys.dbk, keys.dubk, keys.dack, keys.dpuk)
         return any(self._has_mac(command, key) for key in used)
+
+    def _has_block(self, command: bytes) -> bool:
+        """Whether what PIN UNBLOCK carries is a PIN: under a right MAC too the card counts others
+        (protocol reference 4.11).
+        """
+        content = command[_HEADER:-_MAC]
+        if self._keys is None or len(content) not in (8, 16):
+            return False
+        plain = self._keys.dpuk.decrypt(content)
+        end = 1 + plain[0]
+        return plain[0] in _PIN_SIZES and plain[end:].rstrip(b"\0") == b"\x80"
 
     def _has_mac(self, command: bytes, key: Key) -> bool:
         size = command[_HEADER - 1] if len(command) >= _HEADER else 0

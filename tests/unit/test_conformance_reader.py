@@ -11,6 +11,7 @@ from apdu.commands import AID_PURSE, TABLE
 from apdu.file_commands import AID_PPSE, UPDATE_RECORD_MAC
 from apdu.files import FILES
 from apdu.key_commands import APPLICATION_BLOCK, EXTERNAL_AUTHENTICATE, VERIFY_PIN
+from apdu.purse import secure_messaging_mac
 from bench.conformance.case import Case, Level, Need, NotApplicable, Verdict
 from bench.conformance.desk import KINDS, Desk
 from bench.conformance.keys_file import KeyRing, load_keys
@@ -290,6 +291,34 @@ def test_the_whole_suite_passes_over_our_own_card_as_a_foreign_one():
     for number, case in card_cases().items():
         result = run_case(case, stand)
         assert result.verdict is not Verdict.FAILED, (number, result.violation)
+
+
+def test_the_whole_suite_leaves_an_undeclared_pin_and_every_key_as_they_were():
+    """PIN UNBLOCK sets a PIN, and the card counts a wrong block under a right MAC too."""
+    card = card_of(pin=bytes.fromhex("998877"))
+    before = [directory.keys for directory in card.image.directories]
+    stand = stand_with(card, Leave(None, TEST_KEYS, True))
+    for number, case in card_cases().items():
+        result = run_case(case, stand)
+        assert result.verdict is not Verdict.FAILED, (number, result.violation)
+    assert [directory.keys for directory in card.image.directories] == before
+
+
+def test_a_right_mac_over_no_pin_is_not_taken_for_a_right_command():
+    """Two may be behind the card already: the third would lock the key that unlocks the PIN."""
+    stand = writable(card_of())
+    stand.link.transmit(SELECT)
+    random = stand.link.transmit(CHALLENGE)[:-2]
+    key = stand.keys.dpuk
+    header = bytes.fromhex("842400010C")
+    for block, passes in (("0365432100000000", False), ("0312345680000000", True)):
+        content = key.encrypt(bytes.fromhex(block))
+        command = header + content
+        command += secure_messaging_mac(key, random, command)
+        if passes:
+            assert stand.link.transmit(command) == b"\x90\x00"
+        else:
+            assert "a wrong MAC of PIN UNBLOCK might be the last" in refused(stand, command)
 
 
 @pytest.mark.parametrize("via", ["pcsc:", "nfc:"])
