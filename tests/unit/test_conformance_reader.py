@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -302,6 +303,28 @@ def test_the_whole_suite_leaves_an_undeclared_pin_and_every_key_as_they_were():
         result = run_case(case, stand)
         assert result.verdict is not Verdict.FAILED, (number, result.violation)
     assert [directory.keys for directory in card.image.directories] == before
+
+
+GARBLED: dict[str, Callable[[bytes, Random], bytes]] = {
+    "nothing but 9000": lambda answer, random: b"\x90\x00",
+    "the status word alone": lambda answer, random: answer[-2:],
+    "other bytes": lambda answer, random: random.randbytes(len(answer) - 2) + answer[-2:],
+    "bytes too many": lambda answer, random: answer[:-2] + b"\xff" * 200 + answer[-2:],
+}
+
+
+@pytest.mark.parametrize("garbled", GARBLED)
+def test_no_answer_however_strange_ends_the_suite(garbled: str):
+    """A card that says sense until its purse is known, and none from then on."""
+    random = Random(1)
+
+    def lie(command: bytes, answer: bytes) -> bytes:
+        return GARBLED[garbled](answer, random) if len(card.seen) > 5 else answer
+
+    card = Liar(lie, card_of())
+    stand = stand_with(card, Leave("student", TEST_KEYS, True))
+    verdicts = [run_case(case, stand).verdict for case in card_cases().values()]
+    assert verdicts.count(Verdict.FAILED) > 100
 
 
 def test_a_right_mac_over_no_pin_is_not_taken_for_a_right_command():
