@@ -196,6 +196,13 @@ def test_bad_use_is_one_sentence(suite: Suite, arguments: tuple[str, ...], why: 
     assert why in line
 
 
+def test_a_pattern_that_fits_no_case_is_told(suite: Suite):
+    done = suite("--only", "CARD-LOAD-*,LAOD")
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert "no case fits 'LAOD'; tapbench conformance list" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 def test_a_reader_that_is_not_there_ends_the_session(suite: Suite):
     done = suite("--via", "nfc:tty:NOSUCH:pn532")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
