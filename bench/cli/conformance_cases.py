@@ -11,6 +11,7 @@ from rich.text import Text
 
 from bench.cli.conformance_show import print_exchanges
 from bench.conformance.case import Case
+from bench.conformance.clauses import clause_words
 from bench.conformance.gate.playing import shortened
 from bench.conformance.gate.runner import run_gate_case
 from bench.conformance.gate.stand import own_gates
@@ -76,7 +77,7 @@ def doc_of(case: Case) -> str:
 
 def _facts(case: Case) -> dict[str, Any]:
     shown = {
-        "clauses": ", ".join(case.clauses),
+        "clauses": "; ".join(str(clause_words(one)) for one in case.clauses),
         "grade": case.grade,
         "level": case.level.value,
         "needs": ", ".join(needs_of(case)),

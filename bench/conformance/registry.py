@@ -1,10 +1,11 @@
 """How a case enters the suite: by the decorator `case`, or many at once by a `family`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from bench.conformance.case import Body, Case, Level, Need
-from bench.conformance.words import Words
+from bench.conformance.words import Words, spaced
 
 _CASES: dict[str, Case] = {}
 _FAMILIES: list[Callable[[], Iterable[Case]]] = []
@@ -57,7 +58,7 @@ def add(made: Case) -> None:
     """Put one case into the suite. Raises ValueError if its key is taken."""
     if made.key in _CASES:
         raise ValueError(f"there are two cases with the key {made.key}")
-    _CASES[made.key] = made
+    _CASES[made.key] = replace(made, title=Words(made.title.en, spaced(made.title.zh)))
 
 
 def registered() -> Iterator[Case]:

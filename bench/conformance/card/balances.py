@@ -317,7 +317,7 @@ def load_repays_first(lab: Lab) -> None:
 @case(
     "BAL",
     "A load that also repays may pass the ceiling by the debt",
-    "含还款的充值上限加上已透支额",
+    "含还款的充值可超出上限，超出不多于已透支额",
     "6.4",
     "4.13",
     needs=PAID,

@@ -31,11 +31,14 @@ def classes() -> Iterator[Case]:
     """Every class that no command has, with the instructions of all commands."""
     for n in range(BLOCKS):
         clas = [cla for cla in _part(n) if cla not in KNOWN and cla != 0xFF]
-        name = f"{_part(n)[0]:02X} to {_part(n)[-1]:02X}"
+        first, last = (f"{_part(n)[at]:02X}" for at in (0, -1))
         yield made(
             "CLASS",
             f"classes.cla.{_part(n)[0]:02x}",
-            (f"Unknown classes from {name} answer 6E00", f"未知类别 {name} 应答 6E00"),
+            (
+                f"Unknown classes from {first} to {last} answer 6E00",
+                f"未知类别 {first} 至 {last} 应答 6E00",
+            ),
             ("4.1", "4.23"),
             _unknown([bytes((cla,)) + empty_request(spec)[1:] for cla in clas for spec in _FEW]),
         )
@@ -67,13 +70,13 @@ def instructions() -> Iterator[Case]:
     for cla in sorted(KNOWN):
         for n in range(BLOCKS):
             inss = [ins for ins in _part(n) if _is_unknown(cla, ins)]
-            name = f"{_part(n)[0]:02X} to {_part(n)[-1]:02X}"
+            first, last = (f"{_part(n)[at]:02X}" for at in (0, -1))
             yield made(
                 "CLASS",
                 f"classes.ins.{cla:02x}.{_part(n)[0]:02x}",
                 (
-                    f"Unknown instructions {name} of class {cla:02X} answer 6D00",
-                    f"类别 {cla:02X} 的未知指令 {name} 应答 6D00",
+                    f"Unknown instructions {first} to {last} of class {cla:02X} answer 6D00",
+                    f"类别 {cla:02X} 的未知指令 {first} 至 {last} 应答 6D00",
                 ),
                 ("4.1", "4.23"),
                 _unknown([bytes((cla, ins, 0, 0)) for ins in inss], SW.INS_UNKNOWN),

@@ -148,7 +148,7 @@ def _answered(spec: Spec, which: str) -> Body:
     def body(lab: Lab) -> None:
         refused = refusal(spec, lab.declared)
         if refused is not None:
-            raise NotApplicable(f"the card refuses it: {refused.why}", "卡片不支持该命令")
+            raise NotApplicable(f"the card refuses it: {refused.why}", f"卡片拒绝：{refused.zh}")
         if which == "free":
             response = lab.must(_send(lab, spec, 256))
             lab.require(not response.data, Words("no data", "无数据"), response.data.hex())

@@ -296,7 +296,7 @@ def _at_wrong_pin(point: CutPoint) -> Callable[[Lab], None]:
 _OTHERS: dict[
     str, tuple[Words, str, Callable[[CutPoint], Callable[[Lab], None]], frozenset[Need]]
 ] = {
-    "renewal": (Words("A renewal", "年审"), "6.6", _at_update, CUT),
+    "renewal": (Words("A renewal", "延期"), "6.6", _at_update, CUT),
     "record": (
         Words("UPDATE RECORD", "UPDATE RECORD"),
         "4.8",
