@@ -9,7 +9,7 @@ from rich.text import Text
 from apdu.show import Line
 from apdu.trace import Explanation
 from bench.conformance.case import Verdict
-from bench.conformance.clauses import clause_words, covered
+from bench.conformance.clauses import clause_words, covered, unjudged
 from bench.conformance.report import Ending, Report, Run, dialect_changes, judging
 from bench.conformance.runner import Result
 from bench.conformance.shown import Shown, shown
@@ -32,8 +32,11 @@ def print_report(report: Report) -> None:
         f"{sum(run.count(verdict) for run in report.runs)} {verdict.value}" for verdict in Verdict
     )
     results = [result for run in report.runs for result in run.results.values()]
-    judged, able = covered(judging(results))
-    console.print(Text(f"{judged} of {able} sections of the reference are judged, skips left out"))
+    played = judging(results)
+    judged, able = covered(played)
+    rest = ", ".join(unjudged(played))
+    others = f"; not {rest}" if rest else ""
+    console.print(Text(f"{judged} of {able} sections of the reference are judged{others}"))
     ended = "incomplete, " if report.ending is Ending.INCOMPLETE else ""
     console.print(Text(f"conformance: {ended}{counts}", style="bold"))
 

@@ -109,6 +109,12 @@ def counted(cases: Iterable[Case]) -> Counter[str]:
     return Counter(clause for one in cases for clause in one.clauses)
 
 
+def unjudged(cases: Iterable[Case]) -> list[str]:
+    """The sections that can have a case and have none of these."""
+    found = counted(cases)
+    return [one for one in SECTIONS if one not in REASONS and not found[one]]
+
+
 def covered(cases: Iterable[Case]) -> tuple[int, int]:
     """How many sections have a case, of those that can have one."""
     found = counted(cases)

@@ -172,9 +172,9 @@ class Lab(Desk):
             return
         pairs = enumerate(zip(came, wanted, strict=False))
         first = next((n for n, (a, b) in pairs if a != b), min(len(came), len(wanted)))
-        shown = wanted.hex().upper() or "-"
+        shown = wanted.hex().upper()
         raise Broken(
-            Words(f"{what.en} {shown}", f"{what.zh} {shown}"),
+            Words(f"{what.en} {shown}".rstrip(), f"{what.zh} {shown}".rstrip()),
             came.hex().upper() or "nothing",
             clause,
             self._last(),

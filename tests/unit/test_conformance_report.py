@@ -8,11 +8,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bench.conformance.case import Verdict
+from bench.conformance.case import Broken, Verdict
+from bench.conformance.lab import Lab
 from bench.conformance.report import Ending, Report, Run
 from bench.conformance.report_html import clause_order, report_html
 from bench.conformance.report_json import report_json
 from bench.conformance.report_junit import report_junit
+from bench.conformance.stand import own_stand
+from bench.conformance.words import Words
 from tests.judged import cases, report, run
 
 COUNTS = {"passed": 1, "failed": 3, "skipped": 2}
@@ -201,6 +204,13 @@ def test_what_was_left_out_judges_no_section(whole: Report, page: str):
 )
 def test_the_page_says_what_was_judged(suite: str, heading: str):
     assert f">{heading}<" in report_html(replace(report(), suite=suite))
+
+
+def test_what_is_expected_says_no_more_than_it_means():
+    """No data is expected: a dash behind it would look like a byte."""
+    with own_stand() as stand, pytest.raises(Broken) as told:
+        Lab(stand, lambda: 0).must_be(b"\1", b"", Words("the status word alone", "仅有状态字"))
+    assert str(told.value) == "expected the status word alone, came 01"
 
 
 def test_a_clause_is_named(page: str):
