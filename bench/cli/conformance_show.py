@@ -36,7 +36,8 @@ def print_report(report: Report) -> None:
     judged, able = covered(played)
     rest = ", ".join(unjudged(played))
     others = f"; not {rest}" if rest else ""
-    console.print(Text(f"{judged} of {able} sections of the reference are judged{others}"))
+    said = f"{judged} of {able} sections of the reference are judged{others}"
+    console.print(Text(said), soft_wrap=True)
     ended = "incomplete, " if report.ending is Ending.INCOMPLETE else ""
     console.print(Text(f"conformance: {ended}{counts}", style="bold"))
 

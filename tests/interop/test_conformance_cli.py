@@ -110,7 +110,7 @@ def test_a_case_is_explained_with_its_steps(here):
     said = here("conformance", "explain", BALANCE_CASE.lower()).stdout
     for wanted in (
         "充值后余额恰好增加充值金额",
-        "6.4, 4.13",
+        "6.4 top-up; 4.13 top-up",
         "INITIALIZE FOR LOAD",
         "> 805C000204",
     ):
