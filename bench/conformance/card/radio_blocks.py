@@ -298,9 +298,10 @@ def presence_cid(lab: Lab) -> None:
     grade="K",
 )
 def empty_block(lab: Lab) -> None:
-    """It counts as a block: the numbers go on."""
+    """It counts as a block: the numbers go on. It is empty after an answer too."""
     radio = lab.radio
     radio.open()
+    answers(lab)
     for _ in range(3):
         number = radio.number
         lab.must_be(radio.deliver(b"").inf, b"", Words("no data", "无数据"))

@@ -180,7 +180,8 @@ def wrong_multiplier(lab: Lab) -> None:
     radio = lab.radio
     other = 2 if first[-1] & 0x3F == 1 else 1
     for inf in (bytes([other]), bytes([first[-1] & 0x3F | 0x40]), b"", bytes([first[-1], 0])):
-        radio.silent(radio.framed(S_WTX, inf))
+        # A card that takes it answers when it has done, in the time it has asked for.
+        radio.silent(radio.framed(S_WTX, inf), wtxm=first[-1] & 0x3F)
     granted(lab, first)
 
 
