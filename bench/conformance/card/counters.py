@@ -24,6 +24,7 @@ from bench.conformance.scenes import (
     final_pair,
     finish,
     init_command,
+    inputs,
     of_deals,
     offer,
     opened,
@@ -103,7 +104,8 @@ def _ends(lab: Lab, deal: Deal) -> None:
 
 def _last(lab: Lab, deal: Deal) -> None:
     ready(lab, deal)
-    q = begin(lab, deal)
+    lab.must(lab.send(init_command(lab, deal, 100)))  # the number is the case's own, not used up
+    q = inputs(lab, deal)
     _is(lab, q.seq, 0xFFFE)
     finish(lab, deal, q)
     refused(lab, init_command(lab, deal, 100), 0x9402)

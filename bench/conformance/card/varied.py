@@ -20,10 +20,10 @@ from apdu.purse import limit_mac1, online_mac1
 from apdu.records import InitializeData, InitLimitData
 from apdu.sw import SW
 from bench.conformance.card.ladders import rich
-from bench.conformance.case import Case
+from bench.conformance.case import Case, Need
 from bench.conformance.desk import Spec
 from bench.conformance.lab import Lab
-from bench.conformance.registry import family
+from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     DEALS,
     NEW_LIMIT,
@@ -37,6 +37,9 @@ from bench.conformance.scenes import (
     answers,
     available_after,
     begin,
+    cache,
+    cache_command,
+    commit,
     final_command,
     finish,
     flipped,
@@ -54,10 +57,12 @@ from bench.conformance.scenes import (
     refused,
     same,
     session,
+    trip,
     with_pin,
 )
 from bench.conformance.service import enter
 from bench.conformance.words import Words
+from bench.conformance.writes import mac_words
 
 _TERMINAL = bytes.fromhex("413101210198")
 _DATE, _TIME = bytes.fromhex("20271231"), bytes.fromhex("235946")
@@ -152,6 +157,24 @@ def _nothing(lab: Lab, deal: Deal) -> Inputs:
     return Inputs(key, bytes(4), 0, 0, deal.kind, _TERMINAL, _DATE, _TIME, _NUMBER)
 
 
+def _to_the_fen(lab: Lab, deal: Deal) -> None:
+    """All that is there, with an overdraft that stays unused; the next fen is of it."""
+    opened(lab)
+    for amount in (lab.balance(0x03), 1):
+        before = picture(lab)
+        q = begin(lab, deal, amount)
+        finish(lab, deal, q)
+        same(lab, before.after(deal, q))
+
+
+def _numbered_zero(lab: Lab, deal: Deal) -> None:
+    """The first transaction of a terminal's life: a real card took it (5.8, V2)."""
+    ready(lab, deal)
+    q = replace(begin(lab, deal), terminal_seq=0)
+    wanted, _ = answers(lab, deal, q, 0)
+    lab.must_be(finish(lab, deal, q), wanted, Words("TAC and MAC2", "TAC 和 MAC2"))
+
+
 # A failed INITIALIZE
 
 
@@ -207,6 +230,27 @@ def varied() -> Iterator[Case]:
         "4.14",
         deals=paying,
     )
+    yield from of_deals(
+        "BAL",
+        "to-the-fen",
+        "{} of the whole balance leaves the overdraft alone",
+        "{}恰好用尽余额时不动用透支",
+        _to_the_fen,
+        "4.16",
+        "3.1",
+        deals=(RIDE, TRIP),
+        setup=rich(5000, overdraft_limit=2000),
+    )
+    yield from of_deals(
+        "MACS",
+        "terminal-zero",
+        "{} with the terminal's number 00000000 is one like any other",
+        "终端交易序号 00000000 的{}与其他交易相同",
+        _numbered_zero,
+        "5.3",
+        "4.16",
+        deals=(RIDE, TRIP),
+    )
     for key, deals, command, en, zh in (
         ("key", DEALS, _wrong_key, "of another key", "密钥索引错误"),
         ("sum", paying, _wrong_sum, "of a sum that cannot be", "金额不允许"),
@@ -255,6 +299,23 @@ def _burnt(spec: Spec, words: tuple[int, ...]) -> Callable[[Lab], None]:
     return body
 
 
+def _counted_on(spec: Spec) -> Callable[[Lab], None]:
+    """A purchase, with a right MAC of its own sort, gives no tries of secure messaging back."""
+
+    def body(lab: Lab) -> None:
+        opened(lab)
+        pair = (free_trip(lab), EF1A.sfi << 3 | 4) if spec is UPDATE_RECORD_MAC else None
+        words = mac_words(lab.declared)
+        if spec is APPLICATION_UNBLOCK:
+            words = (SW.MAC_WRONG, SW.MAC_WRONG, SW.PERMANENTLY_BLOCKED)
+        for word in words:
+            commit(lab, RIDE, 0)
+            lab.prepare(spec)
+            refused(lab, flipped(lab.request(spec, pair), 1), word)
+
+    return body
+
+
 def _clear(lab: Lab, spec: Spec) -> None:
     if spec is APPLICATION_BLOCK:
         lab.done_ok(APPLICATION_BLOCK)
@@ -276,3 +337,61 @@ def burnt() -> Iterator[Case]:
         )
         key = f"varied.burnt.{name}"
         yield Case(key, "SM", title, ("4.9", "5.6"), _burnt(spec, words), needs=PAID)
+
+    for spec in (UPDATE_RECORD_MAC, APPLICATION_UNBLOCK):
+        title = Words(
+            f"Purchases between wrong MACs of {spec.name} do not set their count back",
+            f"{spec.name} 的 MAC 错误次数不因其间的消费而恢复",
+        )
+        key = f"varied.counted-on.{spec.name.lower().replace(' ', '-')}"
+        clauses = (spec.clause, "4.6")
+        needs = PAID | {Need.FRESH}
+        yield Case(key, "SM", title, clauses, _counted_on(spec), "D", needs)
+
+
+@case(
+    "BLOCK",
+    "A card with money on it is blocked for good like an empty one",
+    "有余额的卡片同样可永久锁定",
+    "4.19",
+    "6.5",
+    needs=PAID | {Need.FRESH, Need.CUT},
+    setup=rich(5000),
+)
+def blocked_with_money(lab: Lab) -> None:
+    """9303 for all, APPLICATION UNBLOCK too, and after a field loss."""
+    opened(lab)
+    lab.must(lab.ask(APPLICATION_BLOCK, pair=(0x00, 0x01)))
+    for _ in range(2):
+        lab.select()
+        refused(lab, init_command(lab, REFUND, 5000), SW.PERMANENTLY_BLOCKED)
+        lab.must(lab.ask(APPLICATION_UNBLOCK), SW.PERMANENTLY_BLOCKED)
+        lab.reset()
+
+
+def _locks_itself(number: int) -> Callable[[Lab], None]:
+    """Each record has a lock byte of its own: free before the debit, locked after it."""
+
+    def body(lab: Lab) -> None:
+        opened(lab)
+        begin(lab, TRIP, 0)
+        record = (EF1A.sfi, trip(number, 0x55, lock=0x01))
+        cache(lab, record)
+        finish(lab, TRIP, inputs(lab, TRIP))
+        begin(lab, TRIP, 0)
+        refused(lab, cache_command(lab, *record), SW.RECORD_LOCKED)
+
+    return body
+
+
+@family
+def locks() -> Iterator[Case]:
+    """The bus's record, and the last one (3.8)."""
+    for number in (2, EF1A.count):
+        title = Words(
+            f"Record 27{number:02X} is locked by its own lock byte",
+            f"记录 27{number:02X} 由自身的锁定字节锁定",
+        )
+        key = f"varied.locks.{number:02X}"
+        needs = PAID | {Need.FRESH}
+        yield Case(key, "CAPP", title, ("4.15", "3.8"), _locks_itself(number), needs=needs)
