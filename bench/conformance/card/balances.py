@@ -7,6 +7,7 @@ from typing import Any
 from apdu.commands import ED, EP, GET_ALL_BALANCES
 from bench.conformance.case import Case, Level
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     ED_DEALS,
@@ -24,10 +25,8 @@ from bench.conformance.scenes import (
     init_command,
     of_deals,
     opened,
-    picture,
     ready,
     refused,
-    same,
     with_pin,
 )
 from bench.conformance.words import Words

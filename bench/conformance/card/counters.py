@@ -8,6 +8,7 @@ from apdu.files import EF18
 from apdu.key_commands import APPLICATION_BLOCK, APPLICATION_UNBLOCK
 from bench.conformance.case import Case, Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     ED_DEALS,
@@ -28,11 +29,9 @@ from bench.conformance.scenes import (
     of_deals,
     offer,
     opened,
-    picture,
     read_record,
     ready,
     refused,
-    same,
     with_pin,
 )
 from bench.conformance.words import Words
@@ -166,6 +165,11 @@ def numbers() -> Iterator[Case]:
         "6.9",
         needs=PAID | {Need.CUT},
     )
+
+
+@family
+def ends() -> Iterator[Case]:
+    """Where numbers carry and where they end (4.13, 4.14)."""
     yield from _seq(
         "end",
         "INITIALIZE for {} at number FFFF is 9402",

@@ -7,6 +7,7 @@ from apdu.purse import reload_pin_mac, secure_messaging_encrypt
 from apdu.records import ChangePin, Pin, Protected, ReloadPin, SelectName
 from bench.conformance.case import Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case
 from bench.conformance.scenes import (
     ED_DEALS,
@@ -15,10 +16,8 @@ from bench.conformance.scenes import (
     commit,
     init_command,
     opened,
-    picture,
     ready,
     refused,
-    same,
 )
 from bench.conformance.words import Words
 

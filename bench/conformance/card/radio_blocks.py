@@ -18,20 +18,10 @@ from bench.conformance.card.radio_activation import FRAMES, silent
 from bench.conformance.card.radio_rats import PPSE, answers, takes_cid
 from bench.conformance.case import Case, Level
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.radio import Radio
 from bench.conformance.registry import case, family
-from bench.conformance.scenes import (
-    PAID,
-    RIDE,
-    TOP_UP,
-    Deal,
-    begin,
-    final_command,
-    opened,
-    picture,
-    ready,
-    same,
-)
+from bench.conformance.scenes import PAID, RIDE, TOP_UP, Deal, begin, final_command, opened, ready
 from bench.conformance.words import Words
 
 CHALLENGE = bytes.fromhex("0084000004")

@@ -11,6 +11,7 @@ from bench.conformance.card.radio_blocks import AGAIN, CHALLENGE, FRAMES_PAID
 from bench.conformance.card.radio_rats import PPSE, answers, card_with, takes_cid
 from bench.conformance.case import Case, Level, NotApplicable
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.radio import Radio
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
@@ -20,11 +21,9 @@ from bench.conformance.scenes import (
     finish,
     free_trip,
     opened,
-    picture,
     read_binary,
     read_record,
     ready,
-    same,
     trip,
     trip_log,
 )

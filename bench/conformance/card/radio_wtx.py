@@ -14,18 +14,9 @@ from bench.conformance.card.radio_blocks import AGAIN, CHALLENGE, ask
 from bench.conformance.card.radio_rats import PPSE, answers, card_with, takes_cid
 from bench.conformance.case import Case, Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
-from bench.conformance.scenes import (
-    PAID,
-    RIDE,
-    begin,
-    final_command,
-    opened,
-    picture,
-    read_binary,
-    ready,
-    same,
-)
+from bench.conformance.scenes import PAID, RIDE, begin, final_command, opened, read_binary, ready
 from bench.conformance.words import Words
 
 SLOW = FRAMES | {Need.FRESH}

@@ -19,11 +19,12 @@ from apdu.key_commands import (
 from apdu.purse import limit_mac1, online_mac1
 from apdu.records import InitializeData, InitLimitData
 from apdu.sw import SW
-from bench.conformance.card.ladders import rich
 from bench.conformance.case import Case, Need
 from bench.conformance.desk import Spec
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
+from bench.conformance.rides import rich
 from bench.conformance.scenes import (
     DEALS,
     NEW_LIMIT,
@@ -50,12 +51,10 @@ from bench.conformance.scenes import (
     of_deals,
     offer,
     opened,
-    picture,
     prove,
     read_record,
     ready,
     refused,
-    same,
     session,
     trip,
     with_pin,
@@ -69,6 +68,7 @@ _DATE, _TIME = bytes.fromhex("20271231"), bytes.fromhex("235946")
 _NUMBER = 0x5A01_C3E7
 """Each byte differs from the desk's own."""
 
+_PAYING = (TOP_UP, REFUND, RIDE, TRIP)
 _LARGE = 0x01_2345
 """Fen: every byte of the amount says something."""
 
@@ -209,7 +209,6 @@ def varied() -> Iterator[Case]:
         "3.5",
         "4.20",
     )
-    paying = (TOP_UP, REFUND, RIDE, TRIP)
     yield from of_deals(
         "BAL",
         "large",
@@ -228,7 +227,7 @@ def varied() -> Iterator[Case]:
         _too_much,
         "3.1",
         "4.14",
-        deals=paying,
+        deals=_PAYING,
     )
     yield from of_deals(
         "BAL",
@@ -251,9 +250,14 @@ def varied() -> Iterator[Case]:
         "4.16",
         deals=(RIDE, TRIP),
     )
+
+
+@family
+def failed() -> Iterator[Case]:
+    """A failed INITIALIZE leaves the card at rest (4.2)."""
     for key, deals, command, en, zh in (
         ("key", DEALS, _wrong_key, "of another key", "密钥索引错误"),
-        ("sum", paying, _wrong_sum, "of a sum that cannot be", "金额不允许"),
+        ("sum", _PAYING, _wrong_sum, "of a sum that cannot be", "金额不允许"),
     ):
         yield from of_deals(
             "MACS",
