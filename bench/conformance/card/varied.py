@@ -354,7 +354,7 @@ def burnt() -> Iterator[Case]:
 
 
 @case(
-    "BLOCK",
+    "SM",
     "A card with money on it is blocked for good like an empty one",
     "有余额的卡片同样可永久锁定",
     "4.19",
