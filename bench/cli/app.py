@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.bench_gate_app import bench_gate
+from bench.cli.bench_station_app import bench_station
 from bench.cli.card_app import card_app
 from bench.cli.clearing_app import clearing_app
 from bench.cli.conformance_app import conformance_app
@@ -257,6 +259,10 @@ def doctor(as_json: Json = False) -> None:
     from bench.cli.doctor import doctor as command
 
     raise typer.Exit(command(as_json))
+
+
+bench_app.command("gate")(bench_gate)
+bench_app.command("station")(bench_station)
 
 
 @bench_app.command("tap")
