@@ -162,7 +162,7 @@ def test_a_card_that_leaves_ends_the_session(
     monkeypatch.setattr("bench.conformance.reader_stand.WAIT_S", 1.0)
 
     def gone(command: bytes, answer: bytes) -> bytes:
-        if len(card.seen) > 4:
+        if len(card.seen) > 8:
             front.stop()
         return answer
 

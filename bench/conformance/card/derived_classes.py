@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from apdu.commands import TABLE
+from apdu.file_commands import GET_RESPONSE
 from apdu.key_commands import GET_ALGORITHM
 from apdu.sw import SW
 from bench.conformance.case import Body, Case
@@ -112,7 +113,8 @@ def secured() -> Iterator[Case]:
 def _secured(spec: Spec) -> Body:
     def body(lab: Lab) -> None:
         enter(lab)
-        is_absent = spec.ins == GET_ALGORITHM.ins and not lab.declared.dialect.dual_alg
+        is_algorithm = spec.ins == GET_ALGORITHM.ins and not lab.declared.dialect.dual_alg
+        is_absent = is_algorithm or spec is GET_RESPONSE  # a card need not know it (4.1)
         words = (SW.SECURE_MESSAGING_NOT_SUPPORTED, *((SW.INS_UNKNOWN,) if is_absent else ()))
         plain = empty_request(spec)
         refuse(lab, lab.send(bytes((plain[0] | SECURE,)) + plain[1:]), *words)

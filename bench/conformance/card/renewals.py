@@ -8,6 +8,7 @@ from apdu.records import Protected
 from apdu.tlv import Tlv
 from bench.conformance.case import Level, Need, NotApplicable
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case
 from bench.conformance.scenes import (
     PAID,
@@ -16,11 +17,9 @@ from bench.conformance.scenes import (
     cache,
     finish,
     opened,
-    picture,
     read_binary,
     ready,
     refused,
-    same,
     trip_log,
 )
 from bench.conformance.words import Words
