@@ -2,6 +2,7 @@
 the command runs, so that `tapbench --help` stays quick.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -65,6 +66,7 @@ def run_app(arguments: list[str]) -> int:
             raise
         if said:
             print(f"tapbench: {said}", file=sys.stderr)
+        _flush_output()
         return 2
     return code if isinstance(code, int) else 0
 
@@ -74,7 +76,16 @@ def _sentence(error: Exception) -> str | None:
     if hasattr(error, "format_message"):  # Typer's: a wrong option or argument
         said = " ".join(error.format_message().split()).removesuffix(".")
         return said and f"{said[0].lower()}{said[1:]}; --help shows what there is"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "there is no space left for what it prints"  # files have sentences of their own
     return str(error) if isinstance(error, _known_problems()) else None
+
+
+def _flush_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
 
 
 def _forget_output() -> None:
