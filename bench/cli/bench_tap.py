@@ -169,7 +169,7 @@ def _pictures(
     for road in parts:
         yield Picture(
             commands_chart(road, _group(measures, road, "command")),
-            "Each bar is the median, its line ends at the 99th percentile.",
+            "Each bar is the median, its line ends at the 90th percentile.",
         )
 
 

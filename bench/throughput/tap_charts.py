@@ -26,13 +26,13 @@ def parts_chart(roads: Mapping[str, Mapping[str, Measure]]) -> str:
 
 
 def commands_chart(road: str, commands: Mapping[str, Measure]) -> str:
-    """A bar for each command of a tap: median, and 99th percentile as a line."""
+    """A bar for each command of a tap: the median, and the 90th percentile as a line."""
     names = list(commands)
 
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
         medians = [one.typical for one in commands.values()]
         tails = [
-            max(0.0, (one.spread or {}).get("p99", typical) - typical)
+            max(0.0, (one.spread or {}).get("p90", typical) - typical)
             for one, typical in zip(commands.values(), medians, strict=True)
         ]
         axes.barh(names, medians, xerr=[[0.0] * len(names), tails], ecolor=COLOURS[1], capsize=2)
