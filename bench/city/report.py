@@ -1,4 +1,4 @@
-"""What is told of a city's day: one document, one page."""
+"""What is told of a city's day: one document, and what is shown of it."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ from bench.city.run import City
 from bench.throughput.charts import COLOURS, chart
 from bench.throughput.document import Document
 from bench.throughput.histogram import Measure
-from bench.throughput.page import Grid, Picture, page_html
+from bench.throughput.page import Grid, Picture
+from bench.throughput.targets import bound_of
 
-TARGET_PER_CORE, TARGET_CARD_B = 3_000, 200
-"""Trips a second of one processor at least, bytes of a card at rest at most (target T12)."""
+TARGET_PER_CORE = bound_of("T12", "trips a second, per core").limit
+TARGET_CARD_B = bound_of("T12", "a card at rest").limit
 
 _BUSIEST = 15
 _SHOWN = 8
@@ -71,44 +72,54 @@ def document_of(city: City, options: dict[str, Any]) -> Document:
     return Document("city", told, measures_of(city), detail, plan.seed, None, city.incomplete)
 
 
-def page_of(city: City, document: Document) -> str:
-    """The page. Charts are drawn by matplotlib."""
-    title = f"{city.plan.trips:,} trips on {city.plan.day.isoformat()}, seed {city.plan.seed}"
-    parts: list[Picture | Grid | str] = [_summary(city)]
-    parts += city.tally.problems
+def title_of(city: City) -> str:
+    """What the page is called."""
+    return f"{city.plan.trips:,} trips on {city.plan.day.isoformat()}, seed {city.plan.seed}"
+
+
+def parts_of(city: City) -> list[Picture | Grid | str]:
+    """What is shown, in order."""
+    parts: list[Picture | Grid | str] = [_summary(city), *city.tally.problems]
+    if city.is_whole:
+        parts.append(f"Digest {city.digest}.")
     if city.tally.taps:
         parts += [_hours(city), _places(city), _fares(city), _money(city)]
     if city.played:
         parts += [_time(city), _tap(city), _workers(city)]
-        parts.append(
-            _shards(
-                city,
-                2,
-                "Speed",
-                "trips a processor second",
-                "Trips a second of a processor's work.",
-            )
-        )
-        parts.append(
-            _shards(
-                city,
-                3,
-                "Memory",
-                "most memory so far, MiB",
-                "The most memory each process ever had when it had played a shard.",
-            )
-        )
-    return page_html(title, document, parts)
+        for at, name, unit, caption in _BY_SHARD:
+            parts.append(_shards(city, at, name, unit, caption))
+        parts.append(_speed(city))
+    return parts
+
+
+_BY_SHARD = (
+    (2, "Speed", "trips a processor second", "Trips a second of a processor's work."),
+    (
+        3,
+        "Memory",
+        "most memory so far, MiB",
+        "The most memory each process ever had when it had played a shard.",
+    ),
+)
+
+
+def _speed(city: City) -> str:
+    again = "" if city.repeated is None else f" {city.repeated} shards played again."
+    return (
+        f"{city.played:,} trips in {city.wall_s:.1f} s and {city.start_s:.1f} s to start: "
+        f"{city.per_second:,.0f} a second, {city.per_core:,.0f} a second of one processor's work "
+        f"(target {TARGET_PER_CORE:,g}). A card at rest is {city.card_b:.0f} B (target "
+        f"{TARGET_CARD_B:g}), a worker {city.peak_mib:.0f} MiB at most.{again}"
+    )
 
 
 def _summary(city: City) -> str:
     tally = city.tally
-    said = (
+    return (
         f"{tally.trips:,} trips of {tally.cards:,} cards in {len(city.digests):,} of "
         f"{city.plan.shards:,} shards; {tally.records:,} records cleared, {tally.tacs:,} of them "
         f"with the right TAC, {sum(tally.findings.values())} exceptions."
     )
-    return f"{said} Digest {city.digest}." if city.is_whole else said
 
 
 def _hours(city: City) -> Picture:

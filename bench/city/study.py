@@ -12,15 +12,16 @@ from bench.problem import Problem
 from bench.throughput.charts import COLOURS, chart
 from bench.throughput.document import Document
 from bench.throughput.histogram import Measure
-from bench.throughput.page import Grid, Picture, page_html
+from bench.throughput.page import Grid, Picture
+from bench.throughput.targets import bound_of
 
 PARTS = (30, 10, 3, 1)
 """Sizes measured: so many parts of the whole."""
 
 PROJECTED = 10_000_000
 PAIRS = 3
-TARGET_MINUTES, TARGET_SPEEDUP = 30, 1.8
-"""Of 10 million trips on two processors, and of two workers against one (target T12)."""
+TARGET_MINUTES = bound_of("T12", "10 million trips, projected").limit
+TARGET_SPEEDUP = bound_of("T12", "speedup of two workers").limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def summary(made: Study) -> list[str]:
     return [
         f"Time fits {time.base:.1f} s + {time.slope * 1e6:.0f} us a trip with {made.workers} "
         f"workers: {PROJECTED:,} trips would take {made.minutes:.1f} minutes "
-        f"(target {TARGET_MINUTES} on two processors).",
+        f"(target {TARGET_MINUTES:g} on two processors).",
         f"A worker's memory fits {memory.base:.0f} MiB + {memory.slope * 1e6:.1f} MiB a million "
         f"trips.",
         f"Two workers are {median(made.speedups):.2f} times as fast as one "
@@ -168,15 +169,21 @@ def rows(made: Study) -> list[tuple[str, ...]]:
 HEADS = ("trips", "s", "by the fit", "trips a processor second", "peak MiB", "by the fit")
 
 
-def page_of(made: Study, document: Document) -> str:
-    """The page."""
+def title_of(made: Study) -> str:
+    """What the page is called."""
+    return f"How a city's day grows, {made.workers} workers, seed {made.plan.seed}"
+
+
+def parts_of(made: Study) -> list[Picture | Grid | str]:
+    """What is shown, in order."""
     last = (f"{PROJECTED:,}", "-", f"{made.time.at(PROJECTED):,.0f}", "-", "-")
     table = [*rows(made), (*last, f"{made.memory.at(PROJECTED):.0f}")]
-    parts: list[Picture | Grid | str] = [*summary(made)]
-    parts.append(Grid("Measured and fitted", HEADS, table))
-    parts.append(_line(made.points, "wall_s", made.time, "Time by trips", "seconds"))
-    parts.append(_line(made.points, "peak_mib", made.memory, "Memory by trips", "peak MiB"))
-    return page_html(f"How a city's day grows, seed {made.plan.seed}", document, parts)
+    return [
+        *summary(made),
+        Grid("Measured and fitted", HEADS, table),
+        _line(made.points, "wall_s", made.time, "Time by trips", "seconds"),
+        _line(made.points, "peak_mib", made.memory, "Memory by trips", "peak MiB"),
+    ]
 
 
 def _line(points: Sequence[Point], name: str, fit: Fit, title: str, unit: str) -> Picture:

@@ -7,19 +7,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from bench.city.crew import Crew, Processes
 from bench.city.folder import CityFolder
 from bench.city.plan import FIRST_DAY, LAST_DAY, MOST_SHARDS, CityPlan
 from bench.city.run import INTERRUPTED, City, run_city
-from bench.files import demand_place, write_whole
+from bench.cli.bench_show import Output
 from bench.problem import Problem
-from bench.throughput.document import Document
 
 _GOOD, _WRONG, _NOT_DONE, _CTRL_C = 0, 1, 2, 130
 
@@ -36,9 +33,7 @@ class CityOptions:
     out: Path | None
     ray: str | None
     scale_study: bool
-    html: Path | None
-    force: bool
-    as_json: bool
+    output: Output
 
     @property
     def plan(self) -> CityPlan:
@@ -74,9 +69,7 @@ def bench_city(asked: CityOptions) -> int:
     Raises Problem.
     """
     plan = asked.plan
-    if asked.html is not None:
-        _demand_matplotlib()
-        demand_place(asked.html, asked.force)
+    asked.output.demand()
     if asked.scale_study:
         return _study(asked, plan)
     with ExitStack() as stack:
@@ -87,7 +80,7 @@ def bench_city(asked: CityOptions) -> int:
 
 
 def _day(asked: CityOptions, plan: CityPlan, folder: CityFolder | None) -> int:
-    from bench.city.report import document_of, page_of
+    from bench.city.report import document_of, parts_of, title_of
 
     if folder is not None:
         started = City(plan, incomplete="the run has not ended")
@@ -100,9 +93,7 @@ def _day(asked: CityOptions, plan: CityPlan, folder: CityFolder | None) -> int:
     if folder is not None:
         with suppress(Problem):  # a full disk was told of already, and the old one says incomplete
             folder.tell(document.text())
-    _write(asked, document, lambda: page_of(city, document))
-    if not asked.as_json:
-        _print(city)
+    asked.output.give(title_of(city), document, parts_of(city))
     return _ended(city)
 
 
@@ -126,24 +117,14 @@ def _ended(city: City) -> int:
 
 
 def _study(asked: CityOptions, plan: CityPlan) -> int:
-    from bench.city.study import HEADS, document_of, page_of, rows, study, summary
+    from bench.city.study import document_of, parts_of, study, title_of
 
     if asked.out is not None or asked.ray is not None:
         raise Problem("a scale study runs processes and keeps no shards; leave --out and --ray out")
     with _progress(plan) as tell:
         made = study(plan, asked.processes, Processes, tell)
     document = document_of(made)
-    _write(asked, document, lambda: page_of(made, document))
-    if not asked.as_json:
-        console = Console()
-        table = Table(title=f"A city's day, {asked.processes} workers")
-        for head in HEADS:
-            table.add_column(head, justify="right")
-        for row in rows(made):
-            table.add_row(*row)
-        console.print(table)
-        for said in summary(made):
-            console.print(said)
+    asked.output.give(title_of(made), document, parts_of(made))
     return _GOOD
 
 
@@ -169,60 +150,3 @@ def _progress(plan: CityPlan) -> Iterator[Callable[[City, object], None]]:
             )
 
         yield tell
-
-
-def _write(asked: CityOptions, document: Document, page: Callable[[], str]) -> None:
-    if asked.html is not None:
-        write_whole(asked.html, page().encode(), asked.force)
-    if asked.as_json:
-        print(document.text(), end="")
-
-
-def _demand_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise Problem(
-            f"{error.name} is missing; install it with pip install 'tapbench[bench]'"
-        ) from error
-
-
-def _print(city: City) -> None:
-    from bench.city.report import TARGET_CARD_B, TARGET_PER_CORE
-
-    tally, console = city.tally, Console()
-    if city.played:
-        console.print(_table(city))
-    if not city.is_whole:
-        console.print(f"Incomplete: {len(city.digests)} of {city.plan.shards} shards.")
-    money = tally.money
-    console.print(
-        f"{tally.trips:,} trips of {tally.cards:,} cards: {money.opening / 100:,.2f} yuan in the "
-        f"morning, {money.fares / 100:,.2f} in fares, {money.closing / 100:,.2f} at night. "
-        f"{tally.records:,} records cleared, {tally.tacs:,} TACs right, "
-        f"{sum(tally.findings.values())} exceptions."
-    )
-    if city.played:
-        repeated = "" if city.repeated is None else f", {city.repeated} shards played again"
-        console.print(
-            f"{city.played:,} trips in {city.wall_s:.1f} s and {city.start_s:.1f} s to start: "
-            f"{city.per_second:,.0f} a second, {city.per_core:,.0f} a second of one processor's "
-            f"work (target {TARGET_PER_CORE:,}){repeated}. A card at rest is {city.card_b:.0f} B "
-            f"(target {TARGET_CARD_B}), a worker {city.peak_mib:.0f} MiB at most."
-        )
-    if city.is_whole:
-        console.print(f"Digest {city.digest}.", highlight=False)
-
-
-def _table(city: City) -> Table:
-    table = Table(title="Processor time, microseconds")
-    for head in ("a trip", "us", "a tap", "us"):
-        table.add_column(head, justify="left" if head.startswith("a ") else "right")
-    left: list[tuple[str, Any]] = [
-        (part, took * 1e6 / max(city.played, 1)) for part, took in city.parts.items()
-    ]
-    right: list[tuple[str, Any]] = list(city.tap_us.items())
-    for at, (name, took) in enumerate(left):
-        other = right[at] if at < len(right) else ("", None)
-        table.add_row(name, f"{took:.1f}", other[0], "" if other[1] is None else f"{other[1]:.1f}")
-    return table

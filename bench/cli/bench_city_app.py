@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.bench_options import Force, Html
 from bench.cli.road_options import Json, Seed
 
 
@@ -35,17 +36,24 @@ def bench_city(
     scale_study: Annotated[
         bool, typer.Option("--scale-study", help="Measure four sizes up to --trips, and project.")
     ] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page with charts.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    html: Html = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Play a city's day: every trip two real taps, journals, upload and clearing."""
     from bench.cli.bench_city import CityOptions
     from bench.cli.bench_city import bench_city as command
+    from bench.cli.bench_show import Output
 
     asked = CityOptions(
-        trips, day.date(), workers, shard, seed, out, ray, scale_study, html, force, as_json
+        trips,
+        day.date(),
+        workers,
+        shard,
+        seed,
+        out,
+        ray,
+        scale_study,
+        Output(as_json, html, force),
     )
     raise typer.Exit(command(asked))

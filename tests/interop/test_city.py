@@ -216,8 +216,9 @@ def test_a_day_is_told_to_people_and_drawn(here, whole, tmp_path):
     page = tmp_path / "city.html"
     done = here("bench", "city", *ASKED, "--workers", "1", "--html", page)
     assert done.returncode == 0
-    assert f"Digest {whole.digest}." in done.stdout.replace("\n", "")
-    assert "400 records cleared, 400 TACs right, 0 exceptions" in done.stdout.replace("\n", " ")
+    assert f"Digest {whole.digest}.\n" in done.stdout
+    said = done.stdout.replace("\n", " ")
+    assert "400 records cleared, 400 of them with the right TAC, 0 exceptions." in said
     assert "Taps by hour" in page.read_text()
     again = here("bench", "city", *ASKED, "--html", page)
     assert again.returncode == 2

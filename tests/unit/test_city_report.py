@@ -7,14 +7,16 @@ import pytest
 
 from bench.city.crew import Alone
 from bench.city.plan import CityPlan
-from bench.city.report import document_of, page_of
+from bench.city.report import document_of, parts_of, title_of
 from bench.city.result import PARTS, TAP_PARTS
 from bench.city.run import City, run_city
 from bench.city.study import PROJECTED, Fit, Point, Study, sizes_of, study, summary
 from bench.city.study import document_of as study_document
-from bench.city.study import page_of as study_page
+from bench.city.study import parts_of as study_parts
 from bench.problem import Problem
 from bench.throughput.document import read_document
+from bench.throughput.page import page_html
+from bench.throughput.targets import TARGETS, Effort
 
 PLAN = CityPlan(60, date(2026, 9, 1), 1, 30)
 
@@ -40,7 +42,7 @@ def test_the_document_can_be_read_again_and_compared(city, tmp_path):
 
 
 def test_the_page_shows_the_day_without_network_or_script(city):
-    page = page_of(city, document_of(city, {}))
+    page = page_html(title_of(city), document_of(city, {}), parts_of(city))
     for words in ("Taps by hour", "Busiest stations", "Trips by fare", "Speed", "Memory"):
         assert words in page
     assert "60 trips of" in page
@@ -55,7 +57,7 @@ def test_a_city_that_is_not_whole_says_so():
     assert document.incomplete == "the disk is full"
     assert document.detail["digest"] == ""
     assert document.measures == {}
-    assert "Incomplete: the disk is full" in page_of(made, document)
+    assert "Incomplete: the disk is full" in page_html(title_of(made), document, parts_of(made))
 
 
 def test_a_study_measures_four_sizes_and_the_gain_of_a_second_worker():
@@ -71,7 +73,7 @@ def test_a_study_measures_four_sizes_and_the_gain_of_a_second_worker():
     document = study_document(made)
     assert {"projected day", "speedup of 2 workers", "60 trips"} <= set(document.measures)
     assert document.measures["speedup of 2 workers"].better == "more"
-    page = study_page(made, document)
+    page = page_html("study", document, study_parts(made))
     assert page.count("<svg") == 2
     assert f"{PROJECTED:,}" in page
 
@@ -89,3 +91,12 @@ def test_a_fit_goes_through_points_on_a_line():
     assert made.minutes == pytest.approx((2 + PROJECTED / 1000) / 60)
     assert made.memory.at(PROJECTED) == pytest.approx(80.0)
     assert "166.7 minutes" in summary(made)[0]
+
+
+def test_the_target_is_measured_for_each_of_its_bounds():
+    [target] = [one for one in TARGETS if one.number == "T12"]
+    found = target.function()(Effort(scale=0.001, runs=1))
+    assert {(bound.name, bound.unit) for bound in target.bounds} == {
+        (name, one.unit) for name, one in found.items()
+    }
+    assert found["a card at rest"].typical < 200
