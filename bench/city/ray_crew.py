@@ -30,7 +30,7 @@ _ASK = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False, logging_leve
 
 
 class RayCrew:
-    """A Ray cluster. address: HOST:PORT, ray://HOST:PORT, or "local" for one of our own.
+    """A Ray cluster. address: HOST:PORT, or "local" for one of our own.
 
     workers: tasks at once; of our own cluster, its processors; None for as many as a cluster has.
     Raises Problem.
@@ -158,7 +158,12 @@ def demand_answer(address: str) -> None:
             text=True,
             timeout=_ANSWERS_S,
         )
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as late:
+        if b"InvalidAuthToken" in (late.stderr or b""):
+            raise Problem(
+                f"the Ray cluster at {address} wants its token; set RAY_AUTH_MODE=token, and "
+                "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+            ) from None
         raise Problem(_silent(address, f"nothing of Ray in {_ANSWERS_S:.0f} s")) from None
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["Ray ended"]
@@ -175,13 +180,10 @@ def _silent(address: str, why: str) -> str:
 def _place(address: str) -> tuple[str, int]:
     """Host and port. Raises Problem."""
     try:
-        parts = urlsplit(address if "://" in address else f"//{address}")
+        parts = urlsplit(f"//{address}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if not host or not port or parts.scheme not in ("", "ray"):
-        raise Problem(
-            f"{address} is no address of a Ray cluster; expected HOST:PORT, ray://HOST:PORT or "
-            "local"
-        )
+    if not host or not port:
+        raise Problem(f"{address} is no address of a Ray cluster; expected HOST:PORT or local")
     return host, port

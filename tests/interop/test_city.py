@@ -197,7 +197,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tmp_path):
         (("--ray", "nonsense"), "nonsense is no address of a Ray cluster"),
         (("--ray", "http://127.0.0.1:1"), "is no address of a Ray cluster"),
         (("--ray", "127.0.0.1:1"), "no Ray cluster answers at 127.0.0.1:1"),
-        (("--ray", "ray://127.0.0.1:1"), "no Ray cluster answers at ray://127.0.0.1:1"),
+        (("--ray", "ray://127.0.0.1:1"), "expected HOST:PORT or local"),
         (("--scale-study", "--ray", "local"), "leave --out and --ray out"),
         (("--scale-study", "--trips", "5"), "give --trips 30 or more"),
     ],
