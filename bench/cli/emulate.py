@@ -13,7 +13,7 @@ from apdu.bcd import is_decimal
 from apdu.event import Observer
 from apdu.files import EF15, PublicInfo
 from apdu.show import money
-from apdu.trace import explain_command, explain_response
+from apdu.trace import explain_exchange
 from bench.cli.air_options import NO_TIMING, find_timing
 from bench.cli.keyboard import is_at_keyboard, listening
 from bench.cli.options import parse_day, parse_yuan
@@ -213,7 +213,7 @@ def _announce(held: Held, *where: str) -> None:
 
 
 def _print_exchange(command: bytes, response: bytes) -> None:
-    asked, said = explain_command(command), explain_response(response, command)
+    asked, said = explain_exchange(command, response)
     request = f" {{{asked.brief()}}}" if asked.lines else ""
     answer = f" {{{said.brief()}}}" if said.lines else ""
     print(f"{asked.title}{request} -> {said.status}{answer}", flush=True)
