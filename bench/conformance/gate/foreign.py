@@ -113,6 +113,10 @@ class ForeignGates:
         """See GateStand: the gate's clock is its own, so only a little of it goes by."""
         sleep(min(time.total_seconds(), self._operator.patience_s) if time > timedelta() else 0)
 
+    def tap_pair(self, post: Post, at: datetime, other: Card) -> list[Heard]:
+        """See GateStand: the card that plays is alone."""
+        raise NotApplicable(Need.PAIR.words.en, Need.PAIR.words.zh)
+
     def records(self, post: Post) -> Sequence[TapRecord]:
         """See GateStand: nobody can."""
         raise NotApplicable(Need.RECORDS.words.en, Need.RECORDS.words.zh)
@@ -120,6 +124,10 @@ class ForeignGates:
     def open_records(self, post: Post) -> Sequence[TapRecord]:
         """See GateStand: nobody can."""
         return self.records(post)
+
+    def leave_room(self, post: Post, count: int | None) -> None:
+        """See GateStand: nobody can."""
+        self.records(post)
 
     def restart(self, post: Post) -> None:
         """See GateStand: the operator does it. Raises NotApplicable."""

@@ -54,6 +54,11 @@ class GateLab:
         self._seen_before = len(self.said)
         return self.stand.tap(post, self.now)
 
+    def tap_pair(self, post: Post, other: Card) -> list[Heard]:
+        """Hold the card and another one to the gate at once. Returns what became of each turn."""
+        self._seen_before = len(self.said)
+        return self.stand.tap_pair(post, self.now, other)
+
     def cut_at(self, spec: Spec, point: CutPoint, nth: int = 1) -> None:
         """Lose the card at this command of the next tap."""
         self.knobs.cut = Cut(bytes((spec.cla, spec.ins)), point, nth)
