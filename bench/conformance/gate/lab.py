@@ -214,7 +214,8 @@ class GateLab:
         for n, said in enumerate(self.said[self._seen_before :], self._seen_before):
             if said.command[:2] == bytes((spec.cla, spec.ins)):
                 want = Words(f"no {spec.name}", f"不发送 {spec.name}")
-                raise Broken(want, f"{spec.name} was sent", clause, n)
+                amount = [f" for {one.amount} fen" for one in self.charges if spec is DEBIT]
+                raise Broken(want, f"{spec.name} was sent{''.join(amount[:1])}", clause, n)
 
     def require(self, holds: bool, expected: Words, came: object, clause: str = "") -> None:
         """Any other requirement. Raises Broken."""
