@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum, auto
-from operator import attrgetter
+from functools import cache
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform, overload
 
 from construct import (
@@ -204,71 +204,89 @@ def _flat(con: Construct) -> _Part | None:
 
 def _install_flat(cls: Any, wires: Mapping[str, _Wire], parts: list[_Part]) -> None:
     layout = struct.Struct(">" + "".join(p.fmt for p in parts))
-    int24 = tuple(i for i, p in enumerate(parts) if p.is_int24)
-    cls.parse = staticmethod(_flat_parser(cls, layout, int24))
-    cls.build = _flat_builder(cls, layout, int24, list(wires), parts)
     cls.SIZES = range(layout.size, layout.size + 1)
     cls.FORMAT = layout.format
+    names = list(wires)
+
+    @cache
+    def written() -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]]:
+        """When first used: most programs use few of the records there are."""
+        parse, build = _write_flat(cls, layout, names, parts)
+        cls.parse, cls.build = staticmethod(parse), build
+        return parse, build
+
+    # Whoever has taken these before still finds the functions behind them.
+    cls.parse = staticmethod(lambda data: written()[0](data))
+    cls.build = lambda self: written()[1](self)
 
 
-def _flat_parser(cls: Any, layout: struct.Struct, int24: tuple[int, ...]) -> Callable[[bytes], Any]:
-    unpack, from_bytes = layout.unpack, int.from_bytes
+_FLAT = """\
+def parse(data):
+    try:
+        {locals}, = unpack(data)
+    except StructError:
+        raise misfit(data) from None
+    return cls({taken})
+
+def build(self):
+    try:
+        {read}
+        {checked}
+        return pack({packed})
+    except (StructError, OverflowError, TypeError, AttributeError) as error:
+        raise unfit(error) from error
+"""
+
+
+def _write_flat(
+    cls: Any, layout: struct.Struct, names: list[str], parts: list[_Part]
+) -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]]:
+    """A record's `parse` and `build`, written out field by field.
+
+    Loops over fields cost more than what they do. Nothing of the text comes from outside: fields
+    are numbered, and their names are identifiers of the class.
+    """
+    # struct would cut or fill a byte string of another length without a word.
+    sized = [(i, p.size) for i, p in enumerate(parts) if p.is_bytes]
+    source = _FLAT.format(
+        locals=", ".join(f"f{i}" for i in range(len(parts))),
+        taken=", ".join(
+            f'from_bytes(f{i}, "big")' if p.is_int24 else f"f{i}" for i, p in enumerate(parts)
+        ),
+        read="; ".join(f"f{i} = self.{name}" for i, name in enumerate(names)),
+        checked=f"if {' or '.join(f'len(f{i}) != {n}' for i, n in sized)}: raise cut(self)"
+        if sized
+        else "",
+        packed=", ".join(
+            f'f{i}.to_bytes(3, "big")' if p.is_int24 else f"f{i}" for i, p in enumerate(parts)
+        ),
+    )
 
     def misfit(data: bytes) -> WireError:
         return WireError(f"{cls.__name__} is {layout.size} bytes, got {len(data)}")
 
-    def parse(data: bytes) -> Any:
-        try:
-            return cls(*unpack(data))
-        except struct.error:
-            raise misfit(data) from None
+    def cut(record: Any) -> WireError:
+        for i, n in sized:
+            got = len(getattr(record, names[i]))
+            if got != n:
+                return WireError(f"{cls.__name__}.{names[i]} takes {n} bytes, got {got}")
+        raise AssertionError("every field has its size")
 
-    def parse24(data: bytes) -> Any:
-        try:
-            values = list(unpack(data))
-        except struct.error:
-            raise misfit(data) from None
-        for i in int24:
-            values[i] = from_bytes(values[i], "big")
-        return cls(*values)
+    def unfit(error: Exception) -> WireError:
+        return WireError(f"{cls.__name__} does not fit its wire form: {error}")
 
-    return parse24 if int24 else parse
-
-
-def _flat_builder(
-    cls: Any,
-    layout: struct.Struct,
-    int24: tuple[int, ...],
-    names: list[str],
-    parts: list[_Part],
-) -> Callable[[Any], bytes]:
-    get = attrgetter(*names) if len(names) > 1 else _single(names[0])
-    pack = layout.pack
-    # struct would cut or fill a byte string of another length without a word.
-    sized = tuple((i, p.size) for i, p in enumerate(parts) if p.is_bytes)
-
-    def build(self: Record) -> bytes:
-        values: Any = get(self)
-        try:
-            for i, n in sized:
-                if len(values[i]) != n:
-                    raise WireError(
-                        f"{cls.__name__}.{names[i]} takes {n} bytes, got {len(values[i])}"
-                    )
-            if int24:
-                values = list(values)
-                for i in int24:
-                    values[i] = values[i].to_bytes(3, "big")
-            return pack(*values)
-        except (struct.error, OverflowError, TypeError, AttributeError) as error:
-            raise WireError(f"{cls.__name__} does not fit its wire form: {error}") from error
-
-    return build
-
-
-def _single(name: str) -> Callable[[Any], tuple[Any, ...]]:
-    get = attrgetter(name)
-    return lambda obj: (get(obj),)
+    made: dict[str, Any] = {
+        "StructError": struct.error,
+        "cls": cls,
+        "cut": cut,
+        "from_bytes": int.from_bytes,
+        "misfit": misfit,
+        "pack": layout.pack,
+        "unfit": unfit,
+        "unpack": layout.unpack,
+    }
+    exec(source, made)  # noqa: S102 - our own text, as dataclasses writes its __init__
+    return made["parse"], made["build"]
 
 
 def _gate(cls: Any, sizes: range, length: int) -> None:

@@ -208,23 +208,26 @@ class CommandSpec(Generic[Q, A]):
     if_blocked: bool = False
     grade: str = "C"
     usual: tuple[int, int] = field(init=False)
+    _tail: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """The usual P1 and P2 are the first example: worked out once, as terminals need them."""
         object.__setattr__(self, "usual", self.params.examples()[0])
+        object.__setattr__(self, "_tail", b"" if self.ne is None else bytes((self.ne & 0xFF,)))
 
     def command(self, data: Q, p1: int | None = None, p2: int | None = None) -> bytes:
         """The C-APDU a terminal sends. P1 and P2 default to the usual pair.
 
         Raises WireError if the data do not fit.
         """
-        usual1, usual2 = self.usual
-        head = (self.cla, self.ins, usual1 if p1 is None else p1, usual2 if p2 is None else p2)
-        tail = b"" if self.ne is None else bytes((self.ne & 0xFF,))
+        if p1 is None:
+            p1 = self.usual[0]
+        if p2 is None:
+            p2 = self.usual[1]
         if data is None:
-            return bytes(head) + tail
+            return bytes((self.cla, self.ins, p1, p2)) + self._tail
         content = data.build()
-        return bytes((*head, len(content))) + content + tail
+        return bytes((self.cla, self.ins, p1, p2, len(content))) + content + self._tail
 
     def parse_reply(self, data: bytes) -> A:
         """The answer's data as declared. Raises WireError if its length is wrong."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from apdu.blocks import Kind
 from apdu.docs import GENERATED, commands_page, files_page, table
 from apdu.statechart import states_svg
+from bench.crowd_docs import throughput_page
 from bench.decision_docs import decisions_page
 from bench.gate_picture import gate_picture
 from bench.money_docs import fares_page, policy_page
@@ -202,6 +203,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "decisions.md": decisions_page,
     "gate.svg": gate_picture,
     "requirements.md": requirements_page,
+    "throughput.md": throughput_page,
 }
 """Every generated page, by its name in `docs/`."""
 

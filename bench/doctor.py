@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.machine import ANSWER_S, Machine, group, holder, number, text
-from bench.rig.pcscd import RigError
+from bench.rig.errors import RigError
 
 __all__ = ["CHECKS", "Finding", "examine", "exit_code", "polkit_rule", "udev_rule"]
 

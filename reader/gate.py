@@ -13,6 +13,7 @@ from enum import Enum
 from apdu.bcd import Moment, unpack_moment
 from apdu.files import RailTrip
 from apdu.records import InitPurchaseReply
+from apdu.value import value
 from reader.checks import ENTRY_CHECKS, EXIT_CHECKS, Facts, first_refusal, money_refusal
 from reader.fare import Network, Station, UnknownStation
 from reader.fares.rail import entry_balance, overtime_charge, rail_charge
@@ -255,7 +256,7 @@ class Gate(Terminal):
         return note
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Trip:
     """The trip on a card, as a gate sees it. origin, entered_at: None if it is not known."""
 

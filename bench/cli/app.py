@@ -2,6 +2,7 @@
 the command runs, so that `tapbench --help` stays quick.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.bench_gate_app import bench_gate
+from bench.cli.bench_station_app import bench_station
 from bench.cli.card_app import card_app
 from bench.cli.clearing_app import clearing_app
 from bench.cli.conformance_app import conformance_app
@@ -30,6 +33,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich's frames around the help cost 90 ms
+    context_settings={"max_content_width": 100},
 )
 bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
@@ -61,6 +66,7 @@ def run_app(arguments: list[str]) -> int:
             raise
         if said:
             print(f"tapbench: {said}", file=sys.stderr)
+        _flush_output()
         return 2
     return code if isinstance(code, int) else 0
 
@@ -70,7 +76,16 @@ def _sentence(error: Exception) -> str | None:
     if hasattr(error, "format_message"):  # Typer's: a wrong option or argument
         said = " ".join(error.format_message().split()).removesuffix(".")
         return said and f"{said[0].lower()}{said[1:]}; --help shows what there is"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "there is no space left for what it prints"  # files have sentences of their own
     return str(error) if isinstance(error, _known_problems()) else None
+
+
+def _flush_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
 
 
 def _forget_output() -> None:
@@ -255,6 +270,10 @@ def doctor(as_json: Json = False) -> None:
     from bench.cli.doctor import doctor as command
 
     raise typer.Exit(command(as_json))
+
+
+bench_app.command("gate")(bench_gate)
+bench_app.command("station")(bench_station)
 
 
 @bench_app.command("tap")

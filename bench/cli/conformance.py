@@ -10,7 +10,6 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.cli.conformance_cases import wanted_cases
 from bench.cli.conformance_show import print_report
 from bench.cli.operator import announce, operator, say_result
 from bench.clock import now
@@ -26,6 +25,7 @@ from bench.conformance.report_json import report_json
 from bench.conformance.report_junit import report_junit
 from bench.conformance.runner import Result
 from bench.conformance.suite import card_cases, gate_cases
+from bench.conformance.wanted import wanted_cases
 from bench.files import demand_place, write_whole
 from bench.problem import Problem
 from bench.rig.errors import RigError
@@ -115,12 +115,13 @@ def _judged(
     started = now()
     runs = tuple(_runs(found, cases, judge))
     report = Report(started, options.seed, options.level, options.only, runs, environment(), name)
-    if options.as_json:
-        sys.stdout.write(report_json(report))
-    else:
-        print_report(report)
-    for path in _write(report, options):
-        print(f"{path} written", file=sys.stderr)
+    try:
+        _write(report, options)  # first: whoever reads the summary may stop reading
+    finally:
+        if options.as_json:
+            sys.stdout.write(report_json(report))
+        else:
+            print_report(report)
     return int(report.ending)
 
 
@@ -186,14 +187,21 @@ def _demand_places(options: SuiteOptions) -> None:
         demand_place(options.junit, True)
 
 
-def _write(report: Report, options: SuiteOptions) -> list[Path]:
-    parts: dict[Path, bytes] = {}
+def _write(report: Report, options: SuiteOptions) -> None:
+    """Write what was asked for, and say so. Raises Problem once all that can be written is."""
+    parts: dict[Path, Callable[[], bytes]] = {}
     if options.report is not None:
-        parts[options.report / PAGE] = report_html(report).encode()
-        parts[options.report / DATA] = report_json(report).encode()
-        parts[options.report / JUNIT] = report_junit(report)
+        parts[options.report / PAGE] = lambda: report_html(report).encode()
+        parts[options.report / DATA] = lambda: report_json(report).encode()
+        parts[options.report / JUNIT] = lambda: report_junit(report)
     if options.junit is not None:
-        parts[options.junit] = report_junit(report)
-    for path, data in parts.items():
-        write_whole(path, data, force=True)
-    return list(parts)
+        parts[options.junit] = lambda: report_junit(report)
+    problems = []
+    for path, made in parts.items():
+        try:
+            write_whole(path, made(), force=True)
+            print(f"{path} written", file=sys.stderr)
+        except Problem as problem:  # the others may be smaller, or elsewhere
+            problems.append(problem)
+    if problems:
+        raise Problem("; ".join(map(str, problems)))

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,28 +11,19 @@ from rich.text import Text
 
 from bench.cli.conformance_show import print_exchanges
 from bench.conformance.case import Case
+from bench.conformance.clauses import clause_words
 from bench.conformance.gate.playing import shortened
 from bench.conformance.gate.runner import run_gate_case
 from bench.conformance.gate.stand import own_gates
-from bench.conformance.places import parsed_level
 from bench.conformance.report_json import case_object, needs_of
 from bench.conformance.runner import run_case
 from bench.conformance.stand import own_stand
-from bench.conformance.suite import card_cases, chosen, gate_cases
+from bench.conformance.suite import card_cases, gate_cases
+from bench.conformance.wanted import wanted_cases
 from bench.problem import Problem
 
 _WIDTH = 160
 """Columns where the output is no terminal."""
-
-
-def wanted_cases(cases: Mapping[str, Case], only: str, level: str) -> dict[str, Case]:
-    """The cases that --only and --level leave. Raises Problem if there are none."""
-    found = chosen(cases, only, parsed_level(level))
-    if not found:
-        raise Problem(
-            f"no case of level {level} fits '{only}'; tapbench conformance list shows what there is"
-        )
-    return found
 
 
 def list_cases(only: str, level: str, as_json: bool) -> None:
@@ -87,7 +77,7 @@ def doc_of(case: Case) -> str:
 
 def _facts(case: Case) -> dict[str, Any]:
     shown = {
-        "clauses": ", ".join(case.clauses),
+        "clauses": "; ".join(str(clause_words(one)) for one in case.clauses),
         "grade": case.grade,
         "level": case.level.value,
         "needs": ", ".join(needs_of(case)),

@@ -9,8 +9,8 @@ from rich.text import Text
 from apdu.show import Line
 from apdu.trace import Explanation
 from bench.conformance.case import Verdict
-from bench.conformance.clauses import covered
-from bench.conformance.report import Ending, Report, Run, dialect_changes
+from bench.conformance.clauses import clause_words, covered, unjudged
+from bench.conformance.report import Ending, Report, Run, dialect_changes, judging
 from bench.conformance.runner import Result
 from bench.conformance.shown import Shown, shown
 
@@ -31,9 +31,13 @@ def print_report(report: Report) -> None:
     counts = ", ".join(
         f"{sum(run.count(verdict) for run in report.runs)} {verdict.value}" for verdict in Verdict
     )
-    cases = [result.case for run in report.runs for result in run.results.values()]
-    judged, able = covered(cases)
-    console.print(Text(f"{judged} of {able} sections of the reference are judged by these cases"))
+    results = [result for run in report.runs for result in run.results.values()]
+    played = judging(results)
+    judged, able = covered(played)
+    rest = ", ".join(unjudged(played))
+    others = f"; not {rest}" if rest else ""
+    said = f"{judged} of {able} sections of the reference are judged{others}"
+    console.print(Text(said), soft_wrap=True)
     ended = "incomplete, " if report.ending is Ending.INCOMPLETE else ""
     console.print(Text(f"conformance: {ended}{counts}", style="bold"))
 
@@ -44,7 +48,7 @@ def _failure(console: Console, run: Run, number: str, result: Result) -> None:
     if broke is not None:
         console.print(Text(f"  expected  {broke.expected}"))
         console.print(Text(f"  came      {broke.came}"))
-        console.print(Text(f"  clause    {broke.clause}"))
+        console.print(Text(f"  clause    {clause_words(broke.clause)}"))
     print_exchanges(console, number, result, run.is_ours)
     script = run.scripts.get(number)
     if script:

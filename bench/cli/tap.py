@@ -9,7 +9,7 @@ from apdu.show import money
 from bench.cli.air_options import AIR, AirOptions
 from bench.cli.show import exchange_json, exchange_lines
 from bench.recording import Recorder
-from bench.rig.pcscd import RigError
+from bench.rig.errors import RigError
 from bench.roads import Road, choose
 from bench.scenario import Run, fresh_card, play
 from emulator.frontends.errors import FrontendError

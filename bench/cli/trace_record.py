@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.cli.air_options import AirOptions
 from bench.cli.trace_files import keep, keep_rest, road_files
 from bench.recording import Recorder
-from bench.rig.pcscd import RigError
+from bench.rig.errors import RigError
 from bench.roads import Road, choose
 from bench.scenario import fresh_card, play
 from emulator.frontends.errors import FrontendError

@@ -92,9 +92,27 @@ REASONS: Mapping[str, str] = {
 """Why a section has no cases."""
 
 
+def clause_words(clause: str) -> Words:
+    """A clause with what it is about.
+
+    >>> clause_words("4.20").zh, clause_words("annex 8").zh, clause_words("DM 4.2").en
+    ('4.20 取交易认证', '附录 8', 'DM 4.2')
+    """
+    title = SECTIONS.get(clause)
+    if title is not None:
+        return Words(f"{clause} {title.en}", f"{clause} {title.zh}")
+    return Words(clause, clause.replace("annex", "附录"))
+
+
 def counted(cases: Iterable[Case]) -> Counter[str]:
     """How many cases rest on each section."""
     return Counter(clause for one in cases for clause in one.clauses)
+
+
+def unjudged(cases: Iterable[Case]) -> list[str]:
+    """The sections that can have a case and have none of these."""
+    found = counted(cases)
+    return [one for one in SECTIONS if one not in REASONS and not found[one]]
 
 
 def covered(cases: Iterable[Case]) -> tuple[int, int]:

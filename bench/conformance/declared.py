@@ -26,6 +26,8 @@ TEST_ISSUERS = frozenset(map(bytes.fromhex, ("09981001", "09991001")))
 ISSUER_DATA = 0x9F0C
 _WHOLE_FILE = 0x80
 _EP_ONLY = 2
+ITSELF = "the card"
+"""The name of a profile that nobody declared but the card."""
 _EVER = (date(2000, 1, 1), date(2099, 12, 31))
 
 
@@ -85,7 +87,7 @@ def declared(identity: Identity, wanted: str | None) -> Profile:
     """
     info, spoken = identity.info, identity.interop
     if wanted is None:
-        made = profile_from("the card", _plain(identity))
+        made = profile_from(ITSELF, _plain(identity))
     elif "/" in wanted or wanted.endswith(".toml"):
         made = _from_file(Path(wanted))
     else:

@@ -5,7 +5,7 @@ A case sends commands with the methods of `Desk` and states what it requires wit
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, cast
 
 from apdu.codec import Record
@@ -16,6 +16,7 @@ from apdu.records import SelectName
 from apdu.spec import State
 from apdu.sw import describe
 from bench.conformance.case import Broken
+from bench.conformance.chinese import both_of
 from bench.conformance.desk import Desk, Spec, Step
 from bench.conformance.radio import Radio
 from bench.conformance.stand import FrameStand, Stand
@@ -146,10 +147,10 @@ class Lab(Desk):
         wanted = words or (0x9000,)
         parsed = Response.parse(response)
         if parsed.sw not in wanted:
-            names = " / ".join(f"{sw:04X} {describe(sw)}" for sw in wanted)
-            expected = Words(names, names)
+            names = [both_of(f"{sw:04X} {describe(sw)}") for sw in wanted]
+            expected = Words(*(" / ".join(said) for said in zip(*map(astuple, names), strict=True)))
             if why is not None:
-                expected = Words(f"{why.en}: {names}", f"{why.zh}：{names}")
+                expected = Words(f"{why.en}: {expected.en}", f"{why.zh}：{expected.zh}")
             size = len(response)
             raise Broken(
                 expected,
@@ -171,9 +172,9 @@ class Lab(Desk):
             return
         pairs = enumerate(zip(came, wanted, strict=False))
         first = next((n for n, (a, b) in pairs if a != b), min(len(came), len(wanted)))
-        shown = wanted.hex().upper() or "-"
+        shown = wanted.hex().upper()
         raise Broken(
-            Words(f"{what.en} {shown}", f"{what.zh} {shown}"),
+            Words(f"{what.en} {shown}".rstrip(), f"{what.zh} {shown}".rstrip()),
             came.hex().upper() or "nothing",
             clause,
             self._last(),

@@ -1,12 +1,15 @@
 """One case on the web page: its outcomes, its requirement, and what was said."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from html import escape
 
 from apdu.show import Line
-from bench.conformance.case import Case, Verdict
+from bench.conformance.case import Case, Level, Need, Verdict
+from bench.conformance.chinese import both_of, chinese
+from bench.conformance.clauses import clause_words
 from bench.conformance.report import Run
-from bench.conformance.report_json import needs_of
+from bench.conformance.report_json import needed
 from bench.conformance.runner import Result, Violation
 from bench.conformance.shown import Shown, shown
 from bench.conformance.words import Words
@@ -16,10 +19,19 @@ VERDICTS = {
     Verdict.FAILED: Words("failed", "失败"),
     Verdict.SKIPPED: Words("skipped", "跳过"),
 }
-_NOTES = {
-    "field off and on": Words("field off and on", "射频场断开后恢复"),
-    "field off": Words("field off", "射频场断开"),
-    "field on": Words("field on", "射频场恢复"),
+LEVELS = {Level.BASIC: Words("basic", "基本"), Level.FULL: Words("full", "完整")}
+_NEEDS = {
+    Need.KEYS: Words("keys", "密钥"),
+    Need.WRITE: Words("write", "写卡"),
+    Need.FRESH: Words("fresh", "专制卡片"),
+    Need.CUT: Words("cut", "断场"),
+    Need.FRAMES: Words("frames", "帧"),
+    Need.BLANK: Words("blank", "空白卡"),
+    Need.CODE: Words("code", "拒绝代码"),
+    Need.POST: Words("post", "站点设置"),
+    Need.CLOCK: Words("clock", "时钟"),
+    Need.RECORDS: Words("records", "交易记录"),
+    Need.TIME: Words("time", "时间"),
 }
 
 
@@ -42,9 +54,9 @@ def case_html(number: str, found: Mapping[str, Result], runs: Mapping[str, Run])
     case = next(iter(found.values())).case
     outcomes = unique(result.verdict.value for result in found.values())
     data = {
-        "outcome": " ".join(outcomes),
+        "outcome": ";".join(outcomes),
         "group": case.group,
-        "clause": " ".join(case.clauses),
+        "clause": ";".join(case.clauses),
         "level": case.level.value,
     }
     marks = " ".join(tag(result.verdict, place) for place, result in found.items())
@@ -53,7 +65,7 @@ def case_html(number: str, found: Mapping[str, Result], runs: Mapping[str, Run])
     return (
         f'<details class="case" id="{escape(number)}"{attributes}>'
         f"<summary>{marks} <code>{escape(number)}</code> {both(case.title)}</summary>"
-        f'<div class="body">{_meta(case)}{details}</div></details>'
+        f'<noscript><div class="body">{_meta(case)}{details}</div></noscript></details>'
     )
 
 
@@ -65,16 +77,28 @@ def _worth_telling(found: Mapping[str, Result]) -> list[str]:
 
 
 def _meta(case: Case) -> str:
+    setup = ", ".join(f"{k} = {getattr(v, 'name', v)}" for k, v in case.setup.items())
+    needs = [_NEEDS[need] for need in needed(case)]
     parts = [
-        (Words("clauses", "条款"), ", ".join(case.clauses)),
-        (Words("grade", "把握"), case.grade),
-        (Words("level", "级别"), case.level.value),
-        (Words("needs", "需要"), ", ".join(needs_of(case))),
-        (Words("card", "卡片"), ", ".join(f"{k} = {v}" for k, v in case.setup.items())),
-        (Words("key", "名称"), case.key),
+        (Words("clauses", "条款"), joined([clause_words(one) for one in case.clauses])),
+        (Words("grade", "依据等级"), alike(case.grade)),
+        (Words("level", "级别"), LEVELS[case.level]),
+        (Words("needs", "需要"), joined(needs)),
+        (Words("card", "卡片"), alike(setup)),
+        (Words("key", "名称"), alike(case.key)),
     ]
-    text = "; ".join(f"{both(name)} {escape(value)}" for name, value in parts if value)
+    text = "; ".join(f"{both(name)} {both(value)}" for name, value in parts if value.en)
     return f'<p class="meta">{text}</p>'
+
+
+def alike(text: str) -> Words:
+    """What is said alike in both languages."""
+    return Words(text, text)
+
+
+def joined(many: Sequence[Words]) -> Words:
+    """Several one after the other."""
+    return Words(", ".join(one.en for one in many), "、".join(one.zh for one in many))
 
 
 def _place(number: str, place: str, found: Mapping[str, Result], runs: Mapping[str, Run]) -> str:
@@ -91,13 +115,12 @@ def _place(number: str, place: str, found: Mapping[str, Result], runs: Mapping[s
 def _broke(violation: Violation | None) -> str:
     if violation is None:
         return ""
-    expected, came = both(Words("expected", "期望")), both(Words("came", "实际"))
-    clause = both(Words("clause", "条款"))
-    return (
-        f'<div class="broke"><div>{expected} <code>{both(violation.expected)}</code></div>'
-        f"<div>{came} <code>{escape(violation.came)}</code></div>"
-        f"<div>{clause} {escape(violation.clause)}</div></div>"
+    rows = (
+        (Words("expected", "期望"), f"<code>{both(violation.expected)}</code>"),
+        (Words("came", "实际"), f"<code>{both(both_of(violation.came))}</code>"),
+        (Words("clause", "条款"), both(clause_words(violation.clause))),
     )
+    return f'<div class="broke">{"".join(f"<div>{both(k)} {v}</div>" for k, v in rows)}</div>'
 
 
 def _said(result: Result, run: Run) -> str:
@@ -108,16 +131,25 @@ def _said(result: Result, run: Run) -> str:
 def _exchange(one: Shown) -> str:
     bad = ' class="bad"' if one.broke is not None else ""
     if not one.command and one.answer is None:
-        return f"<li{bad}>{both(_NOTES.get(one.name, Words(one.name, one.name)))}</li>"
+        return f"<li{bad}>{term(one.name)}</li>"
     took = f" {one.took_us / 1000:.3f} ms" if one.took_us else ""
     answer = ""
     if one.answer is not None:
         answer = f'<div class="hex">&lt; {_marked(one.answer, one.broke)}</div>'
     return (
-        f"<li{bad}><b>{escape(one.name)}</b> <span class=sw>{escape(one.status)}{took}</span>"
+        f"<li{bad}><b>{term(one.name)}</b> <span class=sw>{term(one.status)}{took}</span>"
         f'<div class="hex">&gt; {escape(one.command)}</div>{_fields(one.request)}'
         f"{answer}{_fields(one.reply)}</li>"
     )
+
+
+@lru_cache(maxsize=65536)
+def term(text: str) -> str:
+    """What the decoder says, in both languages. There are a million of these: the marks are short,
+    the style hides <i> or <u> as it hides the classes of `both`.
+    """
+    zh = chinese(text) or text
+    return escape(text) if zh == text else f"<i>{escape(text)}</i><u>{escape(zh)}</u>"
 
 
 def _marked(answer: str, broke: tuple[int, int] | None) -> str:
@@ -129,13 +161,20 @@ def _marked(answer: str, broke: tuple[int, int] | None) -> str:
     return f"{answer[:first]}<mark>{wrong}</mark>{answer[behind:]}"
 
 
-def _fields(lines: Iterable[Line]) -> str:
-    rows = "".join(
-        f"<div><dt>{escape(line.label)}</dt>"
-        f"<dd>{escape(f'{line.value} ({line.note})' if line.note else line.value)}</dd></div>"
-        for line in lines
-    )
-    return f'<dl class="fields">{rows}</dl>' if rows else ""
+def _fields(lines: tuple[Line, ...]) -> str:
+    return f'<dl class="fields">{"".join(map(_field, lines))}</dl>' if lines else ""
+
+
+@lru_cache(maxsize=65536)
+def _field(line: Line) -> str:
+    """A field; a remark that only says its name again is left out."""
+    note = line.note if line.note != line.label.replace("_", " ") else ""
+    if note:
+        en, zh = f" ({note})", f"（{chinese(note) or note}）"
+        if chinese(note) == chinese(line.label):
+            zh = ""
+        note = escape(en) if chinese(note) == note else f"<i>{escape(en)}</i><u>{escape(zh)}</u>"
+    return f"<div><dt>{term(line.label)}</dt><dd>{term(line.value)}{note}</dd></div>"
 
 
 def unique(values: Iterable[str]) -> list[str]:

@@ -24,6 +24,12 @@ def parsed_level(name: str) -> Level:
         raise Problem(f"there is no level '{name}'; choose {levels}") from None
 
 
+def names_of(via: str) -> list[str]:
+    """The places a --via option names, each once."""
+    names = FIELDS if via == "all" else map(str.strip, via.split(","))
+    return list(dict.fromkeys(names))
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A road or a reader. open: the stand there, when it is needed. is_ours: it makes cards."""
@@ -38,7 +44,7 @@ def places(via: str, leave: Leave, seed: int) -> list[Place]:
 
     Raises Problem.
     """
-    found = [_place(name, leave, seed) for name in (FIELDS if via == "all" else via.split(","))]
+    found = [_place(name, leave, seed) for name in names_of(via)]
     if leave.keys is not None and all(place.is_ours for place in found):
         raise Problem("--keys is for a card on a reader; the bench knows its own cards' keys")
     return found

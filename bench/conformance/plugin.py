@@ -27,7 +27,8 @@ from bench.conformance.runner import Interrupted, Result, Violation, run_case
 from bench.conformance.script import steps_of, text_of
 from bench.conformance.shown import Shown, shown
 from bench.conformance.stand import Stand
-from bench.conformance.suite import card_cases, chosen
+from bench.conformance.suite import card_cases
+from bench.conformance.wanted import wanted_cases
 from bench.problem import Problem
 from bench.rig.errors import RigError
 from emulator.card.profile import ProfileError
@@ -121,9 +122,12 @@ class Suite(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """The cases that the options leave."""
-        config = self.config
-        level = parsed_level(config.getoption("level"))
-        for number, case in chosen(card_cases(), config.getoption("only"), level).items():
+        only, level = (self.config.getoption(name) for name in ("only", "level"))
+        try:
+            cases = wanted_cases(card_cases(), only, level)
+        except Problem as error:
+            raise self.CollectError(str(error)) from None
+        for number, case in cases.items():
             yield CaseItem.from_parent(self, name=number, case=case)
 
 

@@ -236,9 +236,12 @@ class Radio:
         """A block. Returns the card's, or None for silence. wtxm: of the extension in force."""
         return self.raw(self.framed(pcb, inf), wtxm)
 
-    def silent(self, frame: bytes, what: Words | None = None) -> None:
-        """A frame that the card must not answer. Raises Broken."""
-        came = self.raw(frame)
+    def silent(self, frame: bytes, what: Words | None = None, wtxm: int = 1) -> None:
+        """A frame that the card must not answer. wtxm: how long an answer to it might take.
+
+        Raises Broken.
+        """
+        came = self.raw(frame, wtxm)
         if came is not None:
             raise self.broken(what or SILENCE, _shown(came))
 

@@ -5,36 +5,28 @@ front of it keeps to that whatever a case does: what would change the card skips
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from apdu.codec import WireError
 from apdu.commands import AID_PURSE, EP, INIT_LOAD, SELECT
-from apdu.file_commands import UPDATE_BINARY
-from apdu.key_commands import APPLICATION_BLOCK, APPLICATION_UNBLOCK
+from apdu.key_commands import APPLICATION_UNBLOCK, VERIFY_PIN
 from apdu.order import Secrets
 from apdu.purse import LOAD, online_mac1, online_session
-from apdu.records import InitializeData, SelectName
-from apdu.secret import has_secret
+from apdu.records import InitializeData, Pin, SelectName
 from apdu.sw import SW
-from apdu.tlv import value_of
 from bench.conformance.case import Need, NotApplicable
-from bench.conformance.declared import Identity, declared, issuer_data, look_at
+from bench.conformance.declared import Identity, declared, look_at
 from bench.conformance.desk import TERMINAL, Desk
+from bench.conformance.guard import Guard
 from bench.conformance.keys_file import KeyRing
-from bench.conformance.reading import is_reading
 from bench.conformance.tries import Tries
 from bench.problem import Problem
 from bench.roads import WAIT_S
-from reader.transport.base import Coupler, Transport
+from reader.transport.base import Coupler, Transport, TransportError
 
 ROADS = ("pcsc", "nfc")
 
-_SELECT = b"\x00\xa4"
-_NAME = 0x84
-_BLOCK = bytes((APPLICATION_BLOCK.cla, APPLICATION_BLOCK.ins))
-_UPDATE_BINARY = bytes((UPDATE_BINARY.ins,))
 _DONE = b"\x90\x00"
 _CHECKED = 100
 """Fen that INITIALIZE FOR LOAD is asked about to see whether the keys fit."""
@@ -47,72 +39,6 @@ class Leave:
     profile: str | None = None
     keys: KeyRing | None = None
     may_write: bool = False
-
-
-class Guard:
-    """A transport to a foreign card that lets nothing pass that its owner did not allow.
-
-    Raises NotApplicable, which skips the case.
-    """
-
-    def __init__(self, link: Transport, stand: "ReaderStand") -> None:
-        self._link = link
-        self._stand = stand
-        self._is_test_purse = False
-
-    def transmit(self, command: bytes) -> bytes:
-        """See Transport."""
-        if not is_reading(command):
-            self._demand(command)
-        answer = self._link.transmit(command)
-        self._stand.tries.hear(command, answer)
-        if command[:2] == _BLOCK and answer[-2:] == _DONE:
-            self._stand.is_blocked = True
-        if command[:2] == _SELECT:
-            self._selected(command, answer)
-        return answer
-
-    def _demand(self, command: bytes) -> None:
-        if Need.WRITE not in self._stand.abilities:
-            raise NotApplicable(Need.WRITE.words.en, Need.WRITE.words.zh)
-        if not self._is_test_purse:
-            raise NotApplicable(
-                "no purse of a test issuer is selected, so nothing is written",
-                "未选中测试发行机构的钱包，不写卡",
-            )
-        if command[1:2] == _UPDATE_BINARY:
-            raise NotApplicable(
-                "EF15 to EF17 say whose card it is and of what kind, and are left as they are",
-                "EF15 至 EF17 说明卡片归属与类别，保持不变",
-            )
-        if has_secret(command) and not self._stand.knows_pin:
-            raise NotApplicable(
-                "the card's PIN is not known, and a wrong one costs a try; --profile declares it",
-                "卡片 PIN 未知，错误尝试会减少次数；用 --profile 声明",
-            )
-        last = self._stand.tries.last(command)
-        if last:
-            raise NotApplicable(
-                f"a wrong {last} might be the last that the card forgives",
-                f"错误的 {last} 可能耗尽卡片的剩余次数",
-            )
-
-    def _selected(self, command: bytes, answer: bytes) -> None:
-        """A directory's answer tells whose it is; a file's, and a refusal, change nothing."""
-        if not _is_directory(answer):
-            return
-        found, identity = issuer_data(answer), self._stand.identity
-        is_it = AID_PURSE in command and not identity.in_fci
-        if found is not None:
-            is_it = found.issuer == identity.info.issuer
-        self._is_test_purse = is_it and identity.is_test_card
-
-
-def _is_directory(answer: bytes) -> bool:
-    try:
-        return value_of(answer[:-2], _NAME) is not None
-    except WireError:
-        return False
 
 
 class ReaderStand:
@@ -133,6 +59,9 @@ class ReaderStand:
             self._take(leave.keys)
         self.tries = Tries(self.keys, self.declared.pin if self.knows_pin else b"")
         self.is_blocked = False
+        self.can_unblock = False
+        if {Need.KEYS, Need.WRITE} <= self.abilities:
+            self.can_unblock = self._prove_unblock()
 
     def _allow_writing(self) -> None:
         if not self.identity.is_test_card:
@@ -154,6 +83,25 @@ class ReaderStand:
         self.keys = keys
         self.abilities |= {Need.KEYS}
 
+    def _prove_unblock(self) -> bool:
+        """Whether the card takes our APPLICATION UNBLOCK; no case may block it otherwise.
+
+        Raises Problem if DUBK is wrong: three wrong ones in a row block a card for good (4.19).
+        """
+        assert self.keys is not None
+        self.reset()
+        desk = Desk(self.link, self.keys, self.declared.pin)
+        if desk.ask(SELECT, SelectName(AID_PURSE))[-2:] != _DONE:
+            return False
+        answer = desk.ask(APPLICATION_UNBLOCK)
+        if self.tries.doubted(desk.request(APPLICATION_UNBLOCK)):
+            raise Problem(
+                f"the keys do not fit the card on {self.name}: APPLICATION UNBLOCK under this DUBK"
+                f" answered {answer[-2:].hex().upper()}, and the third in a row blocks the card for"
+                " good; give the keys of this card, or leave --write out"
+            )
+        return answer[-2:] == _DONE
+
     def place(self, setup: Mapping[str, Any]) -> None:
         """See Stand: the same card, with whatever the case before left on it."""
         assert not setup, "only our own cards are made for a case"
@@ -170,6 +118,17 @@ class ReaderStand:
         selected = desk.ask(SELECT, SelectName(AID_PURSE))
         if selected[-2:] == SW.BLOCKED.to_bytes(2, "big"):
             desk.ask(APPLICATION_UNBLOCK)
+
+    def give_back(self) -> None:
+        """After the last case: no block is left behind, and the PIN has all its tries again."""
+        with suppress(TransportError, NotApplicable):
+            if self.is_blocked:
+                self.reset()
+                self._unblock()
+            if self.tries.is_pin_proved and self.tries.has_wrong_pins:
+                self.reset()
+                self.link.transmit(SELECT.command(SelectName(AID_PURSE), *SELECT.usual))
+                self.link.transmit(VERIFY_PIN.command(Pin(self.tries.pin)))
 
     def reset(self) -> None:
         """See Stand."""
@@ -203,7 +162,11 @@ def reader_stand(via: str, leave: Leave) -> Iterator[ReaderStand]:
     if not where:
         raise Problem(f"'{via}' names no reader; expected pcsc:READER or nfc:DEVICE")
     with closing(_coupler(road, where)) as coupler:
-        yield ReaderStand(via, coupler, leave, in_time=_in_time(road, where, coupler))
+        stand = ReaderStand(via, coupler, leave, in_time=_in_time(road, where, coupler))
+        try:
+            yield stand
+        finally:
+            stand.give_back()
 
 
 def _coupler(road: str, where: str) -> Coupler:

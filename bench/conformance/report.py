@@ -2,13 +2,13 @@
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import IntEnum
 from importlib.metadata import PackageNotFoundError, version
 
-from bench.conformance.case import Verdict
+from bench.conformance.case import Case, Verdict
 from bench.conformance.runner import Result
 from emulator.card.dialect import Dialect
 from emulator.card.profile import Profile
@@ -78,6 +78,11 @@ class Report:
         if any(run.incomplete for run in self.runs):
             return Ending.INCOMPLETE
         return Ending.FAILED if any(run.failed for run in self.runs) else Ending.PASSED
+
+
+def judging(results: Iterable[Result]) -> list[Case]:
+    """The cases that said something of what they were played on: those that were not skipped."""
+    return [result.case for result in results if result.verdict is not Verdict.SKIPPED]
 
 
 def tool_version() -> str:

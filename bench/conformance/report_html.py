@@ -10,12 +10,24 @@ from importlib.resources import files
 from string import Template
 
 from bench.conformance import page
-from bench.conformance.case import Case, Verdict
-from bench.conformance.page_cases import VERDICTS, both, case_html, unique
-from bench.conformance.report import Report, Run, dialect_changes, tool_version
+from bench.conformance.case import Case, Level, Verdict
+from bench.conformance.chinese import both_of
+from bench.conformance.clauses import clause_words, covered
+from bench.conformance.declared import ITSELF
+from bench.conformance.page_cases import LEVELS, VERDICTS, alike, both, case_html, unique
+from bench.conformance.report import Ending, Report, Run, dialect_changes, judging, tool_version
 from bench.conformance.runner import Result
 from bench.conformance.words import Words
 
+_HEADINGS = {
+    "card": Words("Card conformance", "卡片一致性测试"),
+    "gate": Words("Gate conformance", "闸机一致性测试"),
+}
+_ENDINGS = {
+    Ending.PASSED: Words("Passed", "通过"),
+    Ending.FAILED: Words("Failed", "失败"),
+    Ending.INCOMPLETE: Words("Incomplete", "不完整"),
+}
 _TOLD = (Verdict.FAILED, Verdict.PASSED, Verdict.SKIPPED)
 Table = dict[str, dict[str, Result]]
 """Results by the id of the case, then by the place."""
@@ -28,16 +40,18 @@ def report_html(report: Report) -> str:
     runs = {run.place: run for run in report.runs}
     return Template(_part("page.html")).substitute(
         title=escape(", ".join(runs)),
+        heading=both(_HEADINGS[report.suite]),
+        ending=_ending(report),
         style=_part("page.css"),
         script=_part("page.js"),
         banner="".join(_banner(run) for run in report.runs if run.incomplete),
         facts=_facts(report),
         counts=_counts(report.runs),
         matrix=_matrix(cases, table),
-        f_outcome=_select("outcome", [verdict.value for verdict in Verdict]),
-        f_group=_select("group", unique(case.group for case in cases.values())),
-        f_clause=_select("clause", sorted(_clauses(cases), key=clause_order)),
-        f_level=_select("level", unique(case.level.value for case in cases.values())),
+        f_outcome=_select("outcome", {one.value: words for one, words in VERDICTS.items()}),
+        f_group=_select("group", {one: alike(one) for one in _groups(cases)}),
+        f_clause=_select("clause", {one: clause_words(one) for one in _clauses(cases)}),
+        f_level=_select("level", {level.value: LEVELS[level] for level in _levels(cases)}),
         cases="\n".join(case_html(number, found, runs) for number, found in table.items()),
     )
 
@@ -60,65 +74,115 @@ def _banner(run: Run) -> str:
         f"Incomplete: via {run.place}, {done} cases were played.",
         f"不完整：通路 {run.place} 只执行了 {done} 个用例。",
     )
-    return f'<p class="banner">{both(words)} {escape(run.incomplete)}.</p>'
+    return f'<p class="banner">{both(words)} {both(_sentence(run.incomplete))}</p>'
+
+
+def _sentence(text: str) -> Words:
+    said = both_of(text)
+    return Words(f"{said.en}.", f"{said.zh}。")
+
+
+def _ending(report: Report) -> str:
+    """The one line that a reader in a hurry wants."""
+    played = [result for run in report.runs for result in run.results.values()]
+    judged, able = covered(judging(played))
+    counts = {one: sum(result.verdict is one for result in played) for one in VERDICTS}
+    words = Words(
+        f"{_ENDINGS[report.ending].en}: {len(played)} cases, "
+        + ", ".join(f"{count} {VERDICTS[one].en}" for one, count in counts.items())
+        + f"; {judged} of {able} sections of the protocol reference judged",
+        f"{_ENDINGS[report.ending].zh}：{len(played)} 个用例，"
+        + "，".join(f"{VERDICTS[one].zh} {count}" for one, count in counts.items())
+        + f"；协议参考 {able} 节中已检验 {judged} 节",
+    )
+    return f'<p class="ending {report.ending.name.lower()}">{both(words)}</p>'
 
 
 def _facts(report: Report) -> str:
     shown = {
-        Words("tapbench", "tapbench"): tool_version(),
-        Words("Started", "开始时间"): report.started.isoformat(" ", "seconds"),
-        Words("Seed", "种子"): str(report.seed),
-        Words("Level", "级别"): report.level + (f", --only {report.only}" if report.only else ""),
-        Words("Environment", "环境"): ", ".join(f"{k} {v}" for k, v in report.environment.items()),
+        Words("tapbench", "tapbench"): alike(tool_version()),
+        Words("Started", "开始时间"): alike(report.started.isoformat(" ", "seconds")),
+        Words("Seed", "随机种子"): alike(str(report.seed)),
+        Words("Level", "级别"): _level(report),
+        Words("Environment", "环境"): _environment(report.environment),
     }
     for run in report.runs:
         shown[Words(f"Card via {run.place}", f"通路 {run.place} 的卡")] = _profile(run)
-    rows = (f"<dt>{both(name)}</dt><dd>{escape(value)}</dd>" for name, value in shown.items())
+    rows = (f"<dt>{both(name)}</dt><dd>{both(value)}</dd>" for name, value in shown.items())
     return f'<dl class="facts">{"".join(rows)}</dl>'
 
 
-def _profile(run: Run) -> str:
+def _level(report: Report) -> Words:
+    level = LEVELS[Level(report.level)]
+    only = f"--only {report.only}" if report.only else ""
+    return Words(f"{level.en}, {only}", f"{level.zh}，{only}") if only else level
+
+
+def _environment(found: Mapping[str, str]) -> Words:
+    system = found.get("system", "")
+    rest = ", ".join(f"{name} {value}" for name, value in found.items() if name != "system")
+    return Words(f"system {system}, {rest}", f"系统 {system}，{rest}") if system else alike(rest)
+
+
+def _profile(run: Run) -> Words:
+    """A profile has an English title alone; its name tells it in Chinese."""
     if run.profile is None:
-        return "-"
+        return alike("-")
     changes = ", ".join(f"{k} = {v}" for k, v in dialect_changes(run.profile).items())
-    return f"{run.profile.name} ({run.profile.title}); dialect: {changes or 'plain'}"
+    name = run.profile.name
+    return Words(
+        f"{name} ({run.profile.title}); dialect: {changes or 'plain'}",
+        f"{'卡片自述' if name == ITSELF else name}；方言：{changes or '无'}",
+    )
 
 
 def _counts(runs: Iterable[Run]) -> str:
+    """A row for each place, and folded away one for each group there."""
     heads = "".join(f"<th>{both(words)}</th>" for words in VERDICTS.values())
-    group, place = both(Words("Group", "组")), both(Words("Via", "通路"))
-    rows = []
+    place, group = both(Words("Via", "通路")), both(Words("Group", "组"))
+    whole, parts = [], []
     for run in runs:
-        for name, counts in run.by_group().items():
-            cells = "".join(f'<td class="n">{counts[verdict]}</td>' for verdict in VERDICTS)
-            rows.append(f"<tr><td>{escape(run.place)}</td><td>{escape(name)}</td>{cells}</tr>")
-        cells = "".join(f'<td class="n"><b>{run.count(verdict)}</b></td>' for verdict in VERDICTS)
-        rows.append(f"<tr><td>{escape(run.place)}</td><td>*</td>{cells}</tr>")
-    return f"<table><tr><th>{place}</th><th>{group}</th>{heads}</tr>{''.join(rows)}</table>"
+        at = f"<td>{escape(run.place)}</td>"
+        whole.append(f"<tr>{at}{_cells({one: run.count(one) for one in VERDICTS})}</tr>")
+        parts += [
+            f"<tr>{at}<td>{escape(name)}</td>{_cells(counts)}</tr>"
+            for name, counts in run.by_group().items()
+        ]
+    summary = both(Words("By group", "按组统计"))
+    return (
+        f"<table><tr><th>{place}</th>{heads}</tr>{''.join(whole)}</table>"
+        f"<details><summary>{summary}</summary>"
+        f"<table><tr><th>{place}</th><th>{group}</th>{heads}</tr>{''.join(parts)}</table></details>"
+    )
+
+
+def _cells(counts: Mapping[Verdict, int]) -> str:
+    return "".join(f'<td class="n">{counts[verdict]}</td>' for verdict in VERDICTS)
 
 
 def _matrix(cases: Mapping[str, Case], table: Table) -> str:
-    groups = unique(case.group for case in cases.values())
+    groups = _groups(cases)
     heads = "".join(f"<th>{escape(group)}</th>" for group in groups)
     cells: dict[tuple[str, str], list[str]] = {}
     for number, case in cases.items():
-        square = _square(number, case, told(table[number]))
+        square = _square(number, told(table[number]))
         for clause in case.clauses:
             cells.setdefault((clause, case.group), []).append(square)
     rows = "".join(
-        f"<tr><th>{escape(clause)}</th>"
+        f"<tr><th>{both(clause_words(clause))}</th>"
         + "".join(f"<td>{''.join(cells.get((clause, group), ()))}</td>" for group in groups)
         + "</tr>"
-        for clause in sorted(_clauses(cases), key=clause_order)
+        for clause in _clauses(cases)
     )
     clause = both(Words("Clause", "条款"))
     head = f"<thead><tr><th>{clause}</th>{heads}</tr></thead>"
     return f'<div class="matrix"><table>{head}<tbody>{rows}</tbody></table></div>'
 
 
-def _square(number: str, case: Case, verdict: Verdict) -> str:
-    title = escape(f"{number} {case.title}: {verdict.value}")
-    return f'<a class="sq {verdict.value}" href="#{escape(number)}" title="{title}"></a>'
+def _square(number: str, verdict: Verdict) -> str:
+    """A link to a case; with the keyboard one comes to it in the list, not through thousands."""
+    at = escape(number)
+    return f'<a class="sq {verdict.value}" href="#{at}" title="{at}" tabindex="-1"></a>'
 
 
 def told(found: Mapping[str, Result]) -> Verdict:
@@ -128,13 +192,26 @@ def told(found: Mapping[str, Result]) -> Verdict:
     )
 
 
-def _select(name: str, values: Iterable[str]) -> str:
-    options = "".join(f"<option>{escape(value)}</option>" for value in values)
-    return f'<select id="f-{name}"><option value="">*</option>{options}</select>'
+def _select(name: str, values: Mapping[str, Words]) -> str:
+    """A choice. An option holds text alone: the script puts the language's in."""
+    options = "".join(
+        f'<option value="{escape(value)}" data-zh="{escape(words.zh)}">{escape(words.en)}</option>'
+        for value, words in {"": Words("all", "全部"), **values}.items()
+    )
+    return f'<select id="f-{name}">{options}</select>'
 
 
-def _clauses(cases: Mapping[str, Case]) -> set[str]:
-    return {clause for case in cases.values() for clause in case.clauses}
+def _groups(cases: Mapping[str, Case]) -> list[str]:
+    return unique(case.group for case in cases.values())
+
+
+def _levels(cases: Mapping[str, Case]) -> list[Level]:
+    return [level for level in Level if any(case.level is level for case in cases.values())]
+
+
+def _clauses(cases: Mapping[str, Case]) -> list[str]:
+    found = {clause for case in cases.values() for clause in case.clauses}
+    return sorted(found, key=clause_order)
 
 
 def clause_order(clause: str) -> tuple[tuple[bool, int, str], ...]:

@@ -81,10 +81,15 @@ def case_object(number: str, case: Case) -> dict[str, Any]:
     }
 
 
-def needs_of(case: Case) -> list[str]:
-    """Names of what a case needs, in the order of `Need`. A setup needs a card made for it."""
+def needed(case: Case) -> list[Need]:
+    """What a case needs, in the order of `Need`. A setup needs a card made for it."""
     wanted = case.needs | ({Need.FRESH} if case.setup else frozenset())
-    return [need.name.lower() for need in Need if need in wanted]
+    return [need for need in Need if need in wanted]
+
+
+def needs_of(case: Case) -> list[str]:
+    """The same by name."""
+    return [need.name.lower() for need in needed(case)]
 
 
 def _result(run: Run, number: str, result: Result) -> dict[str, Any]:

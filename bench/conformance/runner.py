@@ -102,7 +102,7 @@ def judged(
     except CardLost as lost:
         verdict = Verdict.FAILED
         violation = on_silence(lost)
-    except (AssertionError, ValueError) as error:
+    except _STRANGE as error:
         verdict = Verdict.FAILED
         violation = Violation(STRANGE, _sentence(error), case.clauses[0], _last(lab))
     except TransportError as error:
@@ -151,6 +151,10 @@ def _silence(case: Case, stand: Stand, lab: Lab, lost: CardLost) -> Violation:
 
 STRANGE = Words("an answer of the declared layout, on the way", "途中的应答符合声明的格式")
 """What a case relies on without saying so: the steps that lead to what it is about."""
+
+
+_STRANGE = (AssertionError, ValueError, LookupError, OverflowError)
+"""What working with an answer that is too short, or has numbers no card has, may end in."""
 
 
 def _last(lab: Heard) -> int | None:

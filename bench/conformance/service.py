@@ -54,10 +54,11 @@ from apdu.purse import PURCHASE
 from apdu.records import InitializeData, OnlyMac, Protected
 from apdu.spec import State
 from apdu.sw import SW
-from bench.conformance.case import Need, NotApplicable
+from bench.conformance.case import Body, Need, NotApplicable
 from bench.conformance.derive import ENDINGS, LASTING, answer_in
 from bench.conformance.desk import PATHS, Pair, Spec
 from bench.conformance.lab import Lab
+from bench.conformance.scenes import ceiling
 from bench.conformance.words import Words
 from emulator.card.profile import Profile
 from emulator.card.state import Blocked
@@ -65,34 +66,69 @@ from emulator.card.state import Blocked
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A right request that a card in service refuses: with what, by which clause, and why."""
+    """A right request that a card in service refuses: with what, by which clause, and why.
+
+    zh: why, in Chinese.
+    """
 
     sw: int
     clause: str
     why: str
+    zh: str
 
 
 REFUSED: dict[Spec, Refusal] = {
-    UPDATE_BINARY: Refusal(SW.MAC_MISSING, "4.6", "the file is written under MAC only"),
-    UPDATE_RECORD: Refusal(SW.MAC_MISSING, "4.8", "the file is written under MAC only"),
-    APPEND_RECORD: Refusal(SW.MAC_MISSING, "4.8", "the file is written under MAC only"),
-    GET_RESPONSE: Refusal(SW.CONDITIONS_OF_USE, "4.1", "answers leave whole, nothing waits"),
-    GET_DATA: Refusal(SW.REFERENCE_NOT_FOUND, "4.22", "a purse has no data objects"),
-    ERASE_DF: Refusal(SW.SECURITY_STATUS, "annex 2", "the erase right is not met"),
-    CREATE_FILE: Refusal(SW.SECURITY_STATUS, "annex 3.4", "the create right is not met"),
-    WRITE_KEY: Refusal(SW.SECURITY_STATUS, "annex 4", "the right to add keys is not met"),
-    WRITE_KEY_MAC: Refusal(SW.SECURITY_STATUS, "annex 4", "the right to add keys is not met"),
+    UPDATE_BINARY: Refusal(
+        SW.MAC_MISSING, "4.6", "the file is written under MAC only", "文件只能带 MAC 写入"
+    ),
+    UPDATE_RECORD: Refusal(
+        SW.MAC_MISSING, "4.8", "the file is written under MAC only", "文件只能带 MAC 写入"
+    ),
+    APPEND_RECORD: Refusal(
+        SW.MAC_MISSING, "4.8", "the file is written under MAC only", "文件只能带 MAC 写入"
+    ),
+    GET_RESPONSE: Refusal(
+        SW.CONDITIONS_OF_USE,
+        "4.1",
+        "answers leave whole, nothing waits",
+        "应答一次返回，无待取数据",
+    ),
+    GET_DATA: Refusal(
+        SW.REFERENCE_NOT_FOUND, "4.22", "a purse has no data objects", "钱包没有数据对象"
+    ),
+    ERASE_DF: Refusal(
+        SW.SECURITY_STATUS, "annex 2", "the erase right is not met", "不满足擦除权限"
+    ),
+    CREATE_FILE: Refusal(
+        SW.SECURITY_STATUS, "annex 3.4", "the create right is not met", "不满足建立权限"
+    ),
+    WRITE_KEY: Refusal(
+        SW.SECURITY_STATUS, "annex 4", "the right to add keys is not met", "不满足增加密钥的权限"
+    ),
+    WRITE_KEY_MAC: Refusal(
+        SW.SECURITY_STATUS, "annex 4", "the right to add keys is not met", "不满足增加密钥的权限"
+    ),
     INTERNAL_AUTHENTICATE: Refusal(
-        SW.REFERENCE_NOT_FOUND, "annex 5.4", "the purse has no key of types 30 to 32"
+        SW.REFERENCE_NOT_FOUND,
+        "annex 5.4",
+        "the purse has no key of types 30 to 32",
+        "钱包没有 30 至 32 类密钥",
     ),
 }
 """What every card in service refuses, however right the request."""
 
 _NO_MAC_READS = Refusal(
-    SW.SECURE_MESSAGING_NOT_SUPPORTED, "4.5", "reads are not protected (protected_reads)"
+    SW.SECURE_MESSAGING_NOT_SUPPORTED,
+    "4.5",
+    "reads are not protected (protected_reads)",
+    "读取不受保护（protected_reads）",
 )
-_ONE_ALGORITHM = Refusal(SW.INS_UNKNOWN, "4.21", "the card has one algorithm (dual_alg)")
-_NO_DEPOSIT = Refusal(SW.WRONG_P1P2, "4.3", "the application has no deposit (has_ed)")
+_ONE_ALGORITHM = Refusal(
+    SW.INS_UNKNOWN, "4.21", "the card has one algorithm (dual_alg)", "卡片只有一种算法（dual_alg）"
+)
+_NO_DEPOSIT = Refusal(
+    SW.WRONG_P1P2, "4.3", "the application has no deposit (has_ed)", "应用没有电子存折（has_ed）"
+)
 
 BY_PROFILE: dict[Spec, tuple[Callable[[Profile], bool], Refusal]] = {
     READ_BINARY_MAC: (lambda p: not p.dialect.protected_reads, _NO_MAC_READS),
@@ -126,13 +162,25 @@ def _refused_pair(spec: Spec, declared: Profile, pair: Pair) -> Refusal | None:
     if spec in _ED_PAIRS and pair == _ED_PAIRS[spec] and not declared.has_ed:
         return _NO_DEPOSIT
     if spec is DEBIT and dialect.debit_p1 not in ("both", f"{pair[0]:02X}"):
-        return Refusal(SW.WRONG_P1P2, "4.16", "this P1 is not the card's (debit_p1)")
+        return Refusal(
+            SW.WRONG_P1P2,
+            "4.16",
+            "this P1 is not the card's (debit_p1)",
+            "P1 不适用于此卡（debit_p1）",
+        )
     if spec is UPDATE_CACHE and not _is_address(pair, dialect.cache_address):
-        return Refusal(SW.WRONG_P1P2, "4.15", "not the card's way to address (cache_address)")
+        return Refusal(
+            SW.WRONG_P1P2,
+            "4.15",
+            "not the card's way to address (cache_address)",
+            "寻址方式不适用于此卡（cache_address）",
+        )
     if spec is READ_RECORD_MAC and pair[1] >> 3 == EF18.sfi:
-        return Refusal(SW.SECURE_MESSAGING_NOT_SUPPORTED, "4.23", "the log is not protected")
+        return Refusal(
+            SW.SECURE_MESSAGING_NOT_SUPPORTED, "4.23", "the log is not protected", "日志不受保护"
+        )
     if spec is APPEND_RECORD_MAC and pair[1] >> 3 == EF1A.sfi:
-        return Refusal(SW.NO_SPACE, "4.8", "all 18 records are there")
+        return Refusal(SW.NO_SPACE, "4.8", "all 18 records are there", "18 条记录已满")
     return None
 
 
@@ -186,6 +234,24 @@ def enter(lab: Lab) -> None:
     select(lab)
     if lab.declared.has_ed or lab.declared.dialect.pin_for_load:
         lab.done_ok(VERIFY_PIN)
+
+
+def if_known(spec: Spec, body: Body) -> Body:
+    """A case about a command that a card may do without, which is then left out.
+
+    Nothing ever waits on a contactless card, so it need not know GET RESPONSE (4.1).
+    """
+    if spec is not GET_RESPONSE:
+        return body
+
+    def asked(lab: Lab) -> None:
+        if lab.send(spec.command(None))[-2:] == SW.INS_UNKNOWN.to_bytes(2, "big"):
+            raise NotApplicable(
+                "the card has no GET RESPONSE, and needs none", "此卡没有 GET RESPONSE，也不需要"
+            )
+        body(lab)
+
+    return asked
 
 
 def select(lab: Lab) -> None:
@@ -276,8 +342,8 @@ def _may_pay(lab: Lab) -> None:
 
 def _limits(lab: Lab) -> tuple[int, int]:
     """How much a load may bring at most, and how much of it the overdraft takes."""
-    actual, used, ceiling = lab.balance(0x03), lab.balance(0x02), lab.balance(0x04)
-    return ceiling - actual + used, used
+    actual, used = lab.balance(0x03), lab.balance(0x02)
+    return ceiling(lab) - actual + used, used
 
 
 def _room(lab: Lab) -> int:

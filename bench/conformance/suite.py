@@ -70,7 +70,7 @@ def chosen(
     cases: Mapping[str, Case], pattern: str = "", level: Level = Level.FULL
 ) -> dict[str, Case]:
     """The cases whose id, key or clause fits a shell pattern, or several with commas."""
-    patterns = pattern.split(",") if pattern else ["*"]
+    patterns = patterns_of(pattern) or ["*"]
     return {
         number: one
         for number, one in cases.items()
@@ -79,9 +79,27 @@ def chosen(
     }
 
 
+def patterns_of(text: str) -> list[str]:
+    """The patterns of a text with commas.
+
+    >>> patterns_of("CARD-LOAD-*, 4.20")
+    ['CARD-LOAD-*', '4.20']
+    """
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def unfit(cases: Mapping[str, Case], pattern: str) -> list[str]:
+    """Which of the patterns fit no case, of whatever level."""
+    return [
+        wanted
+        for wanted in patterns_of(pattern)
+        if not any(_fits(number, one, wanted) for number, one in cases.items())
+    ]
+
+
 def _fits(number: str, one: Case, pattern: str) -> bool:
     names = (number, one.key, *one.clauses)
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for name in names)
 
 
 def _id(group: str, number: int) -> str:

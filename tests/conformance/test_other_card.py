@@ -33,11 +33,13 @@ from tests.other_card import COMMANDS, OtherCard, card_key
 HAS_A_PART = (INIT_UNLOAD, DEBIT_UNLOAD, INIT_LIMIT, INIT_CASH, SELECT_FILE)
 """Commands that share an instruction with one the card has, and are missing themselves."""
 
-ALGORITHM = 0xCD
-"""The instruction that a card of one algorithm rightly does not have (4.21)."""
+ALGORITHM, RESPONSE = 0xCD, 0xC0
+"""Instructions that a card of one algorithm, and a contactless one, need not have (4.21, 4.1)."""
 
 MISSING = {
-    spec for spec in TABLE if (spec.cla, spec.ins) not in COMMANDS and spec.ins != ALGORITHM
+    spec
+    for spec in TABLE
+    if (spec.cla, spec.ins) not in COMMANDS and spec.ins not in (ALGORITHM, RESPONSE)
 } | set(HAS_A_PART)
 
 

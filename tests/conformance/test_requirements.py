@@ -1,5 +1,8 @@
 """Every section of the protocol reference that asks something has cases, or a reason."""
 
+import subprocess
+import sys
+
 import pytest
 
 from bench.conformance.clauses import REASONS, SECTIONS, counted
@@ -25,3 +28,14 @@ def test_a_case_names_sections_that_there_are():
 
 def test_a_reason_is_for_a_section_without_cases():
     assert not [section for section in REASONS if FOUND[section] and section != "5.9"]
+
+
+@pytest.mark.parametrize("first", ["macs", "tearing", "varied", "radio_wtx"])
+def test_the_order_of_the_suite_is_not_that_of_imports(first: str):
+    code = (
+        f"import bench.conformance.card.{first}\n"
+        "from bench.conformance.suite import card_cases\n"
+        "print(*card_cases())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == list(card_cases())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -55,7 +56,10 @@ def found_in(folder: Path) -> dict:
 def test_the_suite_passes_on_our_card_with_the_same_ids_on_each_road(here, tmp_path: Path):
     done = here("conformance", "card", "--via", "inproc,udp", "--only", ONLY, "--report", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 failed" in done.stdout.splitlines()[-1]
+    coverage, last = done.stdout.splitlines()[-2:]
+    assert "0 failed" in last
+    assert " of 61 sections of the reference are judged; not 1.1, 1.2, " in coverage
+    assert "4.13" not in coverage
     inproc, udp = found_in(tmp_path)["runs"]
     outcomes = [[(case["id"], case["outcome"]) for case in run["cases"]] for run in (inproc, udp)]
     assert outcomes[0] == outcomes[1]
@@ -94,11 +98,19 @@ def test_cases_are_chosen_by_id_key_clause_and_level(here):
     assert [case["id"] for case in every] == [*card_cases(), *gate_cases()]
 
 
+def test_patterns_and_places_are_read_as_people_write_them(here):
+    done = here(
+        "conformance", "card", "--via", "inproc, inproc", "--only", "card-load-001 ,CARD-LOAD-002"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "conformance: 2 passed, 0 failed, 0 skipped"
+
+
 def test_a_case_is_explained_with_its_steps(here):
     said = here("conformance", "explain", BALANCE_CASE.lower()).stdout
     for wanted in (
         "充值后余额恰好增加充值金额",
-        "6.4, 4.13",
+        "6.4 top-up; 4.13 top-up",
         "INITIALIZE FOR LOAD",
         "> 805C000204",
     ):
@@ -186,7 +198,9 @@ def refused(done, *wanted: str) -> None:
         (("card", "--via", "nosuch"), "there is no road 'nosuch'; choose one of: inproc, air"),
         (("card", "--via", "inproc,nosuch"), "there is no road 'nosuch'"),
         (("card", "--via", "pcsc:"), "names no reader"),
-        (("card", "--only", "CARD-NO-*"), "no case of level full fits 'CARD-NO-*'"),
+        (("card", "--only", "CARD-NO-*"), "no case fits 'CARD-NO-*'; tapbench conformance list"),
+        (("card", "--only", "CARD-LOAD-*, LAOD"), "no case fits 'LAOD'"),
+        (("card", "--only", "CARD-OFFS-*", "--level", "basic"), "no case of level basic fits"),
         (("card", "--level", "most"), "there is no level 'most'; choose basic or full"),
         (("card", "--profile", "nobody"), "there is no profile 'nobody'"),
         (("card", "--keys", "test"), "--keys is for a card on a reader"),
@@ -194,7 +208,7 @@ def refused(done, *wanted: str) -> None:
         (("card", "--report", "/dev/null/x"), "no folder can be made at /dev/null/x"),
         (("card", "--junit", "/nowhere/x.xml"), "there is no folder /nowhere"),
         (("card", "--via", "nfc:tty:NOSUCH:pn532"), "No NFC reader answers on tty:NOSUCH:pn532"),
-        (("list", "--only", "nothing"), "no case of level full fits 'nothing'"),
+        (("list", "--only", "nothing"), "no case fits 'nothing'"),
         (("explain", "CARD-LOAD-999"), "there is no case 'CARD-LOAD-999'; near it are CARD-LOAD-"),
         (("explain", "x"), "there is no case 'x'; tapbench conformance list"),
     ],
@@ -236,6 +250,50 @@ def test_keys_that_do_not_fit_are_told_and_never_shown(here, tmp_path: Path):
     assert notice.startswith(f"NOTICE: the keys of {path} are not the project's test keys")
     assert "the keys do not fit the card" in sentence
     assert value not in done.stdout + done.stderr
+
+
+# What cannot be written
+
+
+def test_what_fits_on_a_full_disk_is_kept_and_the_summary_told(tmp_path: Path):
+    """No file of this process may be longer than 40 kB: there is room for the XML alone."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "conformance", "card", "--only", ONLY, "--report",
+         str(tmp_path)],
+        capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "0 failed" in done.stdout
+    assert done.stderr.splitlines()[-1].startswith("tapbench: no file can be written at")
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["conformance.xml"]
+
+
+def test_a_full_disk_under_the_summary_is_one_sentence_and_the_report_is_there(tmp_path: Path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bench", "conformance", "card", "--only", ONLY, "--report",
+             str(tmp_path)],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "tapbench: there is no space left for what it prints"
+    assert "Traceback" not in done.stderr
+    assert found_in(tmp_path)["ending"] == "passed"
+
+
+def test_a_reader_of_the_summary_who_stops_reading_loses_no_report(tmp_path: Path):
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench", "conformance", "card", "--only", ONLY, "--report",
+         str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+    assert found_in(tmp_path)["ending"] == "passed"
 
 
 # What ends early
@@ -355,7 +413,7 @@ def test_a_gate_case_is_explained_on_our_own_gate(here):
         (("gate", "--via", "tube"), "no road 'tube' to a gate"),
         (("gate", "--via", "gate:udp"), "needs an operator"),
         (("gate", "--can", "fly"), "--can is 'fly'"),
-        (("gate", "--only", "GATE-NONE-*"), "no case of level full fits"),
+        (("gate", "--only", "GATE-NONE-*"), "no case fits 'GATE-NONE-*'"),
         (("gate", "--profile", "nobody"), "there is no profile 'nobody'"),
         (("mutants", "fish"), "choose one of: card, gate"),
         (("mutants", "card", "--only", "M-NONE"), "no mutant fits"),

@@ -162,7 +162,7 @@ def test_a_card_that_leaves_ends_the_session(
     monkeypatch.setattr("bench.conformance.reader_stand.WAIT_S", 1.0)
 
     def gone(command: bytes, answer: bytes) -> bytes:
-        if len(card.seen) > 4:
+        if len(card.seen) > 8:
             front.stop()
         return answer
 
@@ -194,6 +194,13 @@ def test_bad_use_is_one_sentence(suite: Suite, arguments: tuple[str, ...], why: 
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     (line,) = done.stderr.split("\n\n")[0].splitlines()
     assert why in line
+
+
+def test_a_pattern_that_fits_no_case_is_told(suite: Suite):
+    done = suite("--only", "CARD-LOAD-*,LAOD")
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert "no case fits 'LAOD'; tapbench conformance list" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_a_reader_that_is_not_there_ends_the_session(suite: Suite):

@@ -3,14 +3,24 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 import fixtures
 from apdu.commands import AID_PURSE, TABLE
+from apdu.crypto import Key
 from apdu.file_commands import AID_PPSE, UPDATE_RECORD_MAC
 from apdu.files import FILES
-from apdu.key_commands import APPLICATION_BLOCK, EXTERNAL_AUTHENTICATE, VERIFY_PIN
+from apdu.fmcos import ALWAYS, KeyKind
+from apdu.key_commands import (
+    APPLICATION_BLOCK,
+    APPLICATION_UNBLOCK,
+    EXTERNAL_AUTHENTICATE,
+    VERIFY_PIN,
+)
+from apdu.order import ROOTS, card_secrets
+from apdu.purse import secure_messaging_mac
 from bench.conformance.case import Case, Level, Need, NotApplicable, Verdict
 from bench.conformance.desk import KINDS, Desk
 from bench.conformance.keys_file import KeyRing, load_keys
@@ -25,6 +35,9 @@ from emulator.card.card import Card
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import personalise
 from emulator.card.profile import ProfileError
+from emulator.card.state import Blocked, Chip
+from emulator.card.store import MemoryStore
+from reader.transport.base import CardLost, Transport
 from tests.liars import Liar, honest
 
 TEST_KEYS = load_keys("test")
@@ -119,11 +132,14 @@ def test_a_card_that_refuses_to_be_checked_is_taken_with_its_keys():
     assert Need.KEYS in stand_with(shy, Leave(keys=TEST_KEYS)).abilities
 
 
-def test_looking_at_a_card_only_reads():
+def test_looking_at_a_card_only_reads_and_with_leave_asks_for_unblock_once():
     card = Liar(honest)
-    stand_with(card, Leave(keys=TEST_KEYS, may_write=True))
+    stand_with(card, Leave(keys=TEST_KEYS))
     assert card.seen
     assert all(map(is_reading, card.seen))
+    card.seen.clear()
+    assert stand_with(card, Leave(keys=TEST_KEYS, may_write=True)).can_unblock
+    assert [c[:2].hex() for c in card.seen if not is_reading(c)] == ["8418"]
 
 
 # The guard
@@ -290,6 +306,218 @@ def test_the_whole_suite_passes_over_our_own_card_as_a_foreign_one():
     for number, case in card_cases().items():
         result = run_case(case, stand)
         assert result.verdict is not Verdict.FAILED, (number, result.violation)
+
+
+def test_the_whole_suite_leaves_an_undeclared_pin_and_every_key_as_they_were():
+    """PIN UNBLOCK sets a PIN, and the card counts a wrong block under a right MAC too."""
+    card = card_of(pin=bytes.fromhex("998877"))
+    before = [directory.keys for directory in card.image.directories]
+    stand = stand_with(card, Leave(None, TEST_KEYS, True))
+    for number, case in card_cases().items():
+        result = run_case(case, stand)
+        assert result.verdict is not Verdict.FAILED, (number, result.violation)
+    assert [directory.keys for directory in card.image.directories] == before
+
+
+GARBLED: dict[str, Callable[[bytes, Random], bytes]] = {
+    "nothing but 9000": lambda answer, random: b"\x90\x00",
+    "the status word alone": lambda answer, random: answer[-2:],
+    "other bytes": lambda answer, random: random.randbytes(len(answer) - 2) + answer[-2:],
+    "bytes too many": lambda answer, random: answer[:-2] + b"\xff" * 200 + answer[-2:],
+}
+
+
+@pytest.mark.parametrize("garbled", GARBLED)
+def test_no_answer_however_strange_ends_the_suite(garbled: str):
+    """A card that says sense until its purse is known, and none from then on."""
+    random = Random(1)
+
+    def lie(command: bytes, answer: bytes) -> bytes:
+        return GARBLED[garbled](answer, random) if len(card.seen) > 5 else answer
+
+    card = Liar(lie, card_of())
+    stand = stand_with(card, Leave("student", TEST_KEYS, True))
+    verdicts = [run_case(case, stand).verdict for case in card_cases().values()]
+    assert verdicts.count(Verdict.FAILED) > 100
+
+
+def test_a_right_mac_over_no_pin_is_not_taken_for_a_right_command():
+    """Two may be behind the card already: the third would lock the key that unlocks the PIN."""
+    stand = writable(card_of())
+    stand.link.transmit(SELECT)
+    desk = Desk(stand.link, stand.keys, stand.declared.pin)
+    assert desk.ask(VERIFY_PIN)[-2:] == b"\x90\x00"
+    random = stand.link.transmit(CHALLENGE)[:-2]
+    key = stand.keys.dpuk
+    header = bytes.fromhex("842400010C")
+    for block, passes in (("0365432100000000", False), ("0312345680000000", True)):
+        content = key.encrypt(bytes.fromhex(block))
+        command = header + content
+        command += secure_messaging_mac(key, random, command)
+        if passes:
+            assert stand.link.transmit(command) == b"\x90\x00"
+        else:
+            assert "a wrong MAC of PIN UNBLOCK might be the last" in refused(stand, command)
+
+
+def ring_with_a_wrong(name: str) -> KeyRing:
+    own = card_secrets(STUDENT.issuer, STUDENT.serial, fixtures.load_roots())
+    keys = {one.upper(): getattr(own, one) for one in ROOTS}
+    return KeyRing(keys | {name: Key(bytes(range(16)))}, False)
+
+
+def harmed(card: Card) -> list[str]:
+    """What of a purse has been lost for good, or is one try from it."""
+    (purse,) = (one for one in card.image.directories if one.purses)
+    found = [f"{key.kind.name} is locked" for key in purse.keys.values() if key.algorithm == 0x30]
+    found += ["no file or key may come or go"] * ((len(purse.files), len(purse.keys)) != (6, 13))
+    found += ["it is blocked"] * (purse.blocked is not Blocked.NO or card.image.is_dead)
+    return found + ["a third MAC blocks it"] * (max(purse.strikes, purse.unblock_strikes) > 1)
+
+
+@pytest.mark.parametrize("name", ["RECORD", "DAMK", "DBK", "DACK", "DPUK", "DRPK", "DPK", "DULK"])
+def test_a_key_that_is_wrong_costs_one_try_and_no_card(name: str):
+    """INITIALIZE FOR LOAD shows whether DLK is right, and of the others nothing."""
+    card = card_of()
+    stand = stand_with(card, Leave("student", ring_with_a_wrong(name), True))
+    for case in card_cases().values():
+        run_case(case, stand)
+    assert not harmed(card)
+
+
+def test_a_wrong_unblock_key_is_noticed_before_anything_is_blocked():
+    card = card_of()
+    with pytest.raises(Problem, match=r"APPLICATION UNBLOCK under this DUBK answered 6988, and"):
+        stand_with(card, Leave("student", ring_with_a_wrong("DUBK"), True))
+    assert not harmed(card)
+
+
+def test_a_card_that_does_not_unblock_is_never_blocked():
+    card = Liar(lambda command, answer: b"\x6d\x00" if command[:2] == b"\x84\x18" else answer)
+    stand = writable(card)
+    stand.link.transmit(SELECT)
+    desk = Desk(stand.link, stand.keys, stand.declared.pin)
+    with pytest.raises(NotApplicable, match="it might stay blocked"):
+        desk.ask(APPLICATION_BLOCK)
+
+
+def test_a_pin_that_is_declared_wrong_costs_one_try_and_is_not_replaced():
+    card = card_of(pin=bytes.fromhex("654321"))
+    stand = stand_with(card, Leave("student", TEST_KEYS, True))
+    for case in card_cases().values():
+        run_case(case, stand)
+    (pin,) = (
+        key
+        for one in card.image.directories
+        for key in one.keys.values()
+        if key.kind is KeyKind.PIN
+    )
+    assert (pin.pin.hex(), pin.tries_left) == ("654321", 2)
+    assert not harmed(card)
+
+
+def test_a_card_whose_rights_are_open_keeps_its_files_and_keys():
+    """A test card on somebody's desk may be personalised so that anybody can erase it."""
+    image = card_of().image
+    opened = tuple(
+        replace(one, head=replace(one.head, erase=ALWAYS, create=ALWAYS), add_right=ALWAYS)
+        for one in image.directories
+    )
+    store = MemoryStore(replace(image, directories=opened))
+    card = Card(Chip(STUDENT.dialect, SeededEnv(1), {}), store, STUDENT.contactless)
+    stand = stand_with(card, Leave("student", TEST_KEYS, True))
+    for number, case in card_cases().items():
+        assert run_case(case, stand).verdict is not Verdict.FAILED, number
+    assert not harmed(card)
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("800E000000", "could erase or add files or keys"),
+        ("80E00005" + "07280010F0F0FFFF", "could erase or add files or keys"),
+        ("80D4010008", "could erase or add files or keys"),
+        ("84D4010008", "could erase or add files or keys"),
+        ("8416000004", "nobody could undo it"),
+        ("841E000104", "nobody could undo it"),
+        ("80CD0103", "nobody could undo it"),
+        ("00FE0000", "what an unknown instruction does"),
+        ("80E40000", "what an unknown instruction does"),
+        ("80E20000", "what an unknown instruction does"),
+    ],
+)
+def test_what_nobody_could_undo_never_passes(command: str, why: str):
+    stand = writable(card_of())
+    stand.link.transmit(SELECT)
+    assert why in refused(stand, bytes.fromhex(command))
+
+
+class Deaf(InProcessCoupler):
+    """A reader that loses the answers to secured commands."""
+
+    def wait_card(self, timeout_s: float) -> Transport:
+        link = super().wait_card(timeout_s)
+
+        class Losing:
+            def transmit(self, command: bytes) -> bytes:
+                answer = link.transmit(command)
+                if command[0] & 4 and command[1] != 0x18:
+                    raise CardLost("the card did not answer")
+                return answer
+
+        return Losing()
+
+
+def test_a_wrong_mac_whose_answer_was_lost_counts():
+    stand = ReaderStand("here", Deaf(card_of()), Leave("student", TEST_KEYS, True), in_time=True)
+    stand.tries._wrong.update({"MAC": 0, "RECORD": 0})
+    for _ in range(2):
+        stand.reset()
+        stand.link.transmit(SELECT)
+        stand.link.transmit(CHALLENGE)
+        with pytest.raises(CardLost):
+            stand.link.transmit(WRONG_MAC)
+    stand.reset()
+    stand.link.transmit(SELECT)
+    stand.link.transmit(CHALLENGE)
+    assert "a wrong MAC might be the last" in refused(stand, WRONG_MAC)
+
+
+def test_a_mac_under_another_of_the_cards_keys_is_a_wrong_one():
+    stand = writable(card_of())
+    stand.link.transmit(SELECT)
+    stand.link.transmit(CHALLENGE)
+    desk = Desk(stand.link, replace(stand.keys, record=stand.keys.dbk), stand.declared.pin)
+    with pytest.raises(NotApplicable, match="a wrong MAC might be the last"):
+        desk.ask(UPDATE_RECORD_MAC)
+
+
+def test_a_right_mac_under_one_key_does_not_clear_the_count_of_another():
+    """Cards of FMCOS count for each key by itself."""
+    stand = writable(card_of())
+    desk = Desk(stand.link, stand.keys, stand.declared.pin)
+    stand.link.transmit(SELECT)
+    assert desk.ask(UPDATE_RECORD_MAC)[-2:] == b"\x90\x00"
+    for _ in range(2):
+        desk.send(CHALLENGE)
+        assert stand.link.transmit(WRONG_MAC) == b"\x69\x88"
+        assert desk.ask(APPLICATION_BLOCK)[-2:] == b"\x90\x00"
+        assert desk.ask(APPLICATION_UNBLOCK)[-2:] == b"\x90\x00"
+    desk.send(CHALLENGE)
+    assert "a wrong MAC might be the last" in refused(stand, WRONG_MAC)
+
+
+def test_a_card_is_given_back_with_no_block_and_all_tries():
+    card = card_of()
+    stand = writable(card)
+    stand.link.transmit(SELECT)
+    desk = Desk(stand.link, stand.keys, stand.declared.pin)
+    assert desk.ask(VERIFY_PIN)[-2:] == b"\x90\x00"
+    assert stand.link.transmit(WRONG_PIN) == b"\x63\xc2"
+    assert desk.ask(APPLICATION_BLOCK)[-2:] == b"\x90\x00"
+    stand.give_back()
+    assert card.process(SELECT)[-2:] == b"\x90\x00"
+    assert card.process(WRONG_PIN) == b"\x63\xc2"
 
 
 @pytest.mark.parametrize("via", ["pcsc:", "nfc:"])

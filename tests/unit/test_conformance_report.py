@@ -3,15 +3,19 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from bench.conformance.case import Verdict
+from bench.conformance.case import Broken, Verdict
+from bench.conformance.lab import Lab
 from bench.conformance.report import Ending, Report, Run
 from bench.conformance.report_html import clause_order, report_html
 from bench.conformance.report_json import report_json
 from bench.conformance.report_junit import report_junit
+from bench.conformance.stand import own_stand
+from bench.conformance.words import Words
 from tests.judged import cases, report, run
 
 COUNTS = {"passed": 1, "failed": 3, "skipped": 2}
@@ -178,13 +182,40 @@ def test_the_page_has_every_case_every_clause_and_the_banner(page: str, outline:
     by_id = {attributes["id"]: attributes for _, attributes in outline.found if "id" in attributes}
     for number, case in cases().items():
         assert by_id[number]["data-group"] == case.group
-        assert (by_id[number]["data-clause"] or "").split() == list(case.clauses)
+        assert (by_id[number]["data-clause"] or "").split(";") == list(case.clauses)
         squares = sum(a.get("href") == f"#{number}" for _, a in outline.found)
         assert squares == len(case.clauses)
     assert page.count('class="banner"') == 1
     assert "Incomplete: via udp, 6 / 6 cases were played." in page
     assert "the card left" in page
     assert "期望" in page
+
+
+def test_what_was_left_out_judges_no_section(whole: Report, page: str):
+    """Those played rest on 4.9, 6.4, 4.10, 4.1 and 2.4; what was skipped says nothing."""
+    skipped = Run("udp", None, 6, {n: r for n, r in run().results.items() if r.why is not None})
+    assert "; 0 of " in report_html(report(skipped))
+    assert "Incomplete: 12 cases, 2 passed, 6 failed, 4 skipped; 5 of " in page
+    assert "不完整：12 个用例，通过 2，失败 6，跳过 4；" in page
+
+
+@pytest.mark.parametrize(
+    ("suite", "heading"), [("card", "卡片一致性测试"), ("gate", "闸机一致性测试")]
+)
+def test_the_page_says_what_was_judged(suite: str, heading: str):
+    assert f">{heading}<" in report_html(replace(report(), suite=suite))
+
+
+def test_what_is_expected_says_no_more_than_it_means():
+    """No data is expected: a dash behind it would look like a byte."""
+    with own_stand() as stand, pytest.raises(Broken) as told:
+        Lab(stand, lambda: 0).must_be(b"\1", b"", Words("the status word alone", "仅有状态字"))
+    assert str(told.value) == "expected the status word alone, came 01"
+
+
+def test_a_clause_is_named(page: str):
+    for said in ("4.10 EXTERNAL, INTERNAL AUTHENTICATE", "4.10 外部、内部认证", "附录 8"):
+        assert said in page
 
 
 def test_clauses_are_in_their_order():

@@ -20,6 +20,7 @@ from bench.conformance.card.protected import (
 )
 from bench.conformance.case import Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case
 from bench.conformance.scenes import (
     PAID,
@@ -28,12 +29,10 @@ from bench.conformance.scenes import (
     flipped,
     init_command,
     opened,
-    picture,
     read_binary,
     read_record,
     ready,
     refused,
-    same,
     trip,
 )
 

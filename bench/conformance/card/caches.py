@@ -10,6 +10,7 @@ from apdu.records import SelectName
 from bench.conformance.card.capp import Record, trip_records
 from bench.conformance.case import Case, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     PAID,
@@ -22,14 +23,12 @@ from bench.conformance.scenes import (
     finish,
     flipped,
     opened,
-    picture,
     prove,
     raw,
     read_binary,
     read_record,
     ready,
     refused,
-    same,
     trip_log,
 )
 from bench.conformance.words import Words

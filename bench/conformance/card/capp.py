@@ -7,6 +7,7 @@ from apdu.commands import EP, GET_BALANCE
 from apdu.files import EF1A, EF1E
 from bench.conformance.case import Case, Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     NEW_LIMIT,
@@ -25,10 +26,8 @@ from bench.conformance.scenes import (
     free_trip,
     offer,
     opened,
-    picture,
     ready,
     refused,
-    same,
     trip,
     trip_log,
 )

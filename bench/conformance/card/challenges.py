@@ -75,6 +75,29 @@ def every_bit_moves(lab: Lab) -> None:
 
 @case(
     "CHAL",
+    "All bits of a challenge of eight bytes move",
+    "8 字节随机数各位都会变化",
+    "4.9",
+    grade="I",
+)
+def every_bit_of_eight_moves(lab: Lab) -> None:
+    """No half of it stands still, and none repeats the other."""
+    opened(lab)
+    ones, zeros, apart = 0, 0, 0
+    for _ in range(64):
+        value = int.from_bytes(lab.must(lab.send(b"\x00\x84\x00\x00\x08")).data, "big")
+        ones |= value
+        zeros |= ~value & 0xFFFF_FFFF_FFFF_FFFF
+        apart |= (value >> 32) ^ (value & 0xFFFF_FFFF)
+    both = ones & zeros
+    lab.require(
+        both == 0xFFFF_FFFF_FFFF_FFFF, Words("every bit moves", "每一位都变化"), f"{both:016X}"
+    )
+    lab.require(apart != 0, Words("two halves", "两半不同"), "the same half twice")
+
+
+@case(
+    "CHAL",
     "GET CHALLENGE is served before SELECT and in the master file",
     "未选择应用时可取随机数",
     "4.9",

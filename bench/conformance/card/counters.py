@@ -8,6 +8,7 @@ from apdu.files import EF18
 from apdu.key_commands import APPLICATION_BLOCK, APPLICATION_UNBLOCK
 from bench.conformance.case import Case, Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     ED_DEALS,
@@ -24,14 +25,13 @@ from bench.conformance.scenes import (
     final_pair,
     finish,
     init_command,
+    inputs,
     of_deals,
     offer,
     opened,
-    picture,
     read_record,
     ready,
     refused,
-    same,
     with_pin,
 )
 from bench.conformance.words import Words
@@ -103,7 +103,8 @@ def _ends(lab: Lab, deal: Deal) -> None:
 
 def _last(lab: Lab, deal: Deal) -> None:
     ready(lab, deal)
-    q = begin(lab, deal)
+    lab.must(lab.send(init_command(lab, deal, 100)))  # the number is the case's own, not used up
+    q = inputs(lab, deal)
     _is(lab, q.seq, 0xFFFE)
     finish(lab, deal, q)
     refused(lab, init_command(lab, deal, 100), 0x9402)
@@ -164,6 +165,11 @@ def numbers() -> Iterator[Case]:
         "6.9",
         needs=PAID | {Need.CUT},
     )
+
+
+@family
+def ends() -> Iterator[Case]:
+    """Where numbers carry and where they end (4.13, 4.14)."""
     yield from _seq(
         "end",
         "INITIALIZE for {} at number FFFF is 9402",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from apdu.commands import TABLE
+from apdu.file_commands import GET_RESPONSE
 from apdu.key_commands import GET_ALGORITHM
 from apdu.sw import SW
 from bench.conformance.case import Body, Case
@@ -31,11 +32,14 @@ def classes() -> Iterator[Case]:
     """Every class that no command has, with the instructions of all commands."""
     for n in range(BLOCKS):
         clas = [cla for cla in _part(n) if cla not in KNOWN and cla != 0xFF]
-        name = f"{_part(n)[0]:02X} to {_part(n)[-1]:02X}"
+        first, last = (f"{_part(n)[at]:02X}" for at in (0, -1))
         yield made(
             "CLASS",
             f"classes.cla.{_part(n)[0]:02x}",
-            (f"Unknown classes from {name} answer 6E00", f"未知类别 {name} 应答 6E00"),
+            (
+                f"Unknown classes from {first} to {last} answer 6E00",
+                f"未知类别 {first} 至 {last} 应答 6E00",
+            ),
             ("4.1", "4.23"),
             _unknown([bytes((cla,)) + empty_request(spec)[1:] for cla in clas for spec in _FEW]),
         )
@@ -67,13 +71,13 @@ def instructions() -> Iterator[Case]:
     for cla in sorted(KNOWN):
         for n in range(BLOCKS):
             inss = [ins for ins in _part(n) if _is_unknown(cla, ins)]
-            name = f"{_part(n)[0]:02X} to {_part(n)[-1]:02X}"
+            first, last = (f"{_part(n)[at]:02X}" for at in (0, -1))
             yield made(
                 "CLASS",
                 f"classes.ins.{cla:02x}.{_part(n)[0]:02x}",
                 (
-                    f"Unknown instructions {name} of class {cla:02X} answer 6D00",
-                    f"类别 {cla:02X} 的未知指令 {name} 应答 6D00",
+                    f"Unknown instructions {first} to {last} of class {cla:02X} answer 6D00",
+                    f"类别 {cla:02X} 的未知指令 {first} 至 {last} 应答 6D00",
                 ),
                 ("4.1", "4.23"),
                 _unknown([bytes((cla, ins, 0, 0)) for ins in inss], SW.INS_UNKNOWN),
@@ -109,7 +113,8 @@ def secured() -> Iterator[Case]:
 def _secured(spec: Spec) -> Body:
     def body(lab: Lab) -> None:
         enter(lab)
-        is_absent = spec.ins == GET_ALGORITHM.ins and not lab.declared.dialect.dual_alg
+        is_algorithm = spec.ins == GET_ALGORITHM.ins and not lab.declared.dialect.dual_alg
+        is_absent = is_algorithm or spec is GET_RESPONSE  # a card need not know it (4.1)
         words = (SW.SECURE_MESSAGING_NOT_SUPPORTED, *((SW.INS_UNKNOWN,) if is_absent else ()))
         plain = empty_request(spec)
         refuse(lab, lab.send(bytes((plain[0] | SECURE,)) + plain[1:]), *words)

@@ -20,6 +20,7 @@ from apdu.spec import ANY, State
 from apdu.sw import SW
 from bench.conformance.card.derived_classes import COMMANDS
 from bench.conformance.card.derived_lengths import is_absent
+from bench.conformance.card.derived_states import STATES
 from bench.conformance.case import Body, Case, Need
 from bench.conformance.derive import (
     ENDINGS,
@@ -37,6 +38,7 @@ from bench.conformance.registry import family
 from bench.conformance.service import (
     enter,
     go,
+    if_known,
     refusal,
     refuse,
     right_pair,
@@ -44,6 +46,7 @@ from bench.conformance.service import (
     usual_pair,
     zeros,
 )
+from bench.conformance.words import Words
 from bench.conformance.writes import STRANGE, under_mac
 
 BAD_CLA, BAD_INS = 0xE0, 0x03
@@ -98,25 +101,27 @@ _HEADS = {
         ("instruction", "length"),
     ),
 }
-_ZH = {
-    "class": "类别",
-    "instruction": "指令",
-    "P1 P2": "P1 P2",
-    "length": "长度",
-    "state": "状态",
-    "key": "密钥",
-    "security": "安全",
-    "business": "业务",
-    "block": "锁定",
+_FAULTS = {
+    "class": Words("an unknown class", "类别"),
+    "instruction": Words("an unknown instruction", "指令"),
+    "P1 P2": Words("a wrong P1 P2", "P1 P2"),
+    "length": Words("a wrong length", "长度"),
+    "state": Words("a wrong state", "状态"),
+    "key": Words("an unknown key", "密钥"),
+    "security": Words("a missing right", "权限"),
+    "business": Words("what the purse forbids", "业务条件"),
+    "block": Words("a block", "锁定"),
 }
+"""What is wrong with a command, and in Chinese what is checked."""
 
 
-def _title(first: str, second: str, of: str = "") -> tuple[str, str]:
-    about = f"{of}: " if of else ""
-    return (
-        f"{about}a wrong {first} comes before a wrong {second}",
-        f"{about}先检查{_ZH[first]}，后检查{_ZH[second]}",
-    )
+def _title(first: str, second: str, en: str = "", zh: str = "") -> tuple[str, str]:
+    one, two = _FAULTS[first], _FAULTS[second]
+    order = f"{one.en} is told before {two.en}"
+    order_zh = f"先检查{one.zh}，后检查{two.zh}"
+    if not en:
+        return order[0].upper() + order[1:], order_zh
+    return f"{en}: {order}", f"{zh or en}：{order_zh}"
 
 
 @family
@@ -188,7 +193,7 @@ def parameters() -> Iterator[Case]:
             f"order.params-length.{slug(spec)}",
             _title("P1 P2", "length", spec.name),
             clauses,
-            _params_and(spec, empty_request(spec, pair)[:4] + SPOILED),
+            if_known(spec, _params_and(spec, empty_request(spec, pair)[:4] + SPOILED)),
             grade="D",
         )
         if spec.when != ANY:
@@ -221,11 +226,15 @@ def lengths() -> Iterator[Case]:
             yield made(
                 "ORDER",
                 f"order.length-state.{slug(spec)}.{state.name}",
-                _title("length", "state", f"{spec.name}, {state.value}"),
+                _title("length", "state", *_at(spec, state)),
                 clauses_of(spec, "4.1"),
                 _sends(_misshapen(spec), SW.WRONG_LENGTH, state),
                 grade="D",
             )
+
+
+def _at(spec: Spec, state: State) -> tuple[str, str]:
+    return f"{spec.name}, {state.value}", f"{spec.name}，{STATES[state]}状态"
 
 
 def _misshapen(spec: Spec) -> Callable[[Lab], bytes]:
@@ -260,6 +269,7 @@ def macs() -> Iterator[Case]:
 
 _INITS = [s for s in TABLE if s.data is InitializeData]
 _TOO_MUCH = 0xFFFFFFFF
+_AMOUNTS = {"much": ("too much", "金额过大"), "nothing": ("nothing", "金额为零")}
 
 
 @family
@@ -270,10 +280,11 @@ def keys() -> Iterator[Case]:
         if spec in (INIT_LOAD, INIT_UNLOAD):
             bad.append(("nothing", 0))
         for name, amount in bad:
+            en, zh = _AMOUNTS[name]
             yield made(
                 "ORDER",
                 f"order.key-business.{slug(spec)}.{name}",
-                _title("key", "business", f"{spec.name}, {name}"),
+                _title("key", "business", f"{spec.name}, {en}", f"{spec.name}，{zh}"),
                 clauses_of(spec, "4.1"),
                 _unknown_key(spec, amount),
                 grade="D",

@@ -23,6 +23,7 @@ from bench.conformance.lab import Lab
 from bench.conformance.registry import family
 from bench.conformance.service import (
     enter,
+    if_known,
     needs_of,
     refuse,
     right_answer,
@@ -51,7 +52,7 @@ def neighbours() -> Iterator[Case]:
                     f"params.{slug(spec)}.{key}",
                     (f"{spec.name} refuses P1 and P2 {en}", f"{spec.name} 拒绝{zh}"),
                     clauses_of(spec, "4.1"),
-                    _refused(spec, pairs),
+                    if_known(spec, _refused(spec, pairs)),
                     grade=spec.grade[:1],
                 )
 

@@ -254,8 +254,13 @@ def _writes_length(file: FileSpec, step: int) -> Body:
 _TRIP_IDS = {"0": 0x2700, "after": 0x2700 + EF1A.count + 1, "ff": 0x27FF, "other": 0x2801}
 """Ids of records that EF1A does not have."""
 
-_NAMED = {"by-id": (1, 0), "by-zero": (0, 0), "by-number": (1, 4), "by-zero-number": (0, 4)}
-"""Ways to name the trip record: whether P1 is its id, and the mode of P2."""
+_NAMED = {
+    "by-id": (1, 0, "用标识"),
+    "by-zero": (0, 0, "用零"),
+    "by-number": (1, 4, "用标识和记录号模式"),
+    "by-zero-number": (0, 4, "用零和记录号模式"),
+}
+"""Ways to name the trip record: whether P1 is its id, the mode of P2, and both in Chinese."""
 
 
 @family
@@ -270,13 +275,13 @@ def caches() -> Iterator[Case]:
             _bad_id(fid),
             grade="D",
         )
-    for name, (is_id, mode) in _NAMED.items():
+    for name, (is_id, mode, zh) in _NAMED.items():
         yield made(
             "REC",
             f"records.1a.cache-{name}",
             (
                 f"The cache takes a trip record named {name.replace('-', ' ')}, as declared",
-                f"缓存行程记录寻址方式 {name} 符合声明",
+                f"缓存时{zh}指定行程记录，按声明应答",
             ),
             ("4.15",),
             _named(bool(is_id), mode),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from apdu.files import EF15
 from bench.conformance.case import Case
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     PAID,
@@ -13,11 +14,9 @@ from bench.conformance.scenes import (
     final_command,
     finish,
     opened,
-    picture,
     read_binary,
     ready,
     refused,
-    same,
 )
 from bench.conformance.words import Words
 

@@ -3,6 +3,7 @@
 from bench.conformance.card.balances import are, purse, spend_whole
 from bench.conformance.case import Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case
 from bench.conformance.scenes import (
     NEW_LIMIT,
@@ -12,9 +13,7 @@ from bench.conformance.scenes import (
     commit,
     final_command,
     opened,
-    picture,
     refused,
-    same,
 )
 from bench.conformance.words import Words
 

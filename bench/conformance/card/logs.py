@@ -7,6 +7,7 @@ from apdu.files import EF1E, EF18, LogRecord
 from bench.conformance.card.counters import numbered
 from bench.conformance.case import Case, Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     NEW_LIMIT,
@@ -19,11 +20,9 @@ from bench.conformance.scenes import (
     final_command,
     of_deals,
     opened,
-    picture,
     read_record,
     ready,
     refused,
-    same,
 )
 from bench.conformance.words import Words
 

@@ -7,6 +7,7 @@ from apdu.purse import reload_pin_mac, secure_messaging_encrypt
 from apdu.records import ChangePin, Pin, Protected, ReloadPin, SelectName
 from bench.conformance.case import Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case
 from bench.conformance.scenes import (
     ED_DEALS,
@@ -15,10 +16,8 @@ from bench.conformance.scenes import (
     commit,
     init_command,
     opened,
-    picture,
     ready,
     refused,
-    same,
 )
 from bench.conformance.words import Words
 
@@ -410,3 +409,21 @@ def change_wants_its_mark(lab: Lab) -> None:
     answer = lab.send(CHANGE_PIN.command(ChangePin(lab.pin + b"\x00" + _NEW)))
     lab.require(answer[-2:] != b"\x90\x00", Words("a refusal", "拒绝"), answer.hex())
     lab.must(lab.send(verify(lab.pin)))
+
+
+@case(
+    "PIN",
+    "A changed PIN has all its tries",
+    "修改 PIN 后次数恢复",
+    "4.11",
+    grade="I",
+    needs=SPOILED,
+)
+def changed_has_its_tries(lab: Lab) -> None:
+    """One try lost before the holder changes it; the new one is right, so none is lost then."""
+    opened(lab)
+    refused(lab, wrong(lab), 0x63C2)
+    lab.must(lab.send(CHANGE_PIN.command(ChangePin(lab.pin + b"\xff" + _NEW))))
+    lab.pin = _NEW
+    refused(lab, wrong(lab), 0x63C2)
+    lab.must(lab.send(verify(_NEW)))

@@ -187,6 +187,11 @@ def proved() -> Iterator[Case]:
         ),
         "4.20",
     )
+
+
+@family
+def replaced() -> Iterator[Case]:
+    """How long a proof is kept: until the next commit of its type (4.20)."""
     yield from _prove(
         "others",
         "The proof of {} is kept through other types",

@@ -23,18 +23,9 @@ from apdu.records import SelectName
 from bench.conformance.case import Case, Need
 from bench.conformance.desk import Pair, Spec
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import family
-from bench.conformance.scenes import (
-    PAID,
-    flipped,
-    opened,
-    picture,
-    read_binary,
-    refused,
-    same,
-    trip,
-    trip_log,
-)
+from bench.conformance.scenes import PAID, flipped, opened, read_binary, refused, trip, trip_log
 from bench.conformance.words import Words
 
 PAID_AND_CUT = PAID | {Need.CUT}

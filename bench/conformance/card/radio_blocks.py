@@ -18,20 +18,10 @@ from bench.conformance.card.radio_activation import FRAMES, silent
 from bench.conformance.card.radio_rats import PPSE, answers, takes_cid
 from bench.conformance.case import Case, Level
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.radio import Radio
 from bench.conformance.registry import case, family
-from bench.conformance.scenes import (
-    PAID,
-    RIDE,
-    TOP_UP,
-    Deal,
-    begin,
-    final_command,
-    opened,
-    picture,
-    ready,
-    same,
-)
+from bench.conformance.scenes import PAID, RIDE, TOP_UP, Deal, begin, final_command, opened, ready
 from bench.conformance.words import Words
 
 CHALLENGE = bytes.fromhex("0084000004")
@@ -298,9 +288,10 @@ def presence_cid(lab: Lab) -> None:
     grade="K",
 )
 def empty_block(lab: Lab) -> None:
-    """It counts as a block: the numbers go on."""
+    """It counts as a block: the numbers go on. It is empty after an answer too."""
     radio = lab.radio
     radio.open()
+    answers(lab)
     for _ in range(3):
         number = radio.number
         lab.must_be(radio.deliver(b"").inf, b"", Words("no data", "无数据"))

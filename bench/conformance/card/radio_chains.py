@@ -1,9 +1,9 @@
 """Chaining both ways at every frame size (1.6), down to the 16 bytes of Shanghai's gates."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from apdu.ats import FRAME_SIZES
-from apdu.blocks import I_BLOCK, MORE, NUMBER, R_ACK, R_NAK, S_DESELECT
+from apdu.blocks import CID_FOLLOWS, I_BLOCK, MORE, NUMBER, R_ACK, R_NAK, S_DESELECT, S_WTX
 from apdu.crc import CRC_SIZE
 from apdu.files import EF1A, EF1E, EF17
 from bench.conformance.card.radio_activation import FRAMES, silent
@@ -11,6 +11,8 @@ from bench.conformance.card.radio_blocks import AGAIN, CHALLENGE, FRAMES_PAID
 from bench.conformance.card.radio_rats import PPSE, answers, card_with, takes_cid
 from bench.conformance.case import Case, Level, NotApplicable
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
+from bench.conformance.radio import Radio
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     TRIP,
@@ -19,11 +21,9 @@ from bench.conformance.scenes import (
     finish,
     free_trip,
     opened,
-    picture,
     read_binary,
     read_record,
     ready,
-    same,
     trip,
     trip_log,
 )
@@ -188,6 +188,72 @@ def lost_part(lab: Lab) -> None:
         radio.must_say(radio.say(R_NAK | radio.number), R_ACK | radio.number ^ 1)
         radio.deliver(PPSE[at : at + 5], has_more=True)
     lab.must_be(radio.deliver(PPSE[15:]).inf, whole, Words("the same answer", "相同应答"))
+
+
+def _within(lab: Lab, step: Callable[[Radio, int], object], cid: int | None = None) -> None:
+    """A step after each of three parts; the command is then answered as a whole one.
+
+    step: gets the number of the part before it.
+    """
+    radio = lab.radio
+    radio.open(cid=cid)
+    if cid is not None:
+        takes_cid(lab)
+    whole = answers(lab)
+    for at in (0, 5, 10):
+        number = radio.number
+        radio.deliver(PPSE[at : at + 5], has_more=True)
+        step(radio, number)
+    lab.must_be(radio.deliver(PPSE[15:]).inf, whole, Words("the same answer", "相同应答"))
+
+
+@case(
+    "CHAIN",
+    "R(ACK) with the card's number within a chained command gets R(ACK) again",
+    "链接命令中同号 R(ACK) 重得 R(ACK)",
+    "1.6",
+    needs=FRAMES,
+    grade="K",
+)
+def ack_within(lab: Lab) -> None:
+    """Rule 11 says R(ACK) or R(NAK): the card's last block was an R(ACK)."""
+    _within(lab, lambda radio, n: radio.must_say(radio.say(R_ACK | n), R_ACK | n))
+
+
+@case(
+    "CHAIN",
+    "Blocks that are none do not end a chained command",
+    "链接命令中的非法块不使其中断",
+    "1.6",
+    needs=FRAMES,
+    grade="K",
+)
+def strays_within(lab: Lab) -> None:
+    """An unknown PCB, an S(WTX) nobody asked for, and a PPS: silence, and the chain goes on."""
+
+    def step(radio: Radio, number: int) -> None:
+        for stray in (b"\xe2", bytes([S_WTX, 1]), b"\xd0\x11\x00"):
+            radio.silent(stray)
+
+    _within(lab, step)
+
+
+@case(
+    "CHAIN",
+    "Blocks for another CID do not end a chained command",
+    "链接命令中其他 CID 的块不使其中断",
+    "1.5",
+    "1.6",
+    needs=FRAMES,
+    grade="K",
+)
+def others_within(lab: Lab) -> None:
+    """Another card's command, of CID 9, passes by."""
+
+    def step(radio: Radio, number: int) -> None:
+        radio.silent(bytes([I_BLOCK | CID_FOLLOWS | radio.number, 9]) + CHALLENGE)
+
+    _within(lab, step, cid=4)
 
 
 @case(

@@ -9,17 +9,9 @@ from bench.conformance.card.radio_blocks import FRAMES_PAID
 from bench.conformance.card.radio_rats import PPSE, answers, card_with, takes_cid
 from bench.conformance.case import Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case
-from bench.conformance.scenes import (
-    RIDE,
-    begin,
-    final_command,
-    opened,
-    picture,
-    ready,
-    refused,
-    same,
-)
+from bench.conformance.scenes import RIDE, begin, final_command, opened, ready, refused
 from bench.conformance.words import Words
 from emulator.radio.medium import RATS_TIMEOUT_NS
 

@@ -14,18 +14,9 @@ from bench.conformance.card.radio_blocks import AGAIN, CHALLENGE, ask
 from bench.conformance.card.radio_rats import PPSE, answers, card_with, takes_cid
 from bench.conformance.case import Case, Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
-from bench.conformance.scenes import (
-    PAID,
-    RIDE,
-    begin,
-    final_command,
-    opened,
-    picture,
-    read_binary,
-    ready,
-    same,
-)
+from bench.conformance.scenes import PAID, RIDE, begin, final_command, opened, read_binary, ready
 from bench.conformance.words import Words
 
 SLOW = FRAMES | {Need.FRESH}
@@ -180,7 +171,8 @@ def wrong_multiplier(lab: Lab) -> None:
     radio = lab.radio
     other = 2 if first[-1] & 0x3F == 1 else 1
     for inf in (bytes([other]), bytes([first[-1] & 0x3F | 0x40]), b"", bytes([first[-1], 0])):
-        radio.silent(radio.framed(S_WTX, inf))
+        # A card that takes it answers when it has done, in the time it has asked for.
+        radio.silent(radio.framed(S_WTX, inf), wtxm=first[-1] & 0x3F)
     granted(lab, first)
 
 

@@ -8,18 +8,9 @@ from apdu.sw import SW
 from bench.conformance.blank import open_directory, send_all
 from bench.conformance.case import Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case
-from bench.conformance.scenes import (
-    PAID,
-    TRIP,
-    begin,
-    cache,
-    finish,
-    picture,
-    ready,
-    same,
-    trip_log,
-)
+from bench.conformance.scenes import PAID, TRIP, begin, cache, finish, ready, trip_log
 from bench.conformance.words import Words
 from bench.conformance.workshop import make_file
 

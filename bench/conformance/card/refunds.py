@@ -1,10 +1,12 @@
 """Taking money off the card again (4.17, 6.5)."""
 
 from apdu.key_commands import APPLICATION_BLOCK
-from bench.conformance.card.ladders import rich, whole
+from bench.conformance.card.ladders import whole
 from bench.conformance.case import Level
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case
+from bench.conformance.rides import rich
 from bench.conformance.scenes import (
     PAID,
     REFUND,
@@ -16,11 +18,9 @@ from bench.conformance.scenes import (
     finish,
     init_command,
     opened,
-    picture,
     prove,
     ready,
     refused,
-    same,
     with_pin,
 )
 from bench.conformance.words import Words

@@ -8,6 +8,7 @@ from apdu.records import Protected
 from apdu.tlv import Tlv
 from bench.conformance.case import Level, Need, NotApplicable
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case
 from bench.conformance.scenes import (
     PAID,
@@ -16,11 +17,9 @@ from bench.conformance.scenes import (
     cache,
     finish,
     opened,
-    picture,
     read_binary,
     ready,
     refused,
-    same,
     trip_log,
 )
 from bench.conformance.words import Words
@@ -54,7 +53,7 @@ def _fci_data(fci: bytes) -> bytes:
 @case(
     "RENEW",
     "A renewal changes the end date in EF15 and in the FCI, and nothing else",
-    "年审只改变 EF15 和 FCI 中的截止日期",
+    "延期只改变 EF15 和 FCI 中的截止日期",
     "6.6",
     "2.4",
     needs=PAID,
@@ -75,7 +74,7 @@ def renewal(lab: Lab) -> None:
 @case(
     "RENEW",
     "A renewal outlives the field",
-    "年审结果掉电后不丢失",
+    "延期结果掉电后不丢失",
     "6.9",
     "6.6",
     needs=PAID | {Need.CUT},
@@ -163,7 +162,7 @@ def renewal_under_another_key(lab: Lab) -> None:
     _renew(lab)
 
 
-@case("RENEW", "A renewed card travels on", "年审后的卡片可继续使用", "6.6", "6.1", needs=PAID)
+@case("RENEW", "A renewed card travels on", "延期后的卡片可继续使用", "6.6", "6.1", needs=PAID)
 def renewed_card_travels(lab: Lab) -> None:
     """An entry right after the renewal, without a field loss."""
     ready(lab, TRIP, 0)

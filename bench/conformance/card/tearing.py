@@ -8,13 +8,14 @@ from apdu.file_commands import GET_CHALLENGE
 from apdu.files import EF15
 from apdu.key_commands import CHANGE_PIN
 from apdu.records import ChangePin, ProveData
-from bench.conformance.card.ladders import rail
 from bench.conformance.card.pins import verify
 from bench.conformance.card.protected import APPEND, BLOCK, RECORD, UNBLOCK, Guard
 from bench.conformance.card.renewals import update
 from bench.conformance.case import Case, Level, Need
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
+from bench.conformance.rides import rail
 from bench.conformance.scenes import (
     DEALS,
     ED_DEALS,
@@ -35,12 +36,10 @@ from bench.conformance.scenes import (
     init_command,
     of_deals,
     opened,
-    picture,
     prove,
     read_binary,
     ready,
     refused,
-    same,
     trip_log,
     with_pin,
 )
@@ -296,7 +295,7 @@ def _at_wrong_pin(point: CutPoint) -> Callable[[Lab], None]:
 _OTHERS: dict[
     str, tuple[Words, str, Callable[[CutPoint], Callable[[Lab], None]], frozenset[Need]]
 ] = {
-    "renewal": (Words("A renewal", "年审"), "6.6", _at_update, CUT),
+    "renewal": (Words("A renewal", "延期"), "6.6", _at_update, CUT),
     "record": (
         Words("UPDATE RECORD", "UPDATE RECORD"),
         "4.8",

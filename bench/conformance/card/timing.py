@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from apdu.files import EF1A, EF1E, EF15, EF17
-from bench.conformance.card.ladders import rail
 from bench.conformance.card.renewals import update
 from bench.conformance.case import Case, Need
 from bench.conformance.lab import Lab
 from bench.conformance.registry import case, family
+from bench.conformance.rides import rail
 from bench.conformance.scenes import (
     PAID,
     RIDE,

@@ -6,6 +6,7 @@ from apdu.files import EF1A, EF1E
 from bench.conformance.card.counters import numbered
 from bench.conformance.case import Case, Level
 from bench.conformance.lab import Lab
+from bench.conformance.pictures import picture, same
 from bench.conformance.registry import case, family
 from bench.conformance.scenes import (
     DEALS,
@@ -17,11 +18,9 @@ from bench.conformance.scenes import (
     finish,
     free_trip,
     opened,
-    picture,
     read_record,
     ready,
     refused,
-    same,
     trip,
     trip_log,
 )

@@ -12,6 +12,7 @@ from bench.conformance.gate.fronts import FRONTS
 from bench.conformance.gate.runner import run_gate_case
 from bench.conformance.gate.stand import GateStand, own_gates
 from bench.conformance.lab import Said
+from bench.conformance.places import names_of
 from bench.conformance.playing import STOPPED, Told
 from bench.conformance.report import Run
 from bench.conformance.runner import Interrupted, Result
@@ -46,8 +47,7 @@ def gate_places(
 
     Raises Problem.
     """
-    names = list(FIELDS) if via == "all" else via.split(",")
-    return [_place(name, operator, seed, profile) for name in names]
+    return [_place(name, operator, seed, profile) for name in names_of(via)]
 
 
 def _place(name: str, operator: Operator, seed: int, profile: str) -> GatePlace:

@@ -11,7 +11,7 @@
   const fits = (one) => {
     const wanted = text.value.trim().toLowerCase();
     if (wanted && !words.get(one).includes(wanted)) return false;
-    return boxes.every(([name, box]) => !box.value || one.dataset[name].split(" ").includes(box.value));
+    return boxes.every(([name, box]) => !box.value || one.dataset[name].split(";").includes(box.value));
   };
   const apply = () => {
     let count = 0;
@@ -23,16 +23,33 @@
     }
     document.getElementById("shown").textContent = `${count} / ${cases.length}`;
   };
+  const fill = (one) => {
+    const rest = one.querySelector("noscript");
+    if (rest) rest.outerHTML = rest.textContent;
+  };
+  const name = (event) => {
+    const one = event.target.classList?.contains("sq") && document.getElementById(event.target.hash.slice(1));
+    const zh = document.getElementById("lang-zh").checked;
+    if (one) event.target.title = `${one.id} ${one.querySelector(`summary > .${zh ? "zh" : "en"}`)?.textContent ?? ""}`;
+  };
   const open = () => {
     const one = location.hash && document.getElementById(location.hash.slice(1));
     if (!one || !one.classList.contains("case")) return;
     if (one.hidden) { form.reset(); apply(); }
+    fill(one);
     one.open = true;
     one.scrollIntoView();
   };
   const language = () => {
-    document.documentElement.lang = document.getElementById("lang-zh").checked ? "zh-CN" : "en";
+    const zh = document.getElementById("lang-zh").checked;
+    document.documentElement.lang = zh ? "zh-CN" : "en";
+    for (const option of form.querySelectorAll("option")) {
+      option.dataset.en ??= option.textContent;
+      option.textContent = zh ? option.dataset.zh : option.dataset.en;
+    }
   };
+  document.addEventListener("toggle", (event) => event.target.open && fill(event.target), true);
+  document.addEventListener("mouseover", name);
   form.addEventListener("input", apply);
   form.addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", open);
@@ -41,8 +58,8 @@
   form.hidden = false;
   if (navigator.language.toLowerCase().startsWith("zh")) {
     document.getElementById("lang-zh").checked = true;
-    language();
   }
+  language();
   apply();
   open();
 })();

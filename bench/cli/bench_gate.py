@@ -1,0 +1,276 @@
+"""`tapbench bench gate`: how many people one gate passes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cli.crowd_made import (
+    demand_packages,
+    gear_of,
+    habits_of,
+    modes_of,
+    print_table,
+    progress,
+)
+from bench.cli.crowd_options import CrowdOptions
+from bench.files import demand_place, write_whole
+from bench.problem import Problem
+from bench.throughput.document import Document
+from reader.barrier import NORMALLY_CLOSED, NORMALLY_OPEN
+from reader.journal import Journal
+
+if TYPE_CHECKING:
+    from bench.throughput.crowd.gate import GateResult, GateRun
+    from bench.throughput.crowd.grid import Cell
+
+CARDS, CARRIERS = "student:50", "plastic"
+MODEL_MAY_DIFFER = 0.02
+"""How far a model's persons a minute may be from the live ones."""
+
+STOPPED = "stopped before everybody had passed"
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """What the command line says. rate, arrivals: instead of `persons` who all wait."""
+
+    crowd: CrowdOptions
+    direction: str = "entry"
+    station: str = "080013"
+    persons: int = 500
+    rate: float | None = None
+    minutes: float = 30.0
+    arrivals: Path | None = None
+    journal: Path | None = None
+    model: bool = False
+    samples: int = 60
+    check_model: bool = False
+    grid: bool = False
+    as_json: bool = False
+    html: Path | None = None
+    force: bool = False
+
+    def as_json_options(self) -> dict[str, Any]:
+        """For the document."""
+        own = ("direction", "station", "persons", "rate", "minutes", "model", "samples")
+        files = {name: str(getattr(self, name) or "") for name in ("arrivals", "journal")}
+        return self.crowd.as_json() | {name: getattr(self, name) for name in own} | files
+
+
+def bench_gate(options: GateOptions) -> int:
+    """Simulate and show. Returns 1 if a model strays from the live taps, 130 after Ctrl-C."""
+    demand_packages()
+    if options.html is not None:
+        demand_place(options.html, options.force)
+    if sum((options.check_model, options.grid, options.model)) > 1:
+        raise Problem("--model, --check-model and --grid exclude each other; give one of them")
+    if options.check_model and options.html is not None:
+        raise Problem("--check-model makes no page; leave --html out")
+    run = run_of(options)
+    if options.grid:
+        return _grid(options, run)
+    if options.check_model:
+        return _check(options, run)
+    result = _simulated(options, run)
+    return _show(options, result)
+
+
+def run_of(options: GateOptions) -> "GateRun":
+    """What is to be simulated. Raises Problem, and what fixtures raise."""
+    from bench.throughput.crowd.arrivals import Poisson, Saturated, read_trace
+    from bench.throughput.crowd.gate import GateRun
+    from bench.throughput.crowd.people import Pace
+    from bench.throughput.crowd.terminals import Post
+
+    post, until_s = Post(options.direction, options.station), None
+    arrivals: Any
+    if options.rate is not None:
+        if options.arrivals is not None:
+            raise Problem("--rate and --arrivals exclude each other; give one of them")
+        arrivals = Poisson(options.rate, options.minutes, options.crowd.seed)
+        until_s = options.minutes * 60
+    elif options.arrivals is not None:
+        arrivals = read_trace(options.arrivals)
+    else:
+        arrivals = Saturated(options.persons)
+    barrier = NORMALLY_CLOSED if post.is_rail else NORMALLY_OPEN
+    return GateRun(
+        post,
+        gear_of(options.crowd, barrier),
+        arrivals,
+        habits_of(options.crowd, CARDS, CARRIERS),
+        Pace(*options.crowd.pace),
+        until_s,
+        options.model,
+        options.samples,
+        modes_of(options.crowd.modes),
+    )
+
+
+def _simulated(options: GateOptions, run: "GateRun") -> "GateResult":
+    from bench.throughput.crowd.arrivals import Poisson
+    from bench.throughput.crowd.gate import simulate
+
+    total = None if isinstance(run.arrivals, Poisson) else sum(1 for _ in run.arrivals)
+    with _journal(options, run) as journal, progress("passengers", total) as move:
+        return simulate(run, lambda _: move(), journal)
+
+
+@contextmanager
+def _journal(options: GateOptions, run: "GateRun") -> Iterator[Journal | None]:
+    if options.journal is None:
+        yield None
+        return
+    if run.is_model:
+        raise Problem("a model keeps no records; leave --journal or --model out")
+    demand_place(options.journal)  # the PSAM's numbers begin anew with each run
+    with Journal(options.journal, b"BENCH001", run.post.device) as journal:
+        yield journal
+
+
+def _document(options: GateOptions, result: "GateResult") -> Document:
+    from bench.throughput.crowd.result import APDUS, LOGGED_MS, detail, measures
+
+    found = measures(result)
+    told = detail(result.tally, result.still, result.took_ns)
+    told |= {"cpu_s": result.cpu_s, "field_over_cpu": result.field_ratio}
+    if APDUS in found:
+        told["logged_tap"] = {"log_ms": LOGGED_MS, "ratio": found[APDUS].typical / LOGGED_MS}
+    return Document(
+        "gate",
+        options.as_json_options(),
+        found,
+        told,
+        options.crowd.seed,
+        incomplete="" if result.is_whole else STOPPED,
+    )
+
+
+def _show(options: GateOptions, result: "GateResult") -> int:
+    from bench.throughput.crowd.result import HEADS, cells, gate_parts, parts
+
+    document = _document(options, result)
+    title = _title(result.run)
+    if options.html is not None:
+        from bench.throughput.page import page_html
+
+        page = page_html("How many people a gate passes", document, gate_parts(result, title))
+        write_whole(options.html, page.encode(), options.force)
+    if options.as_json:
+        print(document.text(), end="")
+        return 0 if result.is_whole else 130
+    rows = [(name, *cells(measure)) for name, measure in document.measures.items()]
+    print_table(title, HEADS, rows)
+    split = [(name, f"{ms:.1f}", f"{share:.1%}") for name, ms, share in parts(result.tally)]
+    print_table("Which command takes the time", ("what", "ms a tap", "share"), split)
+    print(_sentence(result))
+    return 0 if result.is_whole else 130
+
+
+def _title(run: "GateRun") -> str:
+    gear = run.gear
+    who = "no computing time" if gear.timing is None else gear.timing.title
+    what = "model of live taps" if run.is_model else "live taps"
+    return f"{run.post.direction}, {gear.policy.barrier.replace('_', ' ')}; {who}; {what}"
+
+
+def _sentence(result: "GateResult") -> str:
+    tally = result.tally
+    refused = "; ".join(f"{number} {reason}" for reason, number in tally.rejected.most_common())
+    incomplete = "" if result.is_whole else f"INCOMPLETE, {STOPPED}: "
+    return (
+        f"{incomplete}{tally.arrived} came, {tally.passed} passed, {tally.refused} were sent away,"
+        f" {result.still} are still there; {tally.taps} taps, {tally.again} of them again."
+        f"{f' Sent away: {refused}.' if refused else ''}"
+        f" {result.per_minute:.1f} persons a minute; {result.took_ns / 1e9:.0f} s simulated in"
+        f" {result.cpu_s:.2f} s of processor time.{_logged(result)}"
+    )
+
+
+def _logged(result: "GateResult") -> str:
+    """How the transaction compares with the log that the times are from."""
+    from bench.throughput.crowd.result import APDUS, LOGGED_MS, measures
+
+    timing, found = result.run.gear.timing, measures(result).get(APDUS)
+    if timing is None or timing.name != "measured" or found is None:
+        return ""
+    return (
+        f" A transaction takes {found.typical:.1f} ms; the log's sums to {LOGGED_MS},"
+        f" {found.typical / LOGGED_MS - 1:+.1%}."
+    )
+
+
+def _check(options: GateOptions, run: "GateRun") -> int:
+    """Live and model, one after the other, with the same people."""
+    from bench.throughput.crowd.result import PER_MINUTE
+    from bench.throughput.histogram import Measure
+
+    live = _simulated(options, run)
+    model = _simulated(replace(options, journal=None), replace(run, is_model=True))
+    if not live.is_whole or not model.is_whole or not live.per_minute:
+        raise Problem("nothing to compare: nobody passed, or the run was stopped")
+    ratio = model.per_minute / live.per_minute
+    is_close = abs(ratio - 1) <= MODEL_MAY_DIFFER
+    if options.as_json:
+        found = {
+            f"live {PER_MINUTE}": Measure("1/min", (live.per_minute,), "more"),
+            f"model {PER_MINUTE}": Measure("1/min", (model.per_minute,), "more"),
+            "model over live": Measure("ratio", (ratio,), "more"),
+        }
+        told = {"agrees": is_close, "may_differ": MODEL_MAY_DIFFER}
+        seed = options.crowd.seed
+        print(Document("gate", options.as_json_options(), found, told, seed).text(), end="")
+    else:
+        print(
+            f"live {live.per_minute:.2f}, model {model.per_minute:.2f} persons a minute:"
+            f" {ratio - 1:+.2%}, {'within' if is_close else 'beyond'} {MODEL_MAY_DIFFER:.0%}"
+        )
+    return 0 if is_close else 1
+
+
+def _grid(options: GateOptions, run: "GateRun") -> int:
+    from bench.throughput.crowd.grid import BARRIERS, CARRIERS, KBITS, grid
+
+    if options.rate is not None or options.arrivals is not None:
+        raise Problem("--grid is of gates where somebody always waits; leave --rate and --arrivals")
+    if not run.post.is_rail:
+        raise Problem("--grid is of gates with a barrier; give --direction entry or exit")
+    total = len(KBITS) * len(CARRIERS) * len(BARRIERS) * options.persons
+    with progress("passengers", total) as move:
+        found = list(grid(run, options.persons, move))
+    is_whole = all(cell.result.is_whole for cell in found)
+    return _show_grid(options, found, is_whole)
+
+
+def _show_grid(options: GateOptions, found: "list[Cell]", is_whole: bool) -> int:
+    from bench.throughput.crowd.grid import HEADS, grid_chart, rows
+    from bench.throughput.histogram import Measure
+
+    document = Document(
+        "gate grid",
+        options.as_json_options(),
+        {
+            cell.name: Measure("1/min", (cell.result.per_minute,), "more", count=options.persons)
+            for cell in found
+            if cell.result.is_whole
+        },
+        {"field_ms": {cell.name: cell.field_ms for cell in found}},
+        options.crowd.seed,
+        incomplete="" if is_whole else STOPPED,
+    )
+    title = f"Persons a minute at a gate; {options.crowd.timing}"
+    if options.html is not None:
+        from bench.throughput.page import Grid, Picture, page_html
+
+        picture = Picture(grid_chart(found, title), "Where somebody always waits.")
+        page = page_html(title, document, [Grid(title, HEADS, rows(found)), picture])
+        write_whole(options.html, page.encode(), options.force)
+    if options.as_json:
+        print(document.text(), end="")
+    else:
+        print_table(title, HEADS, rows(found))
+        if not is_whole:
+            print(f"INCOMPLETE: {STOPPED}")
+    return 0 if is_whole else 130

@@ -1,0 +1,161 @@
+"""`tapbench bench station`: a crowd at a station's gates."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fixtures
+from bench.cli.crowd_made import (
+    demand_packages,
+    gear_of,
+    habits_of,
+    print_table,
+    progress,
+)
+from bench.cli.crowd_options import CrowdOptions
+from bench.clock import SHANGHAI
+from bench.files import demand_place, write_whole
+from bench.problem import Problem
+from bench.throughput.document import Document
+from fixtures.crowds import Crowd, CrowdError, load_crowd, read_crowd
+
+if TYPE_CHECKING:
+    from bench.throughput.crowd.station import Emergency, Outage, StationResult, StationRun
+
+STOPPED = "stopped before the crowd was through"
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_FAIL = re.compile(rf"(\d+)@{_NUMBER}\+{_NUMBER}")
+_EMERGENCY = re.compile(rf"{_NUMBER}\+{_NUMBER}")
+
+
+@dataclass(frozen=True, slots=True)
+class StationOptions:
+    """What the command line says. profile: a crowd's name or file."""
+
+    crowd: CrowdOptions
+    profile: str = "morning-peak"
+    gates: int = 8
+    lines: str | None = None
+    scale: float = 1.0
+    fail: tuple[str, ...] = ()
+    emergency: str | None = None
+    model: bool = False
+    samples: int = 60
+    as_json: bool = False
+    html: Path | None = None
+    force: bool = False
+
+    def as_json_options(self) -> dict[str, Any]:
+        """For the document."""
+        own = ("profile", "gates", "lines", "scale", "emergency", "model", "samples")
+        told = {name: getattr(self, name) for name in own} | {"fail": list(self.fail)}
+        return self.crowd.as_json() | told
+
+
+def bench_station(options: StationOptions) -> int:
+    """Simulate and show. Returns 130 after Ctrl-C."""
+    demand_packages()
+    if options.html is not None:
+        demand_place(options.html, options.force)
+    from bench.throughput.crowd.station import simulate_station
+
+    run = run_of(options)
+    with progress("passengers", None) as move:
+        result = simulate_station(run, move)
+    return _show(options, result)
+
+
+def run_of(options: StationOptions) -> "StationRun":
+    """What is to be simulated. Raises Problem, and what fixtures raise."""
+    from bench.throughput.crowd.people import Pace
+    from bench.throughput.crowd.station import StationRun
+
+    crowd = _crowd(options.profile)
+    said = options.crowd
+    if said.early is None:
+        said = replace(said, early=crowd.early_percent / 100)
+    start = datetime.combine(fixtures.STANDING_DAY, crowd.start, SHANGHAI)
+    return StationRun(
+        crowd,
+        replace(gear_of(said), start=start),
+        habits_of(said, crowd.cards, crowd.carriers),
+        options.gates,
+        tuple(line.strip() for line in (options.lines or "").split(",") if line.strip()),
+        Pace(*said.pace),
+        options.scale,
+        tuple(_outage(text) for text in options.fail),
+        None if options.emergency is None else _emergency(options.emergency),
+        options.model,
+        options.samples,
+    )
+
+
+def _crowd(name: str) -> Crowd:
+    try:
+        is_file = name.endswith(".toml") or "/" in name
+        return read_crowd(Path(name)) if is_file else load_crowd(name)
+    except CrowdError as error:
+        raise Problem(str(error)) from None
+
+
+def _outage(text: str) -> "Outage":
+    from bench.throughput.crowd.station import Outage
+
+    found = _FAIL.fullmatch(text)
+    if found is None:
+        raise Problem(f"'{text}' is no failure; expected GATE@AT+LASTS in minutes, such as 3@20+10")
+    return Outage(int(found[1]), float(found[2]), float(found[3]))
+
+
+def _emergency(text: str) -> "Emergency":
+    from bench.throughput.crowd.station import Emergency
+
+    found = _EMERGENCY.fullmatch(text)
+    if found is None:
+        raise Problem(f"'{text}' is no emergency; expected AT+LASTS in minutes, such as 30+5")
+    return Emergency(float(found[1]), float(found[2]))
+
+
+def _show(options: StationOptions, result: "StationResult") -> int:
+    from bench.throughput.crowd.result import HEADS, cells
+    from bench.throughput.crowd.station_result import (
+        GATE_HEADS,
+        gate_rows,
+        measures,
+        station_detail,
+        station_parts,
+    )
+
+    incomplete = "" if result.is_whole else STOPPED
+    document = Document(
+        "station",
+        options.as_json_options(),
+        measures(result),
+        station_detail(result),
+        options.crowd.seed,
+        incomplete=incomplete,
+    )
+    title = f"{result.run.crowd.station}: {result.run.crowd.title}"
+    if options.html is not None:
+        from bench.throughput.page import page_html
+
+        page = page_html(title, document, station_parts(result))
+        write_whole(options.html, page.encode(), options.force)
+    if options.as_json:
+        print(document.text(), end="")
+        return 0 if result.is_whole else 130
+    rows = [(name, *cells(measure)) for name, measure in document.measures.items()]
+    print_table(title, HEADS, rows)
+    print_table("Gates", GATE_HEADS, gate_rows(result))
+    tally = result.tally
+    refused = "; ".join(f"{number} {reason}" for reason, number in tally.rejected.most_common())
+    print(
+        f"{f'INCOMPLETE, {STOPPED}: ' if incomplete else ''}{tally.arrived} came, {tally.passed}"
+        f" passed ({tally.released} without a tap), {tally.refused} were sent away,"
+        f" {result.still} are still there.{f' Sent away: {refused}.' if refused else ''}"
+        f" {result.took_ns / 60e9:.0f} minutes simulated in {result.cpu_s:.1f} s of processor time."
+    )
+    return 0 if result.is_whole else 130
