@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types imports check system docs bench fuzz fuzz-long kill air books soak storm cuts semester mutants clean
+.PHONY: demo test lint types imports check system docs bench targets fuzz fuzz-long kill air books soak storm cuts semester mutants clean
 
 demo: $(VENV)/.core ## top up, enter and exit, in process and over nfcpy's UDP air
 	$(BIN)/tapbench tap --via inproc,udp
@@ -34,9 +34,12 @@ system: ## Debian packages the tests need; says in one sentence what it cannot i
 docs: $(VENV)/.core ## write the generated pages of docs/; a test fails when one is stale
 	$(BIN)/python -m bench.docs
 
-bench: $(VENV)/.core ## time one APDU and one tap on each road, and clearing
-	$(BIN)/tapbench bench tap
-	$(BIN)/tapbench bench clearing
+bench: $(VENV)/.dev ## ratios to floors, kept in build/bench.json and held to the baseline; half a minute
+	mkdir -p build
+	$(BIN)/tapbench bench ratios --out build/bench.json --force --baseline fixtures/bench/baseline.json
+
+targets: $(VENV)/.dev ## every performance target, measured in one run
+	$(BIN)/tapbench bench targets
 
 fuzz: $(VENV)/.dev ## a million commands into the card
 	$(BIN)/python -m tests.property.campaign --count 1000000 --seed 1

@@ -1,17 +1,17 @@
 """`tapbench bench air`: what a tap takes on air at each bit rate."""
 
-import json
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from apdu.event import Event, Source
 from apdu.frame import Frame
 from bench.cli.air_options import find_timing
+from bench.cli.bench_show import Output
 from bench.files import write_whole
 from bench.throughput.air import AirTap, air_tap
 from bench.throughput.air_picture import air_svg
+from bench.throughput.document import Document
+from bench.throughput.histogram import Measure
+from bench.throughput.page import Grid, Picture
 from emulator.radio.timing import BIT, FC_HZ, GUARD_NS, RATES_KBIT, frame_bits
 
 _ARITHMETIC = f"""\
@@ -21,31 +21,38 @@ Between frames nobody sends for 86.4 us at least, 82.3 us before a card that was
 Activation and PPS run at 106 kbit/s. Before the first REQA the field is on for {GUARD_NS / 1e6:.1f} ms, counted in taps/min alone."""  # noqa: E501
 
 
-def bench_air(timing: str, frames: bool, svg: str | None, force: bool, as_json: bool) -> None:
+def bench_air(timing: str, frames: bool, svg: str | None, output: Output) -> None:
     """Simulate and print. Raises Problem."""
     times = find_timing(timing)
+    output.demand(charts=False)
     taps = [air_tap(rate, times) for rate in range(len(RATES_KBIT))]
     who = "card and PSAM compute at once" if times is None else times.title
     title = f"One entry tap on air; {who}"
+    picture = air_svg(taps, title)
     if svg is not None:
-        write_whole(svg, air_svg(taps, title).encode(), force)
-    if as_json:
-        print(
-            json.dumps(
-                {"timing": timing, "taps": [_as_json(tap, frames) for tap in taps]}, indent=2
-            )
-        )
-        return
-    console = Console()
-    if not console.is_terminal:
-        console.width = 140
-    console.print(_summary(taps, title))
-    console.print(_ARITHMETIC, style="dim")
+        write_whole(svg, picture.encode(), output.force)
+    document = Document("air", {"timing": timing}, _measures(taps), _detail(timing, taps, frames))
+    parts: list[Grid | Picture | str] = [_summary(taps, title), _ARITHMETIC]
     if frames:
-        for tap in taps:
-            console.print(_frame_table(tap))
-    if svg is not None:
-        console.print(f"picture: {svg}")
+        parts += [_frame_grid(tap) for tap in taps]
+    parts.append(Picture(picture, "Time from the first REQA; the field is on before that."))
+    output.give(title, document, parts)
+    if svg is not None and not output.as_json:
+        print(f"picture: {svg}")
+
+
+def _measures(taps: list[AirTap]) -> dict[str, Measure]:
+    """What can be compared: simulated, so one run says all."""
+    made = {}
+    for tap in taps:
+        made[f"{tap.kbit} kbit/s tap"] = Measure("ms", (tap.whole / 1e6,))
+        made[f"{tap.kbit} kbit/s activation"] = Measure("ms", (tap.activation / 1e6,))
+        made[f"{tap.kbit} kbit/s taps"] = Measure("1/min", (tap.taps_per_minute,), "more")
+    return made
+
+
+def _detail(timing: str, taps: list[AirTap], frames: bool) -> dict[str, Any]:
+    return {"timing": timing, "taps": [_as_json(tap, frames) for tap in taps]}
 
 
 def _sums(tap: AirTap, source: Source) -> dict[str, Any]:
@@ -63,15 +70,20 @@ def _bits(event: Event) -> int:
     return frame_bits(Frame(event.data, event.tail, event.head))
 
 
-def _summary(taps: list[AirTap], title: str) -> Table:
-    table = Table(title=title)
-    for head in ("kbit/s", "reader", "ms", "card", "ms", "PSAM ms", "waiting ms"):
-        table.add_column(head, justify="right")
-    for head in ("activation ms", "APDUs ms", "tap ms", "taps/min"):
-        table.add_column(head, justify="right")
+_SHOWN = 48
+"""Digits of a frame that a table has room for."""
+
+_HEADS = (
+    "kbit/s", "reader", "ms", "card", "ms", "PSAM ms", "waiting ms",
+    "activation ms", "APDUs ms", "tap ms", "taps/min",
+)  # fmt: skip
+
+
+def _summary(taps: list[AirTap], title: str) -> Grid:
+    rows = []
     for tap in taps:
         asked, said = _sums(tap, Source.PCD), _sums(tap, Source.PICC)
-        table.add_row(
+        cells = (
             str(tap.kbit),
             f"{asked['frames']} frames, {asked['bytes']} B",
             f"{asked['ms']:.2f}",
@@ -84,27 +96,29 @@ def _summary(taps: list[AirTap], title: str) -> Table:
             f"{tap.whole / 1e6:.2f}",
             f"{tap.taps_per_minute:,.0f}",
         )
-    return table
+        rows.append(cells)
+    return Grid(title, _HEADS, rows)
 
 
-def _frame_table(tap: AirTap) -> Table:
-    table = Table(title=f"{tap.kbit} kbit/s, frame by frame; microseconds from the first REQA")
-    for head in ("start", "from", "bytes", "bits", "lasts", "gap before"):
-        table.add_column(head, justify="left" if head == "from" else "right")
-    table.add_column("frame", overflow="ellipsis", no_wrap=True, max_width=48)
+def _frame_grid(tap: AirTap) -> Grid:
+    rows = []
     zero = end = tap.frames[0].t_ns
     for frame in tap.frames:
-        table.add_row(
-            f"{(frame.t_ns - zero) / 1e3:,.1f}",
+        data = frame.data.hex().upper()
+        row = (
             frame.source.value,
+            f"{(frame.t_ns - zero) / 1e3:,.1f}",
             str(len(frame.data)),
             str(_bits(frame)),
             f"{frame.duration_ns / 1e3:,.1f}",
             f"{(frame.t_ns - end) / 1e3:,.1f}",
-            frame.data.hex().upper(),
+            data if len(data) <= _SHOWN else f"{data[:_SHOWN]}…",
         )
+        rows.append(row)
         end = frame.t_ns + frame.duration_ns
-    return table
+    heads = ("from", "start", "bytes", "bits", "lasts", "gap before", "frame")
+    title = f"{tap.kbit} kbit/s, frame by frame; microseconds from the first REQA"
+    return Grid(title, heads, rows)
 
 
 def _as_json(tap: AirTap, frames: bool) -> dict[str, Any]:

@@ -1,39 +1,49 @@
 """`tapbench bench clearing`: records a second."""
 
-import json
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.cli.bench_tap import machine
-from bench.throughput.clearing import measure
-from bench.throughput.tap import one_processor
+from bench.cli.bench_show import Output, figure_grid
+from bench.throughput.clearing import ClearingFigures, measure
+from bench.throughput.document import Document
+from bench.throughput.histogram import Measure
+from bench.throughput.repeat import one_processor
+from bench.throughput.targets import bound_of
 
-TARGET = 20_000
-"""Records a second of one processor's work at least, with SQLite (performance target T11)."""
 
-
-def bench_clearing(cards: int, db: str, as_json: bool) -> int:
+def bench_clearing(cards: int, db: str, output: Output) -> int:
     """Measure and print. Returns 1 if the target is missed or an honest record was suspected."""
+    output.demand(charts=False)
     with ExitStack() as stack:
-        chosen = stack.enter_context(one_processor())
+        processor = stack.enter_context(one_processor())
         folder = stack.enter_context(TemporaryDirectory())
         figures = measure(cards, db or str(Path(folder) / "clearing.db"))
-    is_good = figures.found == 0 and (figures.per_cpu_second >= TARGET or bool(db))
-    if as_json:
-        shown = asdict(figures) | {"per_second": figures.per_second, "target": TARGET}
-        shown["per_cpu_second"] = figures.per_cpu_second
-        print(json.dumps(shown | {"machine": machine(chosen)}, indent=2))
-        return 0 if is_good else 1
-    print(
-        f"{figures.records:,} records of {figures.cards:,} cards: "
-        f"{figures.records / figures.store_s:,.0f} a second checked and stored, "
-        f"{figures.records / figures.rules_s:,.0f} a second through all rules, "
-        f"{figures.per_second:,.0f} a second in all; {figures.per_cpu_second:,.0f} a second of "
-        f"one processor's work (target {TARGET:,} with SQLite).\n"
-        f"{figures.found} findings in honest records. Memory at each quarter and after the rules: "
-        + ", ".join(f"{mib:.0f}" for mib in figures.memory)
-        + " MiB."
+    bound = bound_of("T11", "records")
+    measures = _measures(figures)
+    memory = [round(mib, 1) for mib in figures.memory]
+    options = {"cards": cards, "db": bool(db)}
+    detail = {"records": figures.records, "found": figures.found, "memory_mib": memory}
+    document = Document("clearing", options, measures, detail, processor=processor)
+    output.give(
+        "Clearing",
+        document,
+        [
+            figure_grid(f"{figures.records:,} records of {figures.cards:,} cards", measures),
+            f"Target T11, of one processor's work with SQLite: {bound.words}. {figures.found} "
+            "findings in honest records. Memory at each quarter and after the rules: "
+            + ", ".join(f"{mib:.0f}" for mib in figures.memory)
+            + " MiB.",
+        ],
     )
-    return 0 if is_good else 1
+    return 0 if figures.found == 0 and (db or bound.is_met(figures.per_cpu_second)) else 1
+
+
+def _measures(figures: ClearingFigures) -> dict[str, Measure]:
+    rates = {
+        "checked and stored": figures.records / figures.store_s,
+        "through all rules": figures.records / figures.rules_s,
+        "in all": figures.per_second,
+        "of one processor's work": figures.per_cpu_second,
+    }
+    return {name: Measure("1/s", (rate,), "more") for name, rate in rates.items()}

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from bench.cli.bench_tap import machine
+from bench.throughput.document import machine
 from bench.throughput.issuer import Speed, load_average, measure
 
 MOST_GROWTH = 1.5

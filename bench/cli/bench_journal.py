@@ -1,30 +1,30 @@
 """`tapbench bench journal`: a gate's record against a bare fsync."""
 
-import json
-from dataclasses import asdict
-
-from bench.cli.bench_tap import machine
+from bench.cli.bench_show import Output, demand_extra, figure_grid, spread_grid
 from bench.problem import Problem
-from bench.throughput.journal import measure
+from bench.throughput.document import Document
+from bench.throughput.page import Grid, Picture
+from bench.throughput.targets import bound_of
 
-TARGET = 1.5
-"""Most a record may cost, in bare fsyncs of as many bytes, as a card's commit (target T10)."""
 
+def bench_journal(where: str, count: int, runs: int, output: Output) -> int:
+    """Measure and print. Returns 1 if a record costs more than a card's commit may (T10)."""
+    output.demand(charts=False)
+    demand_extra("hdrh")
+    from bench.throughput.journal import measure
 
-def bench_journal(where: str, count: int, runs: int, as_json: bool) -> int:
-    """Measure and print. Returns 1 if the target is missed."""
+    bound = bound_of("T10", "commit")
     try:
-        figures = measure(where, count, runs)
+        times = measure(where, count, runs)
     except OSError as error:
         raise Problem(f"no file can be written in {where}: {error.strerror}") from error
-    if as_json:
-        shown = asdict(figures) | {"ratio": figures.ratio, "target": TARGET, "unit": "us"}
-        print(json.dumps(shown | {"machine": machine(None)}, indent=2))
-    else:
-        for name, f in (("record", figures.write), ("bare write and fsync", figures.bare)):
-            print(
-                f"{name}: {f.p50:.1f} us, p90 {f.p90:.1f}, "
-                f"medians {f.spread[0]:.1f}-{f.spread[1]:.1f}"
-            )
-        print(f"{figures.ratio:.2f} bare fsyncs a record, target {TARGET} at most; two a tap.")
-    return 0 if figures.ratio <= TARGET else 1
+    options = {"in": where, "count": count, "runs": runs}
+    measures = times.measures("record", "bare write and fsync")
+    document = Document("journal", options, measures)
+    parts: list[Grid | Picture | str] = [
+        spread_grid(f"{runs} runs of {2 * count} records in {where}", measures),
+        figure_grid("Against the floor", {"record / bare write and fsync": times.ratio}),
+        f"Two records a tap; as a card's commit, target T10: {bound.words}.",
+    ]
+    output.give("Records of a gate's journal", document, parts)
+    return 0 if bound.is_met(times.ratio.typical) else 1

@@ -1,16 +1,17 @@
 """`tapbench bench memory`: what live cards weigh."""
 
-import json
-from dataclasses import asdict
-
+from bench.cli.bench_show import Output, figure_grid
+from bench.throughput.document import Document
+from bench.throughput.histogram import Measure
 from bench.throughput.memory import weigh
 
 
-def bench_memory(count: int, as_json: bool) -> None:
+def bench_memory(count: int, output: Output) -> None:
     """Weigh and print."""
     weight = weigh(count)
-    if as_json:
-        print(json.dumps(asdict(weight)))
-        return
-    for name, each in (("opened", weight.opened), ("after a tap", weight.tapped)):
-        print(f"{count:,} cards, {name}: {each:,.0f} B each, {each * count / 1e6:,.1f} MB in all")
+    measures = {
+        "a card, opened": Measure("B", (weight.opened,), count=count),
+        "a card, after a tap": Measure("B", (weight.tapped,), count=count),
+    }
+    document = Document("memory", {"count": count}, measures)
+    output.give("Memory", document, [figure_grid(f"{count:,} live cards", measures)])

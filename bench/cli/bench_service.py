@@ -6,8 +6,8 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from bench.cli.bench_tap import machine
 from bench.problem import Problem
+from bench.throughput.document import machine
 from bench.throughput.issuer import load_average
 
 

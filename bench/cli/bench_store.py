@@ -1,43 +1,31 @@
 """`tapbench bench store`: a commit to a card file against a bare fsync."""
 
-import json
-from dataclasses import asdict
-
-from rich.console import Console
-from rich.table import Table
-
-from bench.cli.bench_tap import machine
+from bench.cli.bench_show import Output, demand_extra, figure_grid, spread_grid
 from bench.problem import Problem
-from bench.throughput.store import StoreFigures, measure
+from bench.throughput.document import Document
+from bench.throughput.page import Grid, Picture
+from bench.throughput.targets import bound_of
 
-TARGET = 1.5
-"""Most a commit may cost, in bare fsyncs of the same bytes (performance target T10)."""
 
+def bench_store(where: str, count: int, runs: int, output: Output) -> int:
+    """Measure and print. Returns 1 if target T10 is missed. Raises Problem."""
+    output.demand(charts=False)
+    demand_extra("hdrh")
+    from bench.throughput.store import measure
 
-def bench_store(where: str, count: int, runs: int, as_json: bool) -> int:
-    """Measure and print. Returns 1 if the target is missed."""
+    bound = bound_of("T10", "commit")
     try:
         figures = measure(where, count, runs)
     except OSError as error:
         raise Problem(f"no file can be written in {where}: {error.strerror}") from error
-    if as_json:
-        shown = asdict(figures) | {"ratio": figures.ratio, "target": TARGET, "unit": "us"}
-        print(json.dumps(shown | {"machine": machine(None)}, indent=2))
-    else:
-        _print(figures, where, count, runs)
-    return 0 if figures.ratio <= TARGET else 1
-
-
-def _print(figures: StoreFigures, where: str, count: int, runs: int) -> None:
-    table = Table(title=f"{runs} runs of {count} in {where}; microseconds")
-    table.add_column("")
-    for head in ("p50", "p90", "medians"):
-        table.add_column(head, justify="right")
-    for name, f in (("commit", figures.commit), ("bare write and fsync", figures.bare)):
-        table.add_row(name, f"{f.p50:.1f}", f"{f.p90:.1f}", f"{f.spread[0]:.1f}-{f.spread[1]:.1f}")
-    console = Console()
-    console.print(table)
-    console.print(
-        f"{figures.size:.0f} bytes a commit; {figures.ratio:.2f} bare fsyncs, "
-        f"target {TARGET} at most."
-    )
+    options = {"in": where, "count": count, "runs": runs}
+    measures = figures.times.measures("commit", "bare write and fsync")
+    document = Document("store", options, measures, {"bytes": figures.size})
+    ratio = figures.times.ratio
+    parts: list[Grid | Picture | str] = [
+        spread_grid(f"{runs} runs of {count} in {where}", measures),
+        figure_grid("Against the floor", {"commit / bare write and fsync": ratio}),
+        f"{figures.size:.0f} bytes a commit; target T10: {bound.words}.",
+    ]
+    output.give("Commits to a card file", document, parts)
+    return 0 if bound.is_met(ratio.typical) else 1

@@ -1,142 +1,185 @@
-"""`tapbench bench tap`: one APDU and one entry tap on each road."""
+"""`tapbench bench tap`: one APDU and one entry tap on each road, or on a reader with a card."""
 
-import json
-import platform
 import sys
-from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from bench.rig.pcscd import RigError
-from bench.roads import choose
-from bench.throughput.tap import (
-    RecordingCost,
-    RoadFigures,
-    Shares,
-    UdpCost,
-    measure,
-    one_processor,
-    recording_cost,
-    shares,
-    udp_cost,
+from bench.cli.bench_show import (
+    Output,
+    demand_extra,
+    figure,
+    figure_grid,
+    spread_grid,
 )
+from bench.rig.errors import RigError
+from bench.roads import choose
+from bench.throughput.document import Document
+from bench.throughput.histogram import Measure
+from bench.throughput.page import Grid, Picture
+from bench.throughput.repeat import one_processor
 from emulator.frontends.errors import FrontendError
 from reader.transport.base import ReaderFault
 
+if TYPE_CHECKING:
+    from bench.throughput.tap import Plan
 
-def bench_tap(via: str, count: int, runs: int, pin: bool, as_json: bool) -> None:
-    """Measure and print. A road this machine lacks is named and left out if others remain."""
-    names = choose(via)
-    figures: dict[str, RoadFigures] = {}
-    with (
-        one_processor(pin) as processor,
-        Progress(console=Console(stderr=True), transient=True) as progress,
-    ):
-        task = progress.add_task("measuring", total=len(names) * runs + 1)
-        for name in names:
-            try:
-                figures[name] = measure(name, count, runs, lambda: progress.advance(task))
-            except (RigError, FrontendError, ReaderFault) as error:
-                if via != "all":
-                    raise
-                print(f"{name}: left out, {error}", file=sys.stderr)
-        all_taps = count * runs
-        udp = udp_cost(all_taps) if "udp" in figures else None
-        taken = Costs(shares(all_taps), recording_cost(all_taps), udp)
-        progress.advance(task)
-    if as_json:
-        print(json.dumps(_as_json(figures, taken, count, runs, processor), indent=2))
-    else:
-        _print(figures, taken, count, runs, processor)
+READERS = ("pcsc:", "nfc:")
+Parts = list[Grid | Picture | str]
 
 
-class Costs(NamedTuple):
-    """Where the time of a tap in process goes, what recording it adds, what the UDP card costs."""
+@dataclass(frozen=True, slots=True)
+class TapBench:
+    """What the command line says. may_write: whether a foreign card may be tapped."""
 
-    split: Shares
-    recording: RecordingCost
-    udp: UdpCost | None
+    via: str
+    count: int
+    runs: int
+    warm_up: int
+    pin: bool = True
+    seed: int = 1
+    may_write: bool = False
+
+    @property
+    def plan(self) -> "Plan":
+        """How much is measured."""
+        from bench.throughput.tap import Plan
+
+        return Plan(self.count, self.runs, self.warm_up)
+
+    def document(
+        self, measures: Mapping[str, Measure], processor: int | None, incomplete: str = ""
+    ) -> Document:
+        """The result as a document."""
+        options = {
+            name: getattr(self, name)
+            for name in ("via", "count", "runs", "warm_up", "pin", "may_write")
+        }
+        return Document("tap", options, measures, {}, self.seed, processor, incomplete)
 
 
-def machine(processor: int | None) -> dict[str, str]:
-    """What the figures were taken on. processor: the one everything ran on, None for all."""
+def bench_tap(options: TapBench, output: Output) -> None:
+    """Measure and print. Raises Problem, and what a road that was asked for by name says."""
+    is_reader = options.via.startswith(READERS)
+    names = [options.via] if is_reader else choose(options.via)
+    output.demand()
+    demand_extra("hdrh")
+    with one_processor(options.pin) as processor, progressing(len(names)) as tick:
+        if is_reader:
+            document = _reader(options, processor, tick)
+        else:
+            document = _roads(options, names, processor, tick)
+    parts: Parts = [
+        spread_grid("Single repetitions", _of(document.measures, ("APDU", "tap")), "road"),
+        figure_grid("Rates and ratios", _without_spread(document.measures)),
+        *_inside(names, document.measures),
+        *_pictures(output, names, document.measures),
+    ]
+    parts.append(_air_words(is_reader))
+    output.give(f"Taps: {options.runs} runs of {options.count}", document, parts)
+
+
+@contextmanager
+def progressing(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error. Yields what moves it on."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("measuring", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _reader(options: TapBench, processor: int | None, tick: Callable[[], None]) -> Document:
+    from bench.conformance.reader_stand import Leave
+    from bench.throughput.reader_tap import measure_reader
+
+    found = measure_reader(options.via, options.plan, Leave(may_write=options.may_write))
+    tick()
+    return options.document(found.measures, processor, found.incomplete)
+
+
+def _roads(
+    options: TapBench, names: list[str], processor: int | None, tick: Callable[[], None]
+) -> Document:
+    """A road this machine lacks is named and left out, unless it was asked for."""
+    from bench.throughput.costs import FLOORED, recording_cost, road_cost, shares
+    from bench.throughput.tap import measure
+
+    measures: dict[str, Measure] = {}
+    for name in names:
+        try:
+            measures |= measure(name, options.plan, seed=options.seed).measures(name)
+            if name in FLOORED:
+                cost = road_cost(name, options.plan)
+                measures |= cost.measures(f"{name} APDU, in turn", FLOORED[name])
+        except (RigError, FrontendError, ReaderFault) as error:
+            if options.via != "all":
+                raise
+            print(f"{name}: left out, {error}", file=sys.stderr)
+        tick()
+    split = shares(options.count)
+    recorded = recording_cost(options.plan)
+    measures |= recorded.measures("tap in process, recorded", "not recorded")
+    for part, us in (("codec", split.codec), ("cryptograms", split.crypto), ("rest", split.rest)):
+        measures[f"of a tap in process: {part}"] = Measure("us", (us,), count=options.count)
+    return options.document(measures, processor)
+
+
+def _of(measures: Mapping[str, Measure], ends: Iterable[str]) -> dict[str, Measure]:
+    """Those with a spread that are neither a part nor a command."""
     return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.platform(),
-        "processors": "all" if processor is None else f"pinned to {processor}",
-        "cryptography": version("cryptography"),
-        "tapbench": _own_version(),
+        name: one
+        for name, one in measures.items()
+        if one.spread and " part " not in name and " command " not in name
     }
 
 
-def _own_version() -> str:
-    try:
-        return version("tapbench")
-    except PackageNotFoundError:
-        return "from a checkout"
+def _without_spread(measures: Mapping[str, Measure]) -> dict[str, Measure]:
+    return {name: one for name, one in measures.items() if not one.spread}
 
 
-def _as_json(
-    figures: dict[str, RoadFigures],
-    taken: Costs,
-    count: int,
-    runs: int,
-    processor: int | None,
-) -> dict[str, Any]:
-    return {
-        "machine": machine(processor),
-        "taps_per_run": count,
-        "runs": runs,
-        "unit": "us",
-        "roads": {
-            name: asdict(f) | {"taps_per_second": f.taps_per_second} for name, f in figures.items()
-        },
-        "in_process": asdict(taken.split) | {"rest": taken.split.rest},
-        "recording": asdict(taken.recording) | {"share": taken.recording.share},
-        "udp": asdict(taken.udp) | {"ratio": taken.udp.ratio} if taken.udp else None,
-    }
+def _group(measures: Mapping[str, Measure], road: str, what: str) -> dict[str, Measure]:
+    begins = f"{road} {what} "
+    return {n.removeprefix(begins): one for n, one in measures.items() if n.startswith(begins)}
 
 
-def _print(
-    figures: dict[str, RoadFigures],
-    taken: Costs,
-    count: int,
-    runs: int,
-    processor: int | None,
-) -> None:
-    table = Table(title=f"Entry tap: 10 card APDUs + 2 PSAM; {runs} runs of {count}; microseconds")
-    table.add_column("road")
-    for head in ("APDU p50", "p90", "medians", "tap p50", "p90", "medians", "taps/s"):
-        table.add_column(head, justify="right")
-    for name, f in figures.items():
-        table.add_row(
-            name,
-            f"{f.apdu.p50:.1f}",
-            f"{f.apdu.p90:.1f}",
-            f"{f.apdu.spread[0]:.1f}-{f.apdu.spread[1]:.1f}",
-            f"{f.tap.p50:.0f}",
-            f"{f.tap.p90:.0f}",
-            f"{f.tap.spread[0]:.0f}-{f.tap.spread[1]:.0f}",
-            f"{f.taps_per_second:,.0f}",
-        )
-    console = Console()
-    console.print(table)
-    split, recording, udp = taken
-    parts = (("codec", split.codec), ("cryptograms", split.crypto), ("the rest", split.rest))
-    shown = ", ".join(f"{name} {us:.0f} us ({us / split.tap:.0%})" for name, us in parts)
-    console.print(f"A tap in process is {split.tap:.0f} us: {shown}.")
-    console.print(
-        f"recording on: {recording.share:+.0%}, {recording.recorded:.0f} us against "
-        f"{recording.without:.0f} us, taps in turn."
+def _inside(names: list[str], measures: Mapping[str, Measure]) -> Iterator[Grid]:
+    for road in names:
+        parts, commands = _group(measures, road, "part"), _group(measures, road, "command")
+        if parts:
+            yield spread_grid(f"{road}: where the time of a tap goes", parts, "part")
+            yield spread_grid(f"{road}: command by command", commands, "command")
+
+
+def _pictures(
+    output: Output, names: list[str], measures: Mapping[str, Measure]
+) -> Iterator[Picture]:
+    if output.html is None:
+        return
+    from bench.throughput.tap_charts import commands_chart, parts_chart
+
+    parts = {road: found for road in names if (found := _group(measures, road, "part"))}
+    yield Picture(
+        parts_chart(parts),
+        "Medians of single taps. Transport is all between the reader's call and the card.",
     )
-    if udp is not None:
-        console.print(
-            f"One APDU over UDP is {udp.ours:.1f} us, {udp.ratio:.2f} times a canned responder "
-            f"behind the same nfcpy ({udp.floor:.1f} us)."
+    for road in parts:
+        yield Picture(
+            commands_chart(road, _group(measures, road, "command")),
+            "Each bar is the median, its line ends at the 90th percentile.",
         )
-    console.print(", ".join(f"{k} {v}" for k, v in machine(processor).items()), style="dim")
+
+
+def _air_words(is_reader: bool) -> str:
+    """What a radio adds to a tap, from the simulated air."""
+    from bench.throughput.air import air_tap
+
+    slow, fast = air_tap(0), air_tap(2)
+    where = "of an entry's transport the radio takes" if is_reader else "a radio adds to each tap"
+    return (
+        f"At least, {where} {figure(slow.whole / 1e6)} ms at {slow.kbit} kbit/s, "
+        f"{figure(fast.whole / 1e6)} ms at {fast.kbit} (tapbench bench air)."
+    )

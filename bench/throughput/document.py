@@ -32,6 +32,7 @@ class Document:
     measures:   by name, such as "udp tap" or "card INITIALIZE".
     detail:     anything else that JSON can hold.
     incomplete: why the work ended early, empty if it did not.
+    taken_on:   the machine of a document that was read; empty for this one, now.
     """
 
     kind: str
@@ -41,6 +42,12 @@ class Document:
     seed: int | None = None
     processor: int | None = None
     incomplete: str = ""
+    taken_on: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def machine(self) -> Mapping[str, Any]:
+        """What the figures were taken on."""
+        return self.taken_on or machine(self.processor)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, with the machine it was measured on and the time."""
@@ -49,7 +56,7 @@ class Document:
             "format": FORMAT,
             "kind": self.kind,
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "machine": machine(self.processor),
+            "machine": dict(self.machine),
             "seed": self.seed,
             "options": dict(self.options),
             "incomplete": self.incomplete,
@@ -78,6 +85,7 @@ def read_document(path: str | Path) -> Document:
             dict(said["detail"]),
             said["seed"],
             incomplete=str(said["incomplete"]),
+            taken_on=dict(said["machine"]),
         )
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}") from error

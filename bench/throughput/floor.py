@@ -1,14 +1,16 @@
-"""The floor of the UDP road: the least that can answer nfcpy, to measure our card against.
+"""Floors of roads: the least that can answer a reader, to measure our card against.
 
-A socket and a table: activation is canned, an I-block gets its own PCB back and always the same
-answer. No state, no checks, no card. What nfcpy takes with it is nfcpy's and the kernel's.
+On UDP a socket and a table: activation is canned, an I-block gets its own PCB back and always the
+same answer. In a slot of vpcd the same without activation. No state, no checks, no card. What a
+command takes with them is the reader's, the driver's and the kernel's.
 """
 
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from emulator.frontends.vpcd import Control, frames
 from emulator.picc import Contactless
 from emulator.radio.activation import cascade
 
@@ -59,4 +61,35 @@ def udp_floor(contactless: Contactless, response: bytes) -> Iterator[str]:
             yield f"udp:{host}:{port}"
         finally:
             air.sendto(_STOP, air.getsockname())
+            thread.join()
+
+
+@contextmanager
+def vpcd_floor(port: int, atr: bytes, response: bytes) -> Iterator[None]:
+    """A card in a slot of vpcd that says one thing, for the length of a `with` block.
+
+    port: of the slot. atr: what it answers to reset. response: what every command is answered.
+    It listens as our card's front end does; without its acknowledging at once the floor would be
+    forty milliseconds.
+    """
+    told = len(response).to_bytes(2, "big") + response
+    atr_told = len(atr).to_bytes(2, "big") + atr
+    with socket.create_connection(("127.0.0.1", port)) as link:
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def work() -> None:
+            with suppress(OSError):  # vpcd goes first, or in the middle of a message
+                for message in frames(link):
+                    if len(message) > 1:
+                        link.sendall(told)
+                    elif message[0] == Control.GET_ATR:
+                        link.sendall(atr_told)
+
+        thread = threading.Thread(target=work, name="vpcd floor", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
             thread.join()

@@ -5,10 +5,9 @@ Repeated runs are kept apart by their medians, so that noise can be told from ch
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 from typing import Any, Literal
-
-from hdrh.histogram import HdrHistogram
 
 LONGEST_NS = 60_000_000_000
 """What lasts longer is counted as this long."""
@@ -61,8 +60,8 @@ class Measure:
         """What `as_json` made. Raises KeyError, TypeError and ValueError if it is none."""
         better: Better = "more" if said["better"] == "more" else "less"
         runs = tuple(float(one) for one in said["runs"])
-        if not runs:
-            raise ValueError("a measure has at least one run")
+        if not runs or not all(map(isfinite, runs)):
+            raise ValueError("a measure has at least one run, and every run is a number")
         spread = {str(name): float(value) for name, value in said.get("spread", {}).items()}
         return cls(str(said["unit"]), runs, better, spread or None, int(said.get("count", 0)))
 
@@ -79,6 +78,8 @@ class Spread:
     """
 
     def __init__(self) -> None:
+        from hdrh.histogram import HdrHistogram  # of an extra; a `Measure` does without
+
         self._all = HdrHistogram(1, LONGEST_NS, _DIGITS)
         self._medians: list[float] = []
 

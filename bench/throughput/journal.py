@@ -4,14 +4,14 @@ The two alternate, so that both see the same disk at the same time.
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 
 from apdu.bcd import Moment
 from bench.honest import Day
-from bench.throughput.tap import Figures
+from bench.throughput.beside import Beside, beside
 from reader.journal import FRAME, Journal
 from reader.taprecord import Mark, TapRecord
 from reader.transactions import Receipt
@@ -19,20 +19,7 @@ from reader.transactions import Receipt
 _WARM_UP = 10
 
 
-@dataclass(frozen=True, slots=True)
-class JournalFigures:
-    """Microseconds."""
-
-    write: Figures
-    bare: Figures
-
-    @property
-    def ratio(self) -> float:
-        """Median against median."""
-        return self.write.p50 / self.bare.p50
-
-
-def measure(where: str, count: int, runs: int) -> JournalFigures:
+def measure(where: str, count: int, runs: int) -> Beside:
     """Time records in a directory. count: taps a run, two records each. Raises OSError."""
     day = Day(1)
     day.play()
@@ -43,7 +30,7 @@ def measure(where: str, count: int, runs: int) -> JournalFigures:
             write, bare = _one_run(folder, tap, count)
         writes.append(write[_WARM_UP:])
         bares.append(bare[_WARM_UP:])
-    return JournalFigures(Figures.of(writes), Figures.of(bares))
+    return beside(writes, bares)
 
 
 def _one_run(folder: str, tap: TapRecord, count: int) -> tuple[list[int], list[int]]:

@@ -20,7 +20,7 @@ from bench.scenario import (
     EXIT_TERMINAL,
     make_gate,
 )
-from bench.throughput.tap import Figures
+from bench.throughput.beside import Beside, beside
 from emulator.card.cardfile import CardFile
 from emulator.card.env import SeededEnv
 from emulator.card.filestore import FileStore, create_card
@@ -45,16 +45,10 @@ _WARM_UP = 10
 
 @dataclass(frozen=True, slots=True)
 class StoreFigures:
-    """Microseconds of one commit and of one bare fsync. size: bytes of a commit, on average."""
+    """A commit beside a bare write and fsync. size: bytes of a commit, on average."""
 
-    commit: Figures
-    bare: Figures
+    times: Beside
     size: float
-
-    @property
-    def ratio(self) -> float:
-        """Median against median; the target T10 is 1.5 at most."""
-        return self.commit.p50 / self.bare.p50
 
 
 def measure(where: str, count: int, runs: int) -> StoreFigures:
@@ -68,7 +62,7 @@ def measure(where: str, count: int, runs: int) -> StoreFigures:
             commit, bare = _one_run(folder, profile, images, lines)
         commits.append(commit[_WARM_UP:])
         bares.append(bare[_WARM_UP:])
-    return StoreFigures(Figures.of(commits), Figures.of(bares), sum(map(len, lines)) / len(lines))
+    return StoreFigures(beside(commits, bares), sum(map(len, lines)) / len(lines))
 
 
 def tapped(profile: Profile, count: int) -> list[Image]:

@@ -1,82 +1,52 @@
-"""What one APDU and one whole entry tap cost on each road, and where the time goes in process.
+"""What one APDU and one whole entry tap cost on each road, command by command and part by part.
 
 A tap is the entry of protocol reference 6.1: 10 card APDUs and 2 of the PSAM, both ends, all
 checks, outcome and receipt. Before each tap the card's memory is put back as it was, outside the
 measured time.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median, quantiles
 from time import perf_counter_ns
-from typing import Any
 
 import fixtures
-from apdu.codec import Record
-from apdu.commands import AID_PURSE, GET_BALANCE, SAM_TABLE, SELECT, TABLE
-from apdu.purse import card_key, purchase_session, spend_mac1, spend_mac2, spend_tac
-from apdu.records import SelectName
-from apdu.spec import CommandSpec, CommandTable
-from bench.recording import Recorder
-from bench.roads import ROADS, WAIT_S
+from apdu.commands import GET_BALANCE
+from bench.roads import ROADS
 from bench.scenario import ENTERED_AT, ENTRY_STATION, ENTRY_TERMINAL, make_gate
-from bench.throughput.floor import udp_floor
+from bench.throughput.histogram import Measure, Spread
+from bench.throughput.repeat import timed
+from bench.tracing.words import exchange_name
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import new_image, personalise
 from emulator.card.store import MemoryStore
+from emulator.picc import Picc
 from reader.gate import Direction, Gate, Verdict
 from reader.session import run
 from reader.transport.base import Transport
 from reader.transport.decorators import Exchange, Recording
-from reader.transport.inprocess import InProcess
-from reader.transport.nfc import NfcCoupler
 
-_WARM_UP = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Microseconds. spread: the least and the greatest median of a run, to judge the noise."""
-
-    p50: float
-    p90: float
-    spread: tuple[float, float]
-
-    @classmethod
-    def of(cls, runs: list[list[int]]) -> "Figures":
-        """From nanoseconds of each repetition, run by run."""
-        everything = [ns / 1000 for one in runs for ns in one]
-        medians = [median(one) / 1000 for one in runs]
-        return cls(
-            median(everything), quantiles(everything, n=10)[-1], (min(medians), max(medians))
-        )
+WARM_UP = 20
+"""Taps before the first that counts, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
-class RoadFigures:
-    """One road: a single small APDU, and a whole entry tap."""
+class Plan:
+    """How much is measured. count: taps a run. warm_up: taps before them that do not count."""
 
-    apdu: Figures
-    tap: Figures
-
-    @property
-    def taps_per_second(self) -> float:
-        """By the median."""
-        return 1e6 / self.tap.p50
+    count: int = 300
+    runs: int = 5
+    warm_up: int = WARM_UP
 
 
 class Bench:
-    """A card that can be put back, and its gate."""
+    """A card that can be put back, and its gate. seed: of the card's random numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 1) -> None:
         self._profile = fixtures.load_profile("student").with_balance(5000)
         self._image = new_image(self._profile, fixtures.load_roots())
         self._store = MemoryStore(self._image)
-        self.card = personalise(
-            self._profile, fixtures.load_roots(), SeededEnv("bench"), self._store
-        )
+        env = SeededEnv(f"bench {seed}")
+        self.card = personalise(self._profile, fixtures.load_roots(), env, self._store)
         self.gate: Gate = make_gate(Direction.ENTRY, ENTRY_STATION, ENTRY_TERMINAL, ENTERED_AT, 1)
 
     def put_back(self) -> None:
@@ -85,194 +55,158 @@ class Bench:
         self.card.power_off()
         self.gate.walked()  # or the same card passes again without a transaction
 
-    def tap(self, link: Transport) -> None:
-        """One entry. Raises AssertionError if the gate does not open: the figure would be false."""
-        outcome = run(self.gate.tap(), {"card": link, "psam": self.gate.psam})
+    def tap(self, link: Transport, psam: Transport | None = None) -> None:
+        """One entry. Raises AssertionError if the gate does not open: the figure would be false.
+
+        psam: something around the gate's own.
+        """
+        outcome = run(self.gate.tap(), {"card": link, "psam": psam or self.gate.psam})
         if outcome.verdict is not Verdict.PASS or outcome.receipt is None:
             raise AssertionError(f"the gate did not open: {outcome.reason} {outcome.detail}")
 
 
-@contextmanager
-def one_processor(wanted: bool = True) -> Iterator[int | None]:
-    """Keep this thread, and the threads and services it starts, on one processor.
+class Inside:
+    """A card that adds up the time it takes itself, without the way to it (`Picc`)."""
 
-    Yields its number, or None where that is not wanted or not possible. On two processors most of
-    a road's time is the waking of the other one, and the figures say more about the scheduler than
-    about the road.
-    """
-    if not wanted or not hasattr(os, "sched_setaffinity"):
-        yield None
-        return
-    before = os.sched_getaffinity(0)
-    chosen = max(before)
-    os.sched_setaffinity(0, {chosen})
-    try:
-        yield chosen
-    finally:
-        os.sched_setaffinity(0, before)
+    def __init__(self, picc: Picc) -> None:
+        self.contactless = picc.contactless
+        self.power_on, self.power_off = picc.power_on, picc.power_off
+        self._process = picc.process
+        self.took_ns = 0
 
-
-def measure(name: str, count: int, runs: int, tick: Callable[[], None]) -> RoadFigures:
-    """Time a road. count: taps a run. tick: called after each run, for a progress bar."""
-    bench = Bench()
-    with ROADS[name](bench.card) as link:
-        command = GET_BALANCE.command(None)
-        for _ in range(_WARM_UP):
-            bench.put_back()
-            bench.tap(link)
-        apdus, taps = [], []
-        for _ in range(runs):
-            apdus.append(_time(lambda: link.transmit(command), count))
-            taps.append(_time(lambda: bench.tap(link), count, bench.put_back))
-            tick()
-    return RoadFigures(Figures.of(apdus), Figures.of(taps))
-
-
-def _time(
-    action: Callable[[], object], count: int, before: Callable[[], None] | None = None
-) -> list[int]:
-    took = []
-    for _ in range(count):
-        if before is not None:
-            before()
+    def process(self, command: bytes) -> bytes:
+        """See Picc."""
         start = perf_counter_ns()
-        action()
-        took.append(perf_counter_ns() - start)
-    return took
+        response = self._process(command)
+        self.took_ns += perf_counter_ns() - start
+        return response
+
+
+PARTS = ("card", "transport", "PSAM", "reader code")
+"""Where the time of a tap goes. transport: everything between the reader's call and the card.
+A card that is not ours cannot be looked into: there `card` is in `transport`."""
+
+
+class Taken:
+    """Times of taps by command and by part, filled tap by tap and run by run."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, Spread] = {}
+        self._parts: dict[str, Spread] = {}
+        self._run: dict[tuple[str, str], list[int]] = {}
+
+    def add_tap(self, whole_ns: int, exchanges: Iterable[Exchange], card_ns: int | None) -> None:
+        """One tap. card_ns: what the card took of it, None if nobody knows."""
+        spent = {"card": 0, "psam": 0}
+        seen: dict[str, int] = {}
+        for exchange in exchanges:
+            took = exchange.end_ns - exchange.start_ns
+            spent[exchange.to] += took
+            name = f"{exchange.to} {exchange_name(exchange.command)}"
+            seen[name] = seen.get(name, 0) + 1
+            self._note("command", name if seen[name] == 1 else f"{name} ({seen[name]})", took)
+        if card_ns is not None:
+            self._note("part", "card", card_ns)
+        self._note("part", "transport", max(0, spent["card"] - (card_ns or 0)))
+        self._note("part", "PSAM", spent["psam"])
+        self._note("part", "reader code", whole_ns - spent["card"] - spent["psam"])
+
+    def end_run(self) -> None:
+        """Count what was added since the last run ended."""
+        for (what, name), took in self._run.items():
+            kept = self._commands if what == "command" else self._parts
+            kept.setdefault(name, Spread()).add_run(took)
+        self._run = {}
+
+    @property
+    def commands(self) -> dict[str, Measure]:
+        """By command, in the tap's order."""
+        return {name: spread.measure() for name, spread in self._commands.items()}
+
+    @property
+    def parts(self) -> dict[str, Measure]:
+        """By part, see `PARTS`."""
+        return {name: self._parts[name].measure() for name in PARTS if name in self._parts}
+
+    def _note(self, what: str, name: str, took_ns: int) -> None:
+        self._run.setdefault((what, name), []).append(took_ns)
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
-    """Microseconds of one tap in process: all of it, its codec work, its cryptograms."""
+class RoadFigures:
+    """One road: a small APDU (GET BALANCE), a whole entry tap, its commands and its parts."""
 
-    tap: float
-    codec: float
-    crypto: float
-
-    @property
-    def rest(self) -> float:
-        """Decisions, state, files, and calling."""
-        return self.tap - self.codec - self.crypto
-
-
-def shares(count: int) -> Shares:
-    """Split a tap in process by running its codec work and its cryptograms alone, again."""
-    bench = Bench()
-    bench.put_back()
-    seen: list[Exchange] = []
-    psam = Recording(bench.gate.psam, perf_counter_ns, "psam", seen)
-    card = Recording(InProcess(bench.card), perf_counter_ns, "card", seen)
-    run(bench.gate.tap(), {"card": card, "psam": psam})
-    codec = [work for exchange in seen for work in _codec_work(exchange)]
-    link = InProcess(bench.card)
-    whole = median(_time(lambda: bench.tap(link), count, bench.put_back))
-    coded = median(_time(lambda: [work() for work in codec], count))
-    ciphered = median(_time(_crypto_work(), count))
-    return Shares(whole / 1000, coded / 1000, ciphered / 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingCost:
-    """Microseconds of one tap in process, without and with everything recorded."""
-
-    without: float
-    recorded: float
+    apdu: Measure
+    tap: Measure
+    commands: Mapping[str, Measure]
+    parts: Mapping[str, Measure]
 
     @property
-    def share(self) -> float:
-        """What recording adds, as a part of the tap without."""
-        return self.recorded / self.without - 1
+    def taps_per_second(self) -> float:
+        """By the median."""
+        return 1e6 / self.tap.typical
+
+    def measures(self, road: str) -> dict[str, Measure]:
+        """All of them, by names that begin with the road's."""
+        rates = tuple(1e6 / run for run in self.tap.runs)
+        return {
+            f"{road} APDU": self.apdu,
+            f"{road} tap": self.tap,
+            f"{road} taps a second": Measure("1/s", rates, "more", count=self.tap.count),
+            **{f"{road} part {name}": one for name, one in self.parts.items()},
+            **{f"{road} command {name}": one for name, one in self.commands.items()},
+        }
 
 
-def recording_cost(count: int) -> RecordingCost:
-    """Time taps with and without a recorder in turn, so that both have the same machine.
+def measure(
+    name: str, plan: Plan, tick: Callable[[], None] = lambda: None, seed: int = 1
+) -> RoadFigures:
+    """Time a road. tick: called after each run, for a progress bar.
 
-    The recorder keeps everything, as that of a gate does; making events of it comes later and is
-    not part of a tap.
+    Whole taps are measured without a probe; commands and parts in taps of their own after them.
     """
-    bench = Bench()
-    link = InProcess(bench.card)
-    recorder = Recorder()
-    took: tuple[list[int], list[int]] = ([], [])
-    for _ in range(count):
-        took[0].extend(_time(lambda: bench.tap(link), 1, bench.put_back))
-        took[1].extend(_time(lambda: recorder.pass_(bench.gate, link), 1, bench.put_back))
-    return RecordingCost(median(took[0]) / 1000, median(took[1]) / 1000)
+    apdus, taps = time_road(name, plan, tick, seed)
+    taken = _look_inside(name, plan, tick, seed)
+    return RoadFigures(apdus, taps, taken.commands, taken.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class UdpCost:
-    """Microseconds of one APDU over nfcpy's UDP air: our card, and a canned responder."""
-
-    ours: float
-    floor: float
-
-    @property
-    def ratio(self) -> float:
-        """Ours against the floor (performance target T8: 1.45 at most)."""
-        return self.ours / self.floor
-
-
-def udp_cost(count: int) -> UdpCost:
-    """Time GET BALANCE over the same nfcpy, to our card and to the floor, in turn."""
-    bench = Bench()
-    bench.card.process(SELECT.command(SelectName(AID_PURSE)))
-    command = GET_BALANCE.command(None)
-    said = bench.card.process(command)
-    took: tuple[list[int], list[int]] = ([], [])
-    with ROADS["udp"](bench.card) as ours, udp_floor(bench.card.contactless, said) as device:
-        ours.transmit(SELECT.command(SelectName(AID_PURSE)))
-        coupler = NfcCoupler(device)
-        try:
-            floor = coupler.wait_card(WAIT_S)
-            if not ours.transmit(command) == floor.transmit(command) == said:
-                raise AssertionError("card and floor answer differently: the figure would be false")
-            for _ in range(count):
-                took[0].extend(_time(lambda: ours.transmit(command), 1))
-                took[1].extend(_time(lambda: floor.transmit(command), 1))
-        finally:
-            coupler.close()
-    return UdpCost(median(took[0]) / 1000, median(took[1]) / 1000)
+def time_road(
+    name: str, plan: Plan, tick: Callable[[], None] = lambda: None, seed: int = 1
+) -> tuple[Measure, Measure]:
+    """Time GET BALANCE and whole taps on a road, without a probe."""
+    apdus, taps = Spread(), Spread()
+    bench = Bench(seed)
+    with ROADS[name](bench.card) as link:
+        _warm_up(bench, link, plan.warm_up)
+        command = GET_BALANCE.command(None)
+        for _ in range(plan.runs):
+            apdus.add_run(timed(lambda: link.transmit(command), plan.count))
+            taps.add_run(timed(lambda: bench.tap(link), plan.count, bench.put_back))
+            tick()
+    return apdus.measure(), taps.measure()
 
 
-def _codec_work(exchange: Exchange) -> list[Callable[[], object]]:
-    """What both ends do to one exchange's bytes: build, route, parse; build, parse."""
-    table = TABLE if exchange.to == "card" else SAM_TABLE
-    spec = table.route(exchange.command[:4])
-    assert isinstance(spec, CommandSpec)
-    assert exchange.response is not None
-    call = CommandTable.shape(spec, exchange.command)
-    command, data = exchange.command, exchange.response[:-2]
-    work: list[Callable[[], object]] = [
-        lambda: table.route(command[:4]),
-        lambda: CommandTable.shape(spec, command),
-        lambda: spec.parse_reply(data),
-    ]
-    if isinstance(call.data, Record):
-        work.append(lambda: spec.command(call.data, call.p1, call.p2))
-    reply: Any = spec.parse_reply(data)
-    if isinstance(reply, Record):
-        work.append(reply.build)
-    return work
+def _warm_up(bench: Bench, link: Transport, count: int) -> None:
+    for _ in range(max(1, count)):
+        bench.put_back()
+        bench.tap(link)
 
 
-def _crypto_work() -> Callable[[], object]:
-    """The cryptograms of one tap, PSAM's and card's, with static contexts reused."""
-    roots = fixtures.load_roots()
-    profile = fixtures.load_profile("student")
-    issuer_key = roots["PMK"].diversify(profile.issuer)
-    dpk = card_key(roots["PMK"], profile.issuer, profile.serial)
-    dtk = card_key(roots["TMK"], profile.issuer, profile.serial)
-    random, when, terminal = bytes(4), bytes(7), ENTRY_TERMINAL
-    spend_tac(dtk, 0, 9, terminal, 1, when)
-
-    def work() -> None:
-        session = purchase_session(issuer_key.diversify(profile.serial[-8:]), random, 1, 1)
-        spend_mac1(session, 0, 9, terminal, when)
-        spend_mac2(session, 0)
-        session = purchase_session(dpk, random, 1, 1)
-        spend_mac1(session, 0, 9, terminal, when)
-        spend_mac2(session, 0)
-        spend_tac(dtk, 0, 9, terminal, 1, when)
-
-    return work
+def _look_inside(name: str, plan: Plan, tick: Callable[[], None], seed: int) -> Taken:
+    bench, taken = Bench(seed), Taken()
+    inside = Inside(bench.card)
+    with ROADS[name](inside) as link:
+        _warm_up(bench, link, plan.warm_up)
+        for _ in range(plan.runs):
+            for _ in range(plan.count):
+                bench.put_back()
+                seen: list[Exchange] = []
+                card = Recording(link, perf_counter_ns, "card", seen)
+                psam = Recording(bench.gate.psam, perf_counter_ns, "psam", seen)
+                inside.took_ns = 0
+                start = perf_counter_ns()
+                bench.tap(card, psam)
+                taken.add_tap(perf_counter_ns() - start, seen, inside.took_ns)
+            taken.end_run()
+            tick()
+    return taken

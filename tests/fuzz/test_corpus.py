@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.targets import RECORDS, TARGETS, pieces
 
 CORPUS = Path(__file__).parent / "corpus"
-LARGEST = 200_000
+LARGEST = 1_000_000
 
 
 @pytest.mark.parametrize("name", TARGETS)

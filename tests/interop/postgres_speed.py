@@ -4,7 +4,7 @@ python -m tests.interop.postgres_speed --count 22000
 """
 
 from bench.throughput.clearing import ClearingFigures, measure
-from bench.throughput.tap import one_processor
+from bench.throughput.repeat import one_processor
 from tests.campaigns import Say, run_campaign
 from tests.postgres import cluster
 

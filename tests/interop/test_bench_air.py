@@ -13,7 +13,7 @@ from tests.interop.test_cli import tapbench
 def test_the_table_has_a_row_for_each_rate_and_the_arithmetic_below():
     done = tapbench("bench", "air")
     assert (done.returncode, done.stderr) == (0, "")
-    rows = re.findall(r"│\s+(106|212|424|848) │.*│\s+([\d.]+) │\s+([\d,]+) │", done.stdout)
+    rows = re.findall(r"│\s+(106|212|424|848)\s+│.*│\s+([\d.]+) │\s+([\d,]+) │", done.stdout)
     assert [row[0] for row in rows] == ["106", "212", "424", "848"]
     whole = [float(row[1]) for row in rows]
     assert whole == sorted(whole, reverse=True)

@@ -271,17 +271,6 @@ def test_explain_is_json_for_programs():
     assert shown[0]["kind"] == "ATR"
 
 
-def test_the_benchmark_prints_medians_and_shares():
-    done = tapbench("bench", "tap", "--via", "inproc,udp", "--count", "10", "--runs", "2", "--json")
-    assert done.returncode == 0, done.stderr
-    shown = json.loads(done.stdout)
-    assert set(shown["roads"]) == {"inproc", "udp"}
-    assert shown["roads"]["inproc"]["taps_per_second"] > 0
-    split = shown["in_process"]
-    assert 0 < split["codec"] + split["crypto"] < split["tap"]
-    assert shown["recording"]["recorded"] > 0
-
-
 def test_help_names_every_command():
     out = tapbench("--help").stdout
     for command in ("tap", "emulate", "gate", "explain", "doctor", "bench"):

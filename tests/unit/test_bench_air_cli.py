@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from bench.cli.bench_air import bench_air
+from bench.cli.bench_show import Output
 from bench.problem import Problem
 
 
-def printed(capsys, *, timing="none", frames=False, svg=None, force=False, as_json=False) -> str:
-    bench_air(timing, frames, svg, force, as_json)
+def printed(
+    capsys, *, timing="none", frames=False, svg=None, force=False, as_json=False, html=None
+) -> str:
+    bench_air(timing, frames, svg, Output(as_json, html, force))
     return capsys.readouterr().out
 
 
@@ -23,7 +26,7 @@ def test_frames_lists_every_frame_of_every_rate(capsys):
 
 
 def test_json_adds_up(capsys):
-    told = json.loads(printed(capsys, timing="measured", frames=True, as_json=True))
+    told = json.loads(printed(capsys, timing="measured", frames=True, as_json=True))["detail"]
     assert told["timing"] == "measured"
     assert [tap["kbit_per_s"] for tap in told["taps"]] == [106, 212, 424, 848]
     for tap in told["taps"]:
@@ -41,7 +44,7 @@ def test_json_adds_up(capsys):
 
 
 def test_json_without_frames_is_short(capsys):
-    told = json.loads(printed(capsys, as_json=True))
+    told = json.loads(printed(capsys, as_json=True))["detail"]
     assert "frames" not in told["taps"][0]
 
 
@@ -57,10 +60,20 @@ def test_a_forced_picture_replaces_the_old_one(capsys, tmp_path: Path):
 @pytest.mark.parametrize("timing", ["", "slow", "../timing/budget", "None"])
 def test_an_unknown_timing_names_those_there_are(timing: str):
     with pytest.raises(Problem, match="choose one of: none, budget, measured"):
-        bench_air(timing, False, None, False, False)
+        bench_air(timing, False, None, Output())
 
 
 def test_a_place_that_cannot_be_written_is_a_problem_before_anything_is_printed(capsys):
     with pytest.raises(Problem, match=r"no file can be written at /nowhere/at/all\.svg"):
-        bench_air("none", False, "/nowhere/at/all.svg", False, False)
+        bench_air("none", False, "/nowhere/at/all.svg", Output())
     assert capsys.readouterr().out == ""
+
+
+def test_a_page_has_the_table_and_the_picture(capsys, tmp_path: Path):
+    page = tmp_path / "air.html"
+    printed(capsys, html=page)
+    text = page.read_text()
+    assert "<svg" in text
+    assert "taps/min" in text
+    with pytest.raises(Problem, match="--force"):
+        bench_air("none", False, None, Output(html=page))
