@@ -5,7 +5,6 @@ Everything is looked up in the command table and the file table; nothing is rest
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from apdu.codec import Record, WireError
@@ -107,12 +106,15 @@ _Found = tuple[CommandSpec[Any, Any], Call[Any]] | None
 
 def find_call(command: bytes) -> _Found:
     """The statement of a command and its parts, of the card's or the PSAM's table."""
-    header = bytes(command[:4])
+    header = command[:4]
     for table in (TABLE, SAM_TABLE):
         spec = table.route(header)
-        if isinstance(spec, CommandSpec):
-            with suppress(Refuse):
-                return spec, CommandTable.shape(spec, command)
+        if isinstance(spec, SW):
+            continue
+        try:
+            return spec, CommandTable.shape(spec, command)
+        except Refuse:
+            continue
     return None
 
 

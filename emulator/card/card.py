@@ -37,6 +37,8 @@ _BARRED = {
 """By what the dialect's debit_p1 takes, what it refuses."""
 _EXEMPT = {bytes((spec.cla, spec.ins)) for spec in TABLE if spec.if_blocked}
 _READ = 5
+_IDLE, _UNBLOCKED = State.IDLE, Blocked.NO
+"""A member of an Enum costs more to name than to compare, and these are at every command."""
 _Plan = tuple[CommandSpec[Any, Any], Handler[Any, Any]]
 _Read = tuple[CommandSpec[Any, Any], Handler[Any, Any], Call[Any]]
 
@@ -121,7 +123,7 @@ class Card:
         try:
             spec, handler, call = self._reads.get(command) or self._understood(card, command)
             image = card.image
-            if image.is_dead or image.directories[card.at].blocked is not Blocked.NO:
+            if image.is_dead or image.directories[card.at].blocked is not _UNBLOCKED:
                 _demand_answer(card, spec.if_blocked)
             if spec.when is not ANY and card.state not in spec.when:
                 raise Refuse(self._wrong_state(spec))
@@ -131,7 +133,7 @@ class Card:
             after = refusal.after if isinstance(refusal.after, CardState) else card
             answer = refusal.data + refusal.sw.to_bytes(2, "big")
         if after is card:
-            if card.state is not State.IDLE or card.challenge is not None:
+            if card.state is not _IDLE or card.challenge is not None:
                 self._card = at_rest(card)
             return answer
         return self._keep(card, after, answer)
