@@ -6,6 +6,7 @@ The command header is parsed by hand: it is hot, hostile, and its errors are sta
 from dataclasses import dataclass
 
 from apdu.codec import WireError
+from apdu.value import value
 
 
 def body(command: bytes) -> tuple[bytes, int | None]:
@@ -67,7 +68,7 @@ class Command:
         return bytes((self.cla, self.ins, self.p1, self.p2)) + lc + self.data + le
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Response:
     """A parsed R-APDU."""
 

@@ -8,7 +8,6 @@ Key objects hold running cipher contexts, so one object must not be shared betwe
 """
 
 from hmac import compare_digest
-from struct import Struct
 from typing import ClassVar
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -17,12 +16,13 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 __all__ = ["Key", "MacKey", "compare_digest", "pad", "xor"]
 
-_BLOCK = Struct(">Q")
+_number = int.from_bytes
 _ZERO = bytes(8)
 _ONES = b"\xff" * 8
 _CBC_ZERO = CBC(_ZERO)
 _ECB = ECB()
-_PADDING = [b"\x80" + bytes(n) for n in range(8)]
+_PADDING = [b"\x80" + bytes(7 - n) for n in range(8)]
+"""By the bytes of the last block that are there already."""
 
 
 def xor(left: bytes, right: bytes) -> bytes:
@@ -41,7 +41,7 @@ def pad(data: bytes) -> bytes:
     >>> pad(bytes(8)).hex()
     '00000000000000008000000000000000'
     """
-    return data + _PADDING[7 - len(data) % 8]
+    return data + _PADDING[len(data) & 7]
 
 
 class MacKey:
@@ -69,11 +69,11 @@ class MacKey:
         >>> key.mac(bytes.fromhex("00001000 06 001122334455 20120229 135100")).hex()
         'f15cab75'
         """
-        padded = data + _PADDING[7 - len(data) % 8]
+        padded = data + _PADDING[len(data) & 7]
         carry = self._carry
         if carry:
-            first = _BLOCK.pack(_BLOCK.unpack_from(padded)[0] ^ _BLOCK.unpack_from(carry)[0])
-            padded = first + padded[8:]
+            size = len(padded)
+            padded = (_number(padded) ^ _number(carry) << 8 * size - 64).to_bytes(size)
         self._carry = last = self._update(padded)[-8:]
         return last[:4]
 

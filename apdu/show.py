@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from apdu.codec import Field, Record, Show
 
+_MONEY = Show.MONEY  # a member of an Enum costs more to name than to compare
+
 
 class Line(NamedTuple):
     """One named value. depth: how far it is nested. note: what it means."""
@@ -42,7 +44,7 @@ def _cut(text: str, *ends: int) -> list[str]:
 def value_text(field: Field, value: int | bytes) -> str:
     """One field's value in words. A PIN or key is never shown, only its length."""
     if isinstance(value, int):
-        if field.show is Show.MONEY:
+        if field.show is _MONEY:
             return money(value)
         name = field.values.get(value)
         return f"{value}" if name is None else f"{value} ({name})"

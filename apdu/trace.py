@@ -5,7 +5,6 @@ Everything is looked up in the command table and the file table; nothing is rest
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from apdu.codec import Record, WireError
@@ -17,17 +16,18 @@ from apdu.show import Line, hexed, record_lines
 from apdu.spec import BinaryRef, Call, CommandSpec, CommandTable, Refuse
 from apdu.sw import SW, describe
 from apdu.tlv import DEEPEST, Tlv, demand_depth, parse_all
+from apdu.value import value
 
 _FILLER = re.compile(r"(00)+|00 x \d+")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Explanation:
     """What some bytes say. kind: command, response, FCI, record, ATR, ATS or unknown."""
 
     kind: str
     title: str
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Line]
     sw: int | None = None
 
     @property
@@ -101,10 +101,14 @@ def tlv_lines(data: bytes, depth: int = 0) -> list[Line]:
     return lines
 
 
-def find_call(command: bytes) -> tuple[CommandSpec[Any, Any], Call[Any]] | None:
+_Found = tuple[CommandSpec[Any, Any], Call[Any]] | None
+
+
+def find_call(command: bytes) -> _Found:
     """The statement of a command and its parts, of the card's or the PSAM's table."""
+    header = command[:4]
     for table in (TABLE, SAM_TABLE):
-        spec = table.route(bytes(command[:4]))
+        spec = table.route(header)
         if isinstance(spec, SW):
             continue
         try:
@@ -112,6 +116,17 @@ def find_call(command: bytes) -> tuple[CommandSpec[Any, Any], Call[Any]] | None:
         except Refuse:
             continue
     return None
+
+
+def explain_exchange(command: bytes, response: bytes) -> tuple[Explanation, Explanation]:
+    """A C-APDU and the R-APDU that answers it, as `explain_command` and `explain_response` say.
+
+    >>> asked, said = explain_exchange(bytes.fromhex("805C000204"), bytes.fromhex("000013889000"))
+    >>> asked.title, said.lines[0].value
+    ('GET BALANCE', '50.00')
+    """
+    found = find_call(command)
+    return _command(command, found), _response(response, found)
 
 
 def explain_command(command: bytes) -> Explanation:
@@ -122,7 +137,10 @@ def explain_command(command: bytes) -> Explanation:
       kind  available
       Le    4
     """
-    found = find_call(command)
+    return _command(command, find_call(command))
+
+
+def _command(command: bytes, found: _Found) -> Explanation:
     if found is None:
         return _foreign(command)
     spec, call = found
@@ -162,11 +180,14 @@ def content_lines(sfi: int, content: bytes) -> list[Line]:
 
 def explain_response(response: bytes, command: bytes | None = None) -> Explanation:
     """An R-APDU; its data is taken apart if the command it answers is given."""
+    return _response(response, None if command is None else find_call(command))
+
+
+def _response(response: bytes, found: _Found) -> Explanation:
     try:
         r = Response.parse(response)
     except WireError as error:
-        return Explanation("unknown", str(error))
-    found = None if command is None else find_call(command)
+        return Explanation("unknown", str(error), [])
     if found is None:
         lines = _guessed(r.data)
         return Explanation("response", "", lines, r.sw)

@@ -61,6 +61,8 @@ class Debits:
         self._journal = journal
         self._taken = taken
         self._kept: dict[int, _Kept] = {}
+        self._sure: dict[int, Receipt] = {}
+        """By terminal number: what is proved, but could not be written. The PSAM proves it once."""
         self._last_seq: int | None = None
         self._reload()
 
@@ -115,6 +117,9 @@ class Debits:
         after which it is not asked about again; JournalError.
         """
         lost = self.unresolved[serial]
+        sure = self._sure.get(lost.terminal_seq)
+        if sure is not None:
+            return self._ended(serial, sure)
         try:
             receipt = yield from recover(lost, lost.terminal_seq == self._last_seq)
         except Overtaken:
@@ -152,8 +157,11 @@ class Debits:
             elif self._journal is not None and receipt is not None:
                 self._journal.taken(receipt)
         except JournalError:
-            self._reload()  # the card proves it at its next tap
+            self._reload()  # it is closed at the card's next tap
+            if receipt is not None:
+                self._sure[terminal_seq] = receipt
             raise
+        self._sure.pop(terminal_seq, None)
         if self._taken is not None and receipt is not None and kept is not None:
             self._taken(kept.record)
 

@@ -12,25 +12,28 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.bench_app import bench_app
-from bench.cli.bench_city_app import bench_city
-from bench.cli.bench_gate_app import bench_gate
-from bench.cli.bench_station_app import bench_station
-from bench.cli.card_app import card_app
-from bench.cli.clearing_app import clearing_app
-from bench.cli.conformance_app import conformance_app
-from bench.cli.gate_app import desk, gate
-from bench.cli.issuer_app import issuer_app
-from bench.cli.lists_app import lists_app
-from bench.cli.phone_app import phone_app
-from bench.cli.psam_app import psam_app
+from bench.cli.lazy import lazy_group
 from bench.cli.road_options import Faults, Json, Noise, Seed, Timing, Trace, Via
-from bench.cli.semester_app import semester
-from bench.cli.station_app import station
-from bench.cli.trace_app import trace_app
 from bench.problem import Problem
 
+_ELSEWHERE = {
+    "gate": "bench.cli.gate_app:gate",
+    "desk": "bench.cli.gate_app:desk",
+    "station": "bench.cli.station_app:station",
+    "card": "bench.cli.card_app:card_app",
+    "psam": "bench.cli.psam_app:psam_app",
+    "lists": "bench.cli.lists_app:lists_app",
+    "trace": "bench.cli.trace_app:trace_app",
+    "conformance": "bench.cli.conformance_app:conformance_app",
+    "bench": "bench.cli.bench_app:bench_app",
+    "clearing": "bench.cli.clearing_app:clearing_app",
+    "issuer": "bench.cli.issuer_app:issuer_app",
+    "phone": "bench.cli.phone_app:phone_app",
+    "semester": "bench.cli.semester_app:semester",
+}
+
 app = typer.Typer(
+    cls=lazy_group(_ELSEWHERE),
     help="A Chinese transit card, the radio and the turnstile on one bench, in software.",
     no_args_is_help=True,
     add_completion=False,
@@ -38,15 +41,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # Rich's frames around the help cost 90 ms
     context_settings={"max_content_width": 100},
 )
-app.add_typer(bench_app, name="bench")
-app.add_typer(card_app, name="card")
-app.add_typer(clearing_app, name="clearing")
-app.add_typer(conformance_app, name="conformance")
-app.add_typer(issuer_app, name="issuer")
-app.add_typer(lists_app, name="lists")
-app.add_typer(phone_app, name="phone")
-app.add_typer(psam_app, name="psam")
-app.add_typer(trace_app, name="trace")
 
 
 def run_app(arguments: list[str]) -> int:
@@ -74,6 +68,9 @@ def run_app(arguments: list[str]) -> int:
 
 def _sentence(error: Exception) -> str | None:
     """What the user is told of a problem: "" if all is said already, None for a bug of ours."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # Typer's own, of a module that is private
+        print(error, file=sys.stderr)
+        return ""
     if hasattr(error, "format_message"):  # Typer's: a wrong option or argument
         said = " ".join(error.format_message().split()).removesuffix(".")
         return said and f"{said[0].lower()}{said[1:]}; --help shows what there is"
@@ -245,12 +242,6 @@ def emulate(
     )
 
 
-app.command()(gate)
-app.command()(desk)
-app.command()(semester)
-app.command()(station)
-
-
 @app.command()
 def explain(
     data: Annotated[list[str], typer.Argument(metavar="HEX...", help="One or more byte strings.")],
@@ -271,8 +262,3 @@ def doctor(as_json: Json = False) -> None:
     from bench.cli.doctor import doctor as command
 
     raise typer.Exit(command(as_json))
-
-
-bench_app.command("city")(bench_city)
-bench_app.command("gate")(bench_gate)
-bench_app.command("station")(bench_station)

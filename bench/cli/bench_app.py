@@ -9,9 +9,18 @@ from typing import Annotated
 import typer
 
 from bench.cli.bench_options import Force, Html, MaxRegression, Pin, Runs
+from bench.cli.lazy import lazy_group
 from bench.cli.road_options import Json, Seed
 
-bench_app = typer.Typer(help="Measure how fast things are.", no_args_is_help=True)
+_ELSEWHERE = {
+    "city": "bench.cli.bench_city_app:bench_city",
+    "gate": "bench.cli.bench_gate_app:bench_gate",
+    "station": "bench.cli.bench_station_app:bench_station",
+}
+
+bench_app = typer.Typer(
+    cls=lazy_group(_ELSEWHERE), help="Measure how fast things are.", no_args_is_help=True
+)
 
 
 @bench_app.command("tap")

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.cli.conformance_show import print_report
+from bench.cli.operator import announce, operator, say_result
 from bench.clock import now
-from bench.conformance.case import Case, Need, Verdict
-from bench.conformance.gate.foreign import Operator
+from bench.conformance.case import Case, Verdict
 from bench.conformance.gate.playing import GatePlace, gate_places, judge_gates
 from bench.conformance.keys_file import load_keys
 from bench.conformance.places import Place, places
@@ -89,32 +88,16 @@ def gate(options: GateOptions) -> int:
     """Judge, print and write. Returns the exit code. Raises Problem and what a road says."""
     suite = options.suite
     cases = wanted_cases(gate_cases(), suite.only, suite.level)
-    found = gate_places(suite.via, _operator(options.can), suite.seed, options.profile)
+    found = gate_places(suite.via, operator(options.can), suite.seed, options.profile)
     if not all(place.is_ours for place in found) and not sys.stdin.isatty():
         raise Problem("a gate that is not ours needs an operator; run this on a terminal")
 
     def judge(place: GatePlace, told: Told) -> Run:
-        return judge_gates(cases, place, told=told)
+        if place.is_ours:
+            return judge_gates(cases, place, told=told)
+        return judge_gates(cases, place, told=say_result, begun=announce)
 
     return _judged("gate", suite, cases, found, judge)
-
-
-def _operator(can: str) -> Operator:
-    """Who stands at the gate. Raises Problem."""
-    able = {"post": Need.POST, "clock": Need.CLOCK}
-    names = [name for name in can.split(",") if name]
-    for name in names:
-        if name not in able:
-            raise Problem(f"--can is '{name}'; choose of: {', '.join(able)}, with commas")
-    return Operator(_ask, _tell, frozenset(able[name] for name in names))
-
-
-def _ask(question: str) -> bool:
-    return typer.confirm(question, err=True)
-
-
-def _tell(words: str) -> None:
-    print(words, file=sys.stderr)
 
 
 P = TypeVar("P", bound=AnyPlace)
@@ -152,7 +135,7 @@ def _runs(
             yield left_out(place, cases, InterruptedError(STOPPED))
             continue
         try:
-            with _progress(place.name, len(cases)) as told:
+            with _progress(place, len(cases)) as told:
                 run = judge(place, told)
         except KeyboardInterrupt:
             run = left_out(place, cases, InterruptedError(STOPPED))
@@ -165,8 +148,8 @@ def _runs(
 
 
 @contextmanager
-def _progress(name: str, total: int) -> Iterator[Told]:
-    """A bar on a terminal, nothing elsewhere."""
+def _progress(place: AnyPlace, total: int) -> Iterator[Told]:
+    """A bar on a terminal, nothing elsewhere, nor where an operator is asked."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -175,9 +158,10 @@ def _progress(name: str, total: int) -> Iterator[Told]:
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    is_asking = isinstance(place, GatePlace) and not place.is_ours
+    is_off = is_asking or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_off) as bar:
+        name = place.name
         task = bar.add_task(name, total=total, failed=0)
         failed = 0
 

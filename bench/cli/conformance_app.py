@@ -180,7 +180,10 @@ def mutants(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Judge the suite: break our card or gate in many ways, and see which cases notice."""
+    """Judge the suite: break our card or gate in many ways, and see which cases notice.
+
+    Exit code 0: enough are caught; 1: too few; 2: bad use; 3: stopped, with what was judged so far.
+    """
     from bench.cli.conformance_mutants import MutantOptions
     from bench.cli.conformance_mutants import mutants as command
     from bench.conformance.mutants.run import Plan

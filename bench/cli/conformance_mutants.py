@@ -34,7 +34,10 @@ class MutantOptions:
 
 
 def mutants(options: MutantOptions) -> int:
-    """Run them, tell and write. Returns 0, or 1 if too few are caught. Raises Problem."""
+    """Run them, tell and write.
+
+    Returns 0, 1 if too few are caught, or 3 if it was stopped. Raises Problem.
+    """
     if options.kind not in KINDS:
         raise Problem(f"there are no broken {options.kind}s; choose one of: {', '.join(KINDS)}")
     if options.report is not None:
@@ -48,6 +51,8 @@ def mutants(options: MutantOptions) -> int:
         print("\n".join(lines(score)))
     if options.report is not None:
         _write(options.report, score, text)
+    if not score.is_complete:
+        return 3
     return 0 if score.is_enough(options.least) else 1
 
 

@@ -13,7 +13,7 @@ from apdu.bcd import is_decimal
 from apdu.event import Observer
 from apdu.files import EF15, PublicInfo
 from apdu.show import money
-from apdu.trace import explain_command, explain_response
+from apdu.trace import explain_exchange
 from bench.cli.air_options import NO_TIMING, find_timing
 from bench.cli.keyboard import is_at_keyboard, listening
 from bench.cli.options import parse_day, parse_yuan
@@ -102,7 +102,7 @@ def emulate(options: EmulateOptions) -> None:
         try:
             held = replace(_held(card, title, options), service=timing.card if timing else None)
             if options.phone is None and (options.script is not None or is_at_keyboard()):
-                held = stack.enter_context(_played(held, options.script))
+                held = stack.enter_context(_played(held, options))
             hold(held, options)
         except KeyboardInterrupt:
             kept = "" if options.card is None else f", kept in {options.card}"
@@ -110,15 +110,16 @@ def emulate(options: EmulateOptions) -> None:
 
 
 @contextmanager
-def _played(held: Held, path: Path | None) -> Iterator[Held]:
+def _played(held: Held, options: EmulateOptions) -> Iterator[Held]:
     """The card with its knobs, turned by a script, and by keys if somebody is at a terminal."""
     from bench.conformance.gate.played import PlayedCard, PlayedTimes
     from bench.conformance.gate.script import KnobScript, read_script
 
-    script = KnobScript() if path is None else read_script(path)
+    has_ats = options.via != "pcsc"
+    script = KnobScript() if options.script is None else read_script(options.script)
     played = PlayedCard(held.picc, perf_counter_ns)
     played.plays_cuts = True
-    script.begin(played)
+    script.begin(played, has_ats=has_ats)
     made = replace(
         held,
         picc=played,
@@ -128,15 +129,17 @@ def _played(held: Held, path: Path | None) -> Iterator[Held]:
     if not is_at_keyboard():
         yield made
         return
-    from bench.cli.emulate_keys import pressed, table
+    from bench.cli.emulate_keys import keys_for, pressed, table
+
+    keys = keys_for(has_ats=has_ats)
 
     def on_key(letter: str) -> None:
-        said = pressed(letter, script, played)
+        said = pressed(letter, script, played, keys)
         if said:
             print(said, flush=True)
 
     with listening(on_key):
-        yield replace(made, titles=(*held.titles, *table()))
+        yield replace(made, titles=(*held.titles, *table(keys)))
 
 
 def hold(held: Held, options: EmulateOptions) -> None:
@@ -213,7 +216,7 @@ def _announce(held: Held, *where: str) -> None:
 
 
 def _print_exchange(command: bytes, response: bytes) -> None:
-    asked, said = explain_command(command), explain_response(response, command)
+    asked, said = explain_exchange(command, response)
     request = f" {{{asked.brief()}}}" if asked.lines else ""
     answer = f" {{{said.brief()}}}" if said.lines else ""
     print(f"{asked.title}{request} -> {said.status}{answer}", flush=True)

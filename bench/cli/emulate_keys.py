@@ -33,21 +33,28 @@ KEYS = (
 OFF = "o"
 
 
-def table() -> list[str]:
+def keys_for(*, has_ats: bool) -> tuple[Key, ...]:
+    """The keys that do something where the ATS is shown, or is not."""
+    return tuple(key for key in KEYS if has_ats or key.turn.fwi is None)
+
+
+def table(keys: tuple[Key, ...] = KEYS) -> list[str]:
     """The keys, for the screen."""
     rows = [
         f"  {key.letter}  {key.says}{', at the next tap' if key.is_once else ', on or off'}"
-        for key in KEYS
+        for key in keys
     ]
     return ["Keys:", *rows, f"  {OFF}  all off, the script's knobs too"]
 
 
-def pressed(letter: str, script: KnobScript, played: PlayedCard) -> str:
+def pressed(
+    letter: str, script: KnobScript, played: PlayedCard, keys: tuple[Key, ...] = KEYS
+) -> str:
     """Turn what a key stands for, from the next tap on. Returns what to say; "" for no key."""
     if letter == OFF:
         script.turns.clear()
         return "all knobs are off"
-    key = next((one for one in KEYS if one.letter == letter), None)
+    key = next((one for one in keys if one.letter == letter), None)
     if key is None:
         return ""
     if key.is_once:

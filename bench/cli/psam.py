@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apdu.bcd import digits
-from apdu.trace import explain_command, explain_response
+from apdu.trace import explain_exchange
 from bench.problem import Problem
 from bench.recording import Recorder
 from bench.scenario import ENTRY_TERMINAL, sam_keys
@@ -122,7 +122,7 @@ def _announce(psam: Psam, options: PsamOptions, *where: str) -> None:
 
 
 def _print_exchange(command: bytes, response: bytes) -> None:
-    asked, said = explain_command(command), explain_response(response, command)
+    asked, said = explain_exchange(command, response)
     request = f" {{{asked.brief()}}}" if asked.lines else ""
     answer = f" {{{said.brief()}}}" if said.lines else ""
     print(f"{asked.title}{request} -> {said.status}{answer}", flush=True)

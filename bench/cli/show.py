@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apdu.trace import explain_command, explain_response
+from apdu.trace import explain_command, explain_exchange, explain_response
 from reader.transport.decorators import Exchange
 
 PEERS = {"card": "card", "psam": "PSAM"}
@@ -10,11 +10,11 @@ PEERS = {"card": "card", "psam": "PSAM"}
 
 def exchange_lines(exchange: Exchange) -> list[str]:
     """Three lines: name, status and time; then the fields of command and answer."""
-    asked = explain_command(exchange.command)
     took_ms = (exchange.end_ns - exchange.start_ns) / 1e6
     if exchange.response is None:
+        asked = explain_command(exchange.command)
         return [f"{exchange.to:>5}  {asked.title:<30} card lost  {took_ms:>10.3f} ms"]
-    said = explain_response(exchange.response, exchange.command)
+    asked, said = explain_exchange(exchange.command, exchange.response)
     head = f"{PEERS[exchange.to]:>5}  {asked.title:<30} {said.status:<28} {took_ms:>9.3f} ms"
     lines = [head]
     if asked.lines:

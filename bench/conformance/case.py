@@ -29,6 +29,8 @@ class Need(Enum):
     POST = Words("this gate cannot be set up from here", "无法在此设置该闸机")
     CLOCK = Words("this gate's clock cannot be set from here", "无法在此设置该闸机的时钟")
     RECORDS = Words("this gate's records cannot be read from here", "无法在此读取该闸机的记录")
+    PACE = Words("taps cannot follow one another within seconds here", "此处无法在数秒内连续刷卡")
+    PAIR = Words("two cards cannot be held in its field here", "此处无法同时放置两张卡")
     TIME = Words("times on this road are not the card's", "这条通路上的时间不是卡片的时间")
 
     @property

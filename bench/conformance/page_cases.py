@@ -20,7 +20,7 @@ VERDICTS = {
     Verdict.SKIPPED: Words("skipped", "跳过"),
 }
 LEVELS = {Level.BASIC: Words("basic", "基本"), Level.FULL: Words("full", "完整")}
-_NEEDS = {
+NEEDS = {
     Need.KEYS: Words("keys", "密钥"),
     Need.WRITE: Words("write", "写卡"),
     Need.FRESH: Words("fresh", "专制卡片"),
@@ -31,8 +31,11 @@ _NEEDS = {
     Need.POST: Words("post", "站点设置"),
     Need.CLOCK: Words("clock", "时钟"),
     Need.RECORDS: Words("records", "交易记录"),
+    Need.PACE: Words("pace", "连续刷卡"),
+    Need.PAIR: Words("pair", "两张卡"),
     Need.TIME: Words("time", "时间"),
 }
+"""What a case needs, in a word."""
 
 
 def both(words: Words) -> str:
@@ -78,7 +81,7 @@ def _worth_telling(found: Mapping[str, Result]) -> list[str]:
 
 def _meta(case: Case) -> str:
     setup = ", ".join(f"{k} = {getattr(v, 'name', v)}" for k, v in case.setup.items())
-    needs = [_NEEDS[need] for need in needed(case)]
+    needs = [NEEDS[need] for need in needed(case)]
     parts = [
         (Words("clauses", "条款"), joined([clause_words(one) for one in case.clauses])),
         (Words("grade", "依据等级"), alike(case.grade)),

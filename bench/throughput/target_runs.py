@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from apdu.trace import explain_command, explain_response
+from apdu.trace import explain_exchange
 from bench.rig.errors import RigError
 from bench.throughput import card as alone
 from bench.throughput.card import card_measures
@@ -157,7 +157,7 @@ def _decoding(effort: Effort, command: bytes, answer: bytes) -> Measure:
     for _ in range(effort.runs):
         spread.add_run(
             timed(
-                lambda: (explain_command(command), explain_response(answer, command)),
+                lambda: explain_exchange(command, answer),
                 effort.count(_COUNT // 2),
             )
         )

@@ -17,8 +17,9 @@ from typing import Any
 
 from apdu.commands import DEBIT, EP, TABLE, UPDATE_CACHE
 from apdu.key_commands import GET_ALGORITHM
-from apdu.spec import ANY, ROUTES_KEPT, CommandSpec, CommandTable, Refuse, State, answer_of
+from apdu.spec import ANY, ROUTES_KEPT, Call, CommandSpec, CommandTable, Refuse, State, answer_of
 from apdu.sw import SW
+from apdu.value import value
 from emulator.card import filesystem, issuing, keys, purchase, purse, writing
 from emulator.card.handlers import HANDLERS, Handler
 from emulator.card.state import Blocked, CardState, Chip, Image, Purse, at_rest
@@ -35,10 +36,24 @@ _BARRED = {
 }
 """By what the dialect's debit_p1 takes, what it refuses."""
 _EXEMPT = {bytes((spec.cla, spec.ins)) for spec in TABLE if spec.if_blocked}
+_READ = 5
+_IDLE, _UNBLOCKED = State.IDLE, Blocked.NO
+"""A member of an Enum costs more to name than to compare, and these are at every command."""
 _Plan = tuple[CommandSpec[Any, Any], Handler[Any, Any]]
-_PLANS: dict[tuple[bytes | None, bytes | None], dict[bytes, _Plan]] = {}
-"""The first legal headers seen, with their handlers, for all cards that know the same commands:
-what is absent and what is barred there (see `CommandTable.route`)."""
+_Read = tuple[CommandSpec[Any, Any], Handler[Any, Any], Call[Any]]
+
+
+@value
+class _Known:
+    """The first legal headers seen, with their handlers, and the first reads, whole."""
+
+    plans: dict[bytes, _Plan]
+    reads: dict[bytes, _Read]
+
+
+_KNOWN: dict[tuple[bytes | None, bytes | None], _Known] = {}
+"""For all cards that know the same commands: what is absent and what is barred there (see
+`CommandTable.route`)."""
 
 assert all((filesystem, issuing, keys, purchase, purse, writing))  # they register their handlers
 
@@ -46,7 +61,16 @@ assert all((filesystem, issuing, keys, purchase, purse, writing))  # they regist
 class Card:
     """A card in somebody's field. See `emulator.picc.Picc` for the seam."""
 
-    __slots__ = ("_absent", "_barred", "_card", "_chip", "_plans", "_store", "contactless")
+    __slots__ = (
+        "_absent",
+        "_barred",
+        "_card",
+        "_chip",
+        "_plans",
+        "_reads",
+        "_store",
+        "contactless",
+    )
 
     def __init__(self, chip: Chip, store: Store, contactless: Contactless) -> None:
         self.contactless = contactless
@@ -56,7 +80,8 @@ class Card:
         """Class and instruction that this card does not know, though the table does (4.21)."""
         self._barred = _BARRED.get(chip.dialect.debit_p1)
         """The header of the DEBIT that is another card's (Q19)."""
-        self._plans = _PLANS.setdefault((self._absent, self._barred), {})
+        known = _KNOWN.setdefault((self._absent, self._barred), _Known({}, {}))
+        self._plans, self._reads = known.plans, known.reads
         self._card = self._fresh()
 
     def _fresh(self) -> CardState:
@@ -96,17 +121,10 @@ class Card:
         """See Picc."""
         card = self._card
         try:
-            plan = self._plans.get(command[:4]) or self._plan(bytes(command[:4]))
+            spec, handler, call = self._reads.get(command) or self._understood(card, command)
             image = card.image
-            answers = not image.is_dead and image.directories[card.at].blocked is Blocked.NO
-            if isinstance(plan, SW):
-                if not answers and plan is SW.WRONG_P1P2:
-                    _demand_answer(card, command[:2] in _EXEMPT)
-                raise Refuse(plan)
-            spec, handler = plan
-            if not answers:
+            if image.is_dead or image.directories[card.at].blocked is not _UNBLOCKED:
                 _demand_answer(card, spec.if_blocked)
-            call = CommandTable.shape(spec, command)
             if spec.when is not ANY and card.state not in spec.when:
                 raise Refuse(self._wrong_state(spec))
             after, reply = handler(card, call, self._chip)
@@ -115,10 +133,27 @@ class Card:
             after = refusal.after if isinstance(refusal.after, CardState) else card
             answer = refusal.data + refusal.sw.to_bytes(2, "big")
         if after is card:
-            if card.state is not State.IDLE or card.challenge is not None:
+            if card.state is not _IDLE or card.challenge is not None:
                 self._card = at_rest(card)
             return answer
         return self._keep(card, after, answer)
+
+    def _understood(self, card: CardState, command: bytes) -> _Read:
+        """What a command asks for: class, instruction, P1 and P2, block, lengths, in this order.
+
+        Raises Refuse. Reads of five bytes are remembered: there is nothing else in them.
+        """
+        plan = self._plans.get(command[:4]) or self._plan(bytes(command[:4]))
+        if isinstance(plan, SW):
+            if plan is SW.WRONG_P1P2:
+                _demand_answer(card, command[:2] in _EXEMPT)
+            raise Refuse(plan)
+        spec, handler = plan
+        _demand_answer(card, spec.if_blocked)
+        call = CommandTable.shape(spec, command)
+        if len(command) == _READ and spec.data is None and len(self._reads) < ROUTES_KEPT:
+            self._reads[bytes(command)] = (spec, handler, call)
+        return spec, handler, call
 
     def _plan(self, header: bytes) -> _Plan | SW:
         """What a header means to this card, which may know less than the table has (4.21, Q19)."""

@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from bench.conformance.case import Case, Level, Need, Verdict
+from bench.conformance.gate.foreign import ALWAYS
+from bench.conformance.gate.lab import GateLab
 from bench.conformance.gate.playing import (
     MOST_SAID,
     GatePlace,
@@ -19,7 +21,7 @@ from bench.conformance.gate.playing import (
     judge_gates,
     shortened,
 )
-from bench.conformance.gate.post import Post
+from bench.conformance.gate.post import Post, entry, exit_
 from bench.conformance.gate.runner import run_gate_case
 from bench.conformance.gate.stand import Heard, OwnGates, own_gates
 from bench.conformance.lab import Said
@@ -142,9 +144,52 @@ def test_a_gate_that_lies_goes_red(kind: type[OwnGates], number: str):
 def test_a_gate_without_an_ability_skips_what_needs_it():
     with own_gates() as gates:
         gates.abilities = frozenset(Need) - {Need.POST}
-        results = {n: run_gate_case(one, gates) for n, one in chosen(CASES, "jbgn_modes.*").items()}
+        modes = [one for one in chosen(CASES, "jbgn_modes.*").values() if Need.POST in one.needs]
+        results = {one.key: run_gate_case(one, gates) for one in modes}
     assert {one.verdict for one in results.values()} == {Verdict.SKIPPED}
     assert {str(one.why) for one in results.values()} == {Need.POST.words.en}
+
+
+class ByHand(OwnGates):
+    """A gate of ours as somebody at one of anybody's has it: its clock runs as it likes."""
+
+    def place(self, setup: Mapping[str, Any]) -> None:
+        super().place(setup)
+        self.clock = self.begins
+
+    def wait(self, time: timedelta) -> None:
+        self.clock += max(timedelta(), min(time, timedelta(seconds=NOBODY.patience_s)))
+
+    def tap(self, post: Post, at: datetime) -> Heard:
+        self.clock += timedelta(seconds=8)  # for the card to be held there, and the question
+        is_plain = replace(post, vehicle="") in (entry(vehicle=""), exit_(vehicle=""))
+        assert is_plain or Need.POST in self.abilities, f"a case needs POST for {post.words}"
+        return super().tap(post, self.clock)
+
+
+@pytest.mark.parametrize("can", [set(), {Need.POST}], ids=["nothing", "post"])
+def test_a_right_gate_passes_by_hand_what_its_abilities_leave(can: set[Need]):
+    with own_gates() as gates:
+        gates.__class__ = ByHand
+        gates.abilities = ALWAYS | can
+        results = {number: run_gate_case(one, gates) for number, one in CASES.items()}
+    assert failures(results) == []
+    passed = [one for one in results.values() if one.verdict is Verdict.PASSED]
+    assert len(passed) > (80 if not can else 150)
+
+
+def test_two_terminals_of_one_kind_have_numbers_of_their_own():
+    with own_gates() as gates:
+        lab = GateLab(gates, lambda: 0)
+        for post in (entry(), entry(vehicle="GATE0002")):
+            lab.another(serial=bytes.fromhex("03105228009900000099"))
+            lab.passes(lab.tap(post))
+        assert [one.terminal.hex() for one in lab.all_charges] == ["300089000195", "300089000196"]
+
+
+def test_roads_that_hold_one_card_have_no_pairs():
+    with own_gates("air") as gates:
+        assert Need.PAIR not in gates.abilities
 
 
 def test_a_failure_comes_with_what_the_card_saw():

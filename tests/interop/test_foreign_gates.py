@@ -111,8 +111,12 @@ def test_a_gate_that_cannot_be_set_up_so_skips_the_case():
     assert "entry at station 080013" in result.why.en
 
 
+def at_a_deaf_gate(question: str) -> bool:
+    return not question.endswith("Was it held to the gate?")
+
+
 def test_a_gate_that_asks_nothing_ends_the_suite():
-    operator = Operator(lambda question: True, print, wait_s=0.2)
+    operator = Operator(at_a_deaf_gate, print, wait_s=0.2)
     run = judged("jbgn.good_card_enters,jbgn.entered_card_leaves", "gate:udp:0", operator)
     assert "no gate has asked the card anything in 0.2 s" in run.incomplete
     assert not run.results
@@ -154,8 +158,22 @@ def test_a_front_that_is_none_is_refused(via: str):
         pass
 
 
+def test_a_gate_that_rightly_asks_nothing_is_judged():
+    """A closed gate touches no card, so silence is what the case is about."""
+    asked: list[str] = []
+
+    def at_a_closed_gate(question: str) -> bool:
+        asked.append(question)
+        return question != "Did the gate open?"
+
+    operator = Operator(at_a_closed_gate, print, frozenset({Need.POST}), stopped_s=0.1)
+    run = judged("jbgn_modes.stopped_gates_serve_nobody", "gate:udp:0", operator)
+    assert set(outcomes(run).values()) == {Verdict.PASSED}
+    assert sum("Was it held to the gate?" in question for question in asked) == 3
+
+
 def test_a_case_at_no_gate_is_interrupted():
-    operator = Operator(lambda question: True, print, wait_s=0.1)
+    operator = Operator(at_a_deaf_gate, print, wait_s=0.1)
     (case,) = chosen(gate_cases(), "jbgn.good_card_enters").values()
     with foreign_gates("udp:0", operator) as gates, pytest.raises(Interrupted):
         run_gate_case(case, gates)

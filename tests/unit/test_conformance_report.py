@@ -8,8 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bench.conformance.case import Broken, Verdict
+from bench.conformance.case import Broken, Need, Verdict
 from bench.conformance.lab import Lab
+from bench.conformance.page_cases import NEEDS
 from bench.conformance.report import Ending, Report, Run
 from bench.conformance.report_html import clause_order, report_html
 from bench.conformance.report_json import report_json
@@ -35,6 +36,10 @@ def test_the_ending_is_the_worst_of_all_runs():
     assert report(good, run()).ending is Ending.FAILED
     assert report(run(), Run("b", None, 1, incomplete="it left")).ending is Ending.INCOMPLETE
     assert [int(ending) for ending in Ending] == [0, 1, 3]
+
+
+def test_every_need_has_a_word_for_the_page():
+    assert set(NEEDS) == set(Need)
 
 
 # JSON

@@ -12,9 +12,17 @@ from apdu.commands import DEBIT
 from emulator.card.card import Card
 from issuer.tac import TacCheck
 from reader.gate import Direction, Reject, Verdict
-from reader.journal import FRAME, Journal, JournalError, journal_gate, read_records
+from reader.journal import (
+    FRAME,
+    Journal,
+    JournalError,
+    MemoryJournal,
+    journal_gate,
+    read_records,
+)
 from reader.psam import Psam
 from reader.taprecord import BODY, CLOCK_BACK, RECOVERED, Mark, RecordError, TapRecord
+from reader.transactions import Receipt
 from reader.transport.base import CardLost
 from reader.transport.decorators import CutPoint, Cutting
 from reader.transport.inprocess import InProcess
@@ -187,6 +195,42 @@ def test_wherever_the_disk_fills_up_every_debit_has_its_record(card: Card, path:
     taken = list(read_records(path))
     assert len(taken) == purse_in(card.image).offline_seq
     assert sum(r.amount for r in taken) == 5000 - purse_in(card.image).actual
+
+
+def test_a_checked_debit_that_could_not_be_written_passes_at_the_next_tap(card: Card):
+    """The PSAM has checked its MAC2 and knows it no more; other cards come in between."""
+
+    class Full(MemoryJournal):
+        is_full = True
+
+        def taken(self, receipt: Receipt) -> None:
+            if self.is_full:
+                raise JournalError("the disk is full")
+            super().taken(receipt)
+
+    journal, sam, sent = Full(GATE), psam(), []
+    gate, link = gate_with(journal, Direction.ENTRY, sam), InProcess(card)
+
+    class Heard:
+        def transmit(self, command: bytes) -> bytes:
+            sent.append(command)
+            return link.transmit(command)
+
+    for _ in range(2):
+        with pytest.raises(JournalError, match="disk is full"):
+            gate.pass_(Heard())
+        card.power_off()
+        assert purse_in(card.image).offline_seq == 1
+    journal.is_full = False
+    other = fixtures.card("calibration-101", balance=5000)
+    assert gate.pass_(InProcess(other)).verdict is Verdict.PASS
+    sent.clear()
+    assert gate.pass_(Heard()).verdict is Verdict.PASS
+    assert not any(command[1] == DEBIT.ins for command in sent)
+    assert purse_in(card.image).offline_seq == 1
+    assert not gate.unresolved
+    assert not journal.pending()
+    assert [one.mark for one in journal.records].count(Mark.TAKEN) == 2
 
 
 def test_a_clock_that_went_backwards_is_noted_in_the_record(card: Card, path: Path):

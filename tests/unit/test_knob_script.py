@@ -9,7 +9,7 @@ import fixtures
 from apdu.ats import Ats
 from apdu.commands import AID_PURSE, GET_BALANCE, READ_BINARY, SELECT
 from apdu.records import SelectName
-from bench.cli.emulate_keys import KEYS, OFF, pressed, table
+from bench.cli.emulate_keys import KEYS, OFF, keys_for, pressed, table
 from bench.conformance.gate.played import PlayedCard, PlayedTimes, with_fwi
 from bench.conformance.gate.script import COMMANDS, KnobScript, parse_script, read_script
 from bench.problem import Problem
@@ -75,6 +75,15 @@ def test_a_cut_loses_the_card_at_its_command(cut: str, heard: int):
     assert balances(card, 1) == [5000]
 
 
+def test_the_nth_command_is_counted_in_each_tap():
+    script = '[[knob]]\ncommand = "GET BALANCE"\nnth = 3\ncut = "after"\n'
+    card = played(parse_script(script))
+    assert balances(card, 4) == [5000] * 4  # one in each tap never makes three
+    tap(card, BALANCE, BALANCE)
+    with pytest.raises(CardGone):
+        tap(card, BALANCE, BALANCE, BALANCE)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_can_be_named(name: str):
     (turn,) = parse_script(f'[[knob]]\ncommand = "{name}"\nanswer = "6F00"\n').turns
@@ -115,6 +124,14 @@ def test_an_fwi_is_shown_in_its_tap_alone():
     assert shown == [7, 12, 7]
 
 
+def test_an_fwi_is_refused_where_nobody_sees_the_ats():
+    script = parse_script("[[knob]]\nfwi = 12\n")
+    card = PlayedCard(fixtures.card("ordinary"), lambda: 0)
+    with pytest.raises(Problem, match="PC/SC reader shows no ATS"):
+        script.begin(card, has_ats=False)
+    assert "w" not in {key.letter for key in keys_for(has_ats=False)}
+
+
 def test_an_ats_without_tb_cannot_show_an_fwi():
     with pytest.raises(ValueError, match="no TB"):
         with_fwi(bytes.fromhex("0278"[:2] + "00"), 3)
@@ -140,6 +157,10 @@ def test_an_ats_without_tb_cannot_show_an_fwi():
         ('[[knob]]\ncommand = "PAY"\ncut = "after"', "there is no command 'PAY'"),
         ("[[knob]]\ncommand = 3\ncut = 'after'", "there is no command 3"),
         ('[[knob]]\ncommand = "DEBIT"\ncut = "at"', "expected 'before' or 'after'"),
+        ('[[knob]]\ncommand = "DEBIT"\ncut = ["after"]', "expected 'before' or 'after'"),
+        ('[[knob]]\ncommand = ["DEBIT"]\ncut = "after"', "there is no command"),
+        ('[[knob]]\ncommand = "DEBIT"\ncut = "after"\np1 = 3', "'p1', which means nothing"),
+        ('[[knob]]\ncommand = "DEBIT"\nanswer = "9000"\nat = 3', "'at', which means nothing"),
         ('[[knob]]\ncommand = "DEBIT"\nanswer = "90"', "a status word alone has 2"),
         ('[[knob]]\ncommand = "DEBIT"\nxor = "zz"', "expected bytes in hexadecimal"),
         ('[[knob]]\ncommand = "DEBIT"\nxor = 7', "expected bytes in hexadecimal"),

@@ -23,6 +23,7 @@ from emulator.card.card import Card
 from emulator.card.env import SystemEnv
 from emulator.card.personalise import personalise
 from emulator.card.profile import Profile
+from reader.modes import Mode, stopping
 from reader.outcome import Verdict
 from reader.taprecord import TapRecord
 from reader.transport.base import NoCard
@@ -40,15 +41,17 @@ class Operator:
     """Who stands at a gate that is not ours.
 
     ask: answers yes or no. tell: is told what to do. can: what the gate can be set up for, POST or
-    CLOCK. wait_s: how long a gate may take to ask the card its first question. quiet_s: a tap is
-    over when it has asked nothing for so long. patience_s: how much of the time that should go by
-    between taps really does: more than a card's pass-back time.
+    CLOCK. wait_s: how long a gate may take to ask the card its first question. stopped_s: the same
+    of a gate in a mode that asks none. quiet_s: a tap is over when it has asked nothing for so
+    long. patience_s: how much of the time that should go by between taps really does: more than a
+    card's pass-back time.
     """
 
     ask: Ask
     tell: Tell
     can: frozenset[Need] = frozenset()
-    wait_s: float = 120.0
+    wait_s: float = 60.0
+    stopped_s: float = 10.0
     quiet_s: float = 1.0
     patience_s: float = 6.0
 
@@ -94,14 +97,18 @@ class ForeignGates:
         self.played.swap(card)
 
     def tap(self, post: Post, at: datetime) -> Heard:
-        """See GateStand. Raises NotApplicable if the gate cannot be set up so, NoCard."""
+        """See GateStand. Raises NotApplicable if the gate cannot be set up so.
+
+        A gate that asks nothing may mean it: the operator says whether the card was there. Raises
+        NoCard if it was not.
+        """
         if post != self._post:
             self._set_up(post, at)
         seen = len(self.played.seen)
         self._operator.tell("Hold the card to the gate.")
         self.played.is_away = False
         try:
-            self._await(seen)
+            self._await(seen, post)
         finally:
             self.played.knobs.cut = None
             self.played.take_away()
@@ -113,6 +120,10 @@ class ForeignGates:
         """See GateStand: the gate's clock is its own, so only a little of it goes by."""
         sleep(min(time.total_seconds(), self._operator.patience_s) if time > timedelta() else 0)
 
+    def tap_pair(self, post: Post, at: datetime, other: Card) -> list[Heard]:
+        """See GateStand: the card that plays is alone."""
+        raise NotApplicable(Need.PAIR.words.en, Need.PAIR.words.zh)
+
     def records(self, post: Post) -> Sequence[TapRecord]:
         """See GateStand: nobody can."""
         raise NotApplicable(Need.RECORDS.words.en, Need.RECORDS.words.zh)
@@ -120,6 +131,10 @@ class ForeignGates:
     def open_records(self, post: Post) -> Sequence[TapRecord]:
         """See GateStand: nobody can."""
         return self.records(post)
+
+    def leave_room(self, post: Post, count: int | None) -> None:
+        """See GateStand: nobody can."""
+        self.records(post)
 
     def restart(self, post: Post) -> None:
         """See GateStand: the operator does it. Raises NotApplicable."""
@@ -134,22 +149,27 @@ class ForeignGates:
             )
         self._post = post
 
-    def _await(self, seen: int) -> None:
+    def _await(self, seen: int, post: Post) -> None:
         """Until the gate has asked the card something and then nothing more. Raises NoCard."""
+        wait_s = self._operator.stopped_s if _is_stopped(post) else self._operator.wait_s
         began = last = monotonic()
         count = seen
         while True:
             sleep(_POLL_S)
             now = monotonic()
+            quiet_s = self._operator.quiet_s + self.played.knobs.debit_delay_s
             if len(self.played.seen) != count:
                 count, last = len(self.played.seen), now
-            elif count == seen and now - began > self._operator.wait_s:
-                raise NoCard(f"no gate has asked the card anything in {self._operator.wait_s:g} s")
-            elif (
-                count > seen
-                and now - last > self._operator.quiet_s + self.played.knobs.debit_delay_s
-            ):
+            elif count > seen and now - last > quiet_s:
                 return
+            elif count == seen and now - began > wait_s:
+                self._demand_held(wait_s)
+                return
+
+    def _demand_held(self, waited_s: float) -> None:
+        said = f"no gate has asked the card anything in {waited_s:g} s"
+        if not self._operator.ask(f"{said.capitalize()}. Was it held to the gate?"):
+            raise NoCard(said)
 
     def _numbered(self, setup: Mapping[str, Any]) -> Profile:
         made = changed(self._usual, setup)
@@ -158,6 +178,10 @@ class ForeignGates:
         self._cards += 1
         serial = f"{int(made.serial.hex()) + self._cards:020d}"
         return replace(made, serial=bytes.fromhex(serial))
+
+
+def _is_stopped(post: Post) -> bool:
+    return stopping(Mode(word) for word in post.modes) is not None
 
 
 @contextmanager

@@ -54,6 +54,11 @@ class GateLab:
         self._seen_before = len(self.said)
         return self.stand.tap(post, self.now)
 
+    def tap_pair(self, post: Post, other: Card) -> list[Heard]:
+        """Hold the card and another one to the gate at once. Returns what became of each turn."""
+        self._seen_before = len(self.said)
+        return self.stand.tap_pair(post, self.now, other)
+
     def cut_at(self, spec: Spec, point: CutPoint, nth: int = 1) -> None:
         """Lose the card at this command of the next tap."""
         self.knobs.cut = Cut(bytes((spec.cla, spec.ins)), point, nth)
@@ -209,7 +214,8 @@ class GateLab:
         for n, said in enumerate(self.said[self._seen_before :], self._seen_before):
             if said.command[:2] == bytes((spec.cla, spec.ins)):
                 want = Words(f"no {spec.name}", f"不发送 {spec.name}")
-                raise Broken(want, f"{spec.name} was sent", clause, n)
+                amount = [f" for {one.amount} fen" for one in self.charges if spec is DEBIT]
+                raise Broken(want, f"{spec.name} was sent{''.join(amount[:1])}", clause, n)
 
     def require(self, holds: bool, expected: Words, came: object, clause: str = "") -> None:
         """Any other requirement. Raises Broken."""

@@ -159,6 +159,7 @@ class PlayedCard:
             self._is_new_field = False
             self.taps += 1
             if self.hook is not None:
+                self._cut_count = 0  # a script counts in each tap
                 self.hook.on_tap(self)
         if self.hook is not None:
             self.hook.on_command(self, command)

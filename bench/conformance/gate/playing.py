@@ -63,8 +63,18 @@ def _place(name: str, operator: Operator, seed: int, profile: str) -> GatePlace:
     )
 
 
-def judge_gates(cases: Mapping[str, Case], place: GatePlace, *, told: Told) -> Run:
-    """All cases at one place. told: hears of each result as it comes.
+Begun = Callable[[str, Case], object]
+"""Hears which case begins, by its id."""
+
+
+def judge_gates(
+    cases: Mapping[str, Case],
+    place: GatePlace,
+    *,
+    told: Told,
+    begun: Begun = lambda number, case: None,
+) -> Run:
+    """All cases at one place. told: hears of each result as it comes. begun: of each beginning.
 
     Raises Problem, ProfileError and what the road says if it cannot be opened at all.
     """
@@ -77,6 +87,7 @@ def judge_gates(cases: Mapping[str, Case], place: GatePlace, *, told: Told) -> R
         at = next(iter(cases), "the beginning")
         try:
             for at, case in cases.items():
+                begun(at, case)
                 result = run_gate_case(case, stand)
                 results[at] = shortened(result)
                 if result.verdict is Verdict.FAILED:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bench.clock import SHANGHAI
+from reader.gate import Emergency
 
 ENTRY, EXIT = "080013", "080019"
 """The two stations of the ladders (protocol reference 6.1, 6.2)."""
@@ -19,6 +20,7 @@ class Post:
     station:   code in the sample network, for entry and exit. line, stop: on a bus.
     policy:    knobs of `reader.policy.Policy`. modes: in force, by name.
     listed:    serials on its blacklist.
+    emergencies: releases it has been told of.
     """
 
     direction: str
@@ -30,6 +32,7 @@ class Post:
     policy: Mapping[str, Any] = field(default_factory=dict, hash=False)
     modes: tuple[str, ...] = ()
     listed: frozenset[bytes] = frozenset()
+    emergencies: tuple[Emergency, ...] = ()
 
     @property
     def words(self) -> str:
@@ -41,6 +44,7 @@ class Post:
         if self.listed:
             serials = ", ".join(serial.hex()[1:] for serial in sorted(self.listed))
             said.append(f"blacklist with {serials}")
+        said += [f"emergency from {one.began} to {one.ended}" for one in self.emergencies]
         said += [f"{knob} = {value}" for knob, value in self.policy.items()]
         return "; ".join(said)
 

@@ -40,6 +40,7 @@ COMMANDS = {
 }
 KNOBS = ("debit_delay_s", "forced_balance", "fwi", "cut", "answer", "xor", "put")
 _OF_COMMAND = ("cut", "answer", "xor", "put")
+_POINTS = {"before": CutPoint.BEFORE, "after": CutPoint.AFTER}
 _OTHERS = ("tap", "command", "nth", "at", "p1")
 _LONGEST_DELAY_S = 60
 
@@ -69,15 +70,23 @@ class KnobScript:
         self._counts: dict[bytes, int] = {}
         self._now: list[Turn] = []
 
-    def begin(self, played: PlayedCard) -> None:
-        """Take hold of a card before its first field. Raises Problem if it cannot show an FWI."""
+    def begin(self, played: PlayedCard, *, has_ats: bool = True) -> None:
+        """Take hold of a card before its first field.
+
+        has_ats: whether who holds it shows its ATS. Raises Problem if an FWI cannot be shown.
+        """
         ats = played.contactless.ats
         for turn in self.turns:
-            if turn.fwi is not None:
-                try:
-                    with_fwi(ats, turn.fwi)
-                except ValueError as error:
-                    raise Problem(f"this card cannot play the script: {error}") from None
+            if turn.fwi is None:
+                continue
+            if not has_ats:
+                raise Problem(
+                    "a PC/SC reader shows no ATS, so fwi does nothing there; leave it out"
+                )
+            try:
+                with_fwi(ats, turn.fwi)
+            except ValueError as error:
+                raise Problem(f"this card cannot play the script: {error}") from None
         played.hook = self
         self._ats = played.contactless.ats
         self._show(played, played.taps + 1)
@@ -177,10 +186,14 @@ def _turn(table: Mapping[str, Any], where: str) -> Turn:
     tap = _whole(table, "tap", where, 1, 1_000_000) if "tap" in table else None
     if turned[0] in _OF_COMMAND:
         return _of_command(table, turned[0], tap, where)
-    for entry in ("command", "nth", "at", "p1"):
-        if entry in table:
-            raise Problem(f"{where} has '{entry}', which means nothing beside {turned[0]}")
+    _demand_none(table, turned[0], where, "command", "nth", "at", "p1")
     return _of_tap(table, turned[0], tap, where)
+
+
+def _demand_none(table: Mapping[str, Any], knob: str, where: str, *entries: str) -> None:
+    for entry in entries:
+        if entry in table:
+            raise Problem(f"{where} has '{entry}', which means nothing beside {knob}")
 
 
 def _of_tap(table: Mapping[str, Any], knob: str, tap: int | None, where: str) -> Turn:
@@ -200,14 +213,16 @@ def _of_command(table: Mapping[str, Any], knob: str, tap: int | None, where: str
     head = _head(table, where)
     nth = _whole(table, "nth", where, 1, 1000) if "nth" in table else 0
     if knob == "cut":
-        points = {"before": CutPoint.BEFORE, "after": CutPoint.AFTER}
-        if table["cut"] not in points:
+        _demand_none(table, knob, where, "at", "p1")
+        point = next((one for name, one in _POINTS.items() if name == table["cut"]), None)
+        if point is None:
             raise Problem(f"{where}: cut is {table['cut']!r}; expected 'before' or 'after'")
-        return Turn(tap, cut=Cut(head, points[table["cut"]], nth or 1))
+        return Turn(tap, cut=Cut(head, point, nth or 1))
     at = _whole(table, "at", where, -256, 255) if "at" in table else 0
     p1 = _whole(table, "p1", where, 0, 255) if "p1" in table else None
     value = _hex(table, knob, where)
     if knob == "answer":
+        _demand_none(table, knob, where, "at")
         if len(value) < 2:
             raise Problem(f"{where}: answer is {len(value)} byte; a status word alone has 2")
         return Turn(tap, mutation=Mutation(head[0], head[1], answer=value, p1=p1), nth=nth)
@@ -219,7 +234,7 @@ def _head(table: Mapping[str, Any], where: str) -> bytes:
     came = table.get("command")
     if came is None:
         raise Problem(f"{where} names no command; expected one of: {', '.join(COMMANDS)}, or 8054")
-    if came in COMMANDS:
+    if isinstance(came, str) and came in COMMANDS:
         return COMMANDS[came]
     try:
         head = bytes.fromhex(came)

@@ -1,5 +1,6 @@
 """Where gates are judged: our own terminals on any road."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,18 +13,20 @@ from bench.conformance.case import Need
 from bench.conformance.gate.played import PlayedCard
 from bench.conformance.gate.post import MORNING, Post
 from bench.conformance.stand import changed
-from bench.roads import FIELDS, WAIT_S
+from bench.roads import FIELDS, WAIT_S, InProcessCoupler
 from bench.scenario import BUS_TERMINAL, ENTRY_TERMINAL, EXIT_TERMINAL, LAB_WHITE_LIST, sam_keys
 from emulator.card.card import Card
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import personalise
 from emulator.card.profile import Profile
+from emulator.picc import Picc
 from fixtures.network import load_network
 from fixtures.network.buses import load_buses
 from fixtures.policy import load_policy
 from reader.fares.bus import Heading
 from reader.gate import Direction, Gate, GateConfig
 from reader.journal import JournalError, MemoryJournal, TapJournal
+from reader.lane import Lane
 from reader.modes import Mode
 from reader.months import MonthBook
 from reader.outcome import Outcome, Reject, Verdict
@@ -32,7 +35,8 @@ from reader.psam import Psam
 from reader.session import ProtocolError, StatusError
 from reader.taprecord import TapRecord
 from reader.terminal import Terminal
-from reader.transport.base import CardLost, Coupler, Transport
+from reader.transactions import Receipt
+from reader.transport.base import CardLost, Coupler, NoCard, Transport
 from reader.transport.decorators import CutPoint
 from reader.validator import BusConfig, Door, Validator
 
@@ -97,6 +101,10 @@ class GateStand(Protocol):
         """What it has promised and not closed. Needs RECORDS."""
         ...
 
+    def leave_room(self, post: Post, count: int | None) -> None:
+        """Its store takes so many records more, a promise being one; None: any. Needs RECORDS."""
+        ...
+
     def restart(self, post: Post) -> None:
         """Switch the gate at a post off and on. Needs POST."""
         ...
@@ -104,6 +112,14 @@ class GateStand(Protocol):
     def tap(self, post: Post, at: datetime) -> Heard:
         """Hold the card to the gate at a post. Raises TransportError if there is no gate."""
         ...
+
+    def tap_pair(self, post: Post, at: datetime, other: Card) -> list[Heard]:
+        """Hold two cards to it at once, until it serves none any more. Needs PAIR."""
+        ...
+
+
+PAIRED = ("inproc",)
+"""Roads on which two cards can be held to our gates at once."""
 
 
 class OwnGates:
@@ -113,7 +129,7 @@ class OwnGates:
         self, name: str, profile: Profile, seed: int, played: PlayedCard, coupler: Coupler
     ) -> None:
         self.name = name
-        self.abilities = frozenset(Need)
+        self.abilities = frozenset(Need) - (frozenset() if name in PAIRED else {Need.PAIR})
         self.declared = profile
         self.played = played
         self.begins = MORNING
@@ -122,7 +138,8 @@ class OwnGates:
         self._coupler = coupler
         self._at = MORNING
         self._terminals: dict[str, Terminal] = {}
-        self._journals: dict[str, MemoryJournal] = {}
+        self._journals: dict[str, _LabJournal] = {}
+        self._numbers: Counter[bytes] = Counter()
         self.place({})
 
     def place(self, setup: Mapping[str, Any]) -> None:
@@ -131,7 +148,7 @@ class OwnGates:
         self.played.power_off()
         self.card: Card = self._made(self.declared)
         self.played.put(self.card)
-        self._terminals, self._journals = {}, {}
+        self._terminals, self._journals, self._numbers = {}, {}, Counter()
         self._months = MonthBook(load_network(), load_policy())
 
     def bring(self, setup: Mapping[str, Any]) -> Card:
@@ -150,9 +167,25 @@ class OwnGates:
         """See GateStand. What the gate does not decide but fails at is a refusal with its words."""
         self._at = at
         terminal = self._terminal(post)
-        link = _Tearing(self._coupler.wait_card(WAIT_S), self.played)
+        return self._passed(terminal, self._coupler.wait_card(WAIT_S))
+
+    def tap_pair(self, post: Post, at: datetime, other: Card) -> list[Heard]:
+        """See GateStand: as the field rules around a tap have it (`reader.lane`)."""
+        self._at = at
+        terminal = self._terminal(post)
+        lane = Lane(
+            terminal.pass_,
+            _PairCoupler(self.played, other),
+            terminal.policy,
+            sleep=lambda seconds: None,
+            is_serving=lambda: terminal.is_serving,
+        )
+        turns = (lane.serve_one(0.0) for _ in range(_PAIR + 1))
+        return [_heard(turn.outcome) for turn in turns if turn is not None and turn.outcome]
+
+    def _passed(self, terminal: Terminal, card: Transport) -> Heard:
         try:
-            return _heard(terminal.pass_(link))
+            return _heard(terminal.pass_(_Tearing(card, self.played)))
         except CardLost as lost:
             return Heard(Verdict.TAP_AGAIN, detail=str(lost))
         except (ProtocolError, StatusError) as error:
@@ -175,6 +208,11 @@ class OwnGates:
         self._terminal(post)
         return self._journals[repr(post)].pending()
 
+    def leave_room(self, post: Post, count: int | None) -> None:
+        """See GateStand."""
+        self._terminal(post)
+        self._journals[repr(post)].room = count
+
     def restart(self, post: Post) -> None:
         """See GateStand: the journal and the PSAM's numbers are what is left."""
         before = self._terminal(post)
@@ -190,14 +228,38 @@ class OwnGates:
     def _terminal(self, post: Post) -> Terminal:
         key = repr(post)
         if key not in self._terminals:
-            number = len(self._terminals)
-            journal = MemoryJournal(b"GATE%04d" % number)
+            journal = _LabJournal(b"GATE%04d" % len(self._terminals))
+            psam = make_psam(post, self._numbers[first_number(post)])
+            self._numbers[first_number(post)] += 1
             self._journals[key] = journal
-            self._terminals[key] = self._make(post, journal, make_psam(post, number))
+            self._terminals[key] = self._make(post, journal, psam)
         return self._terminals[key]
 
     def _make(self, post: Post, journal: TapJournal, psam: Psam) -> Terminal:
         return make_terminal(post, lambda: self._at, journal, psam, self._months)
+
+
+class _LabJournal(MemoryJournal):
+    """A journal that can be full. room: how many records more it takes; None for any."""
+
+    room: int | None = None
+
+    def promise(self, record: TapRecord) -> None:
+        """See TapJournal."""
+        self._take_room()
+        super().promise(record)
+
+    def taken(self, receipt: Receipt) -> None:
+        """See TapJournal."""
+        self._take_room()
+        super().taken(receipt)
+
+    def _take_room(self) -> None:
+        if self.room is None:
+            return
+        if not self.room:
+            raise JournalError("the journal takes no record")
+        self.room -= 1
 
 
 def _heard(outcome: Outcome) -> Heard:
@@ -226,13 +288,59 @@ class _Tearing:
         raise CardLost(f"the card left the field {cut.point.value}")
 
 
+_PAIR = 2
+
+
+class _PairCoupler:
+    """A reader that tells two cards apart (`reader.lane`), without a road."""
+
+    def __init__(self, *cards: Picc) -> None:
+        self._cards = cards
+        self._next = 0
+
+    def wait_card(self, timeout_s: float) -> Transport:
+        """See Coupler. Raises NoCard when all had their turn."""
+        card = self.next_card()
+        if card is None:
+            raise NoCard("no card is in the field")
+        return card
+
+    def next_card(self) -> Transport | None:
+        """See `reader.lane`."""
+        if self._next == len(self._cards):
+            return None
+        card = self._cards[self._next]
+        self._next += 1
+        return InProcessCoupler(card).wait_card(0.0)
+
+    def cards_in_field(self) -> int:
+        """See `reader.lane`."""
+        return len(self._cards)
+
+    def wait_gone(self, timeout_s: float) -> bool:
+        """See Coupler: who turned them away, or has served them all, sees them go."""
+        self._next = len(self._cards)
+        return True
+
+    def close(self) -> None:
+        """See Coupler."""
+
+
 _NUMBERS = {"entry": ENTRY_TERMINAL, "exit": EXIT_TERMINAL}
 
 
+def first_number(post: Post) -> bytes:
+    """The terminal number, 6 bytes, of the first terminal that does what one at a post does."""
+    return _NUMBERS.get(post.direction, BUS_TERMINAL)
+
+
 def make_psam(post: Post, number: int = 0) -> Psam:
-    """A PSAM with the test keys for a post. number: tells those of several terminals apart."""
-    first = _NUMBERS.get(post.direction, BUS_TERMINAL)
-    return Psam(first, sam_keys(), 0x101 + 0x1000 * number)
+    """A PSAM with the test keys for a post.
+
+    number: tells those of several terminals apart, by terminal number and transaction numbers.
+    """
+    first = int(first_number(post).hex()) + number
+    return Psam(bytes.fromhex(f"{first:012d}"), sam_keys(), 0x101 + 0x1000 * number)
 
 
 def make_terminal(
@@ -252,7 +360,15 @@ def make_terminal(
         network = load_network()
         station = network.station(post.station)
         way = Direction(post.direction)
-        config = GateConfig(network, station, way, LAB_WHITE_LIST, post.listed, policy)
+        config = GateConfig(
+            network,
+            station,
+            way,
+            LAB_WHITE_LIST,
+            post.listed,
+            policy,
+            emergencies=post.emergencies,
+        )
         terminal = Gate(config, psam, clock, journal, months)
     else:
         terminal = _validator(post, policy, psam, clock, journal)

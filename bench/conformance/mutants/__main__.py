@@ -18,7 +18,7 @@ LEAST = 95.0
 def main(arguments: list[str] | None = None) -> int:
     """Run them and say what became of them.
 
-    Returns 0, 1 if too few are caught or a declaration is wrong, 2 for a problem.
+    Returns 0, 1 if too few are caught or a declaration is wrong, 2 for a problem, 3 if stopped.
     """
     told = _parser().parse_args(arguments)
     plan = Plan(told.cases, told.all, told.limit, told.workers)
@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {problem}", file=sys.stderr)  # noqa: T201
         return 2
     print("\n".join(lines(score)))  # noqa: T201
+    if not score.is_complete:
+        return 3
     return 0 if score.is_enough(told.least) else 1
 
 

@@ -34,14 +34,11 @@ _ZH = {
 
 def score_html(score: Score) -> str:
     """The whole page; it needs nothing else."""
-    zh = {"card": "卡片", "gate": "闸机"}.get(score.kind, score.kind)
     counted = f"{score.caught} / {score.total}, {score.percent:.1f} %"
     return _PAGE.substitute(
         title=escape(f"Broken {score.kind}s: {counted}"),
         style=files(page).joinpath("page.css").read_text("utf-8"),
-        counts=_both(
-            f"{counted} of the broken {score.kind}s are caught.", f"有缺陷的{zh}：发现 {counted}。"
-        ),
+        counts=_both(*score.words),
         broken=_both("what is broken", "缺陷"),
         clause=_both("clause", "条款"),
         module=_both("module", "模块"),

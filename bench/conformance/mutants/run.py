@@ -6,9 +6,12 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from signal import SIGTERM, getsignal, signal
+from threading import current_thread, main_thread
 from typing import Any
 
 import bench
@@ -46,13 +49,25 @@ class Plan:
 
 @dataclass(slots=True)
 class _Told:
-    """What a child said. silent: in which case it stopped saying anything."""
+    """What a child said. silent: in which case it stopped saying anything. case: its latest."""
 
     caught: dict[str, str] = field(default_factory=dict)
     crashed: dict[str, str] = field(default_factory=dict)
     broken: str = ""
     played: int | None = None
     silent: str = ""
+    case: str = ""
+
+    @property
+    def has_died(self) -> bool:
+        """Whether its process ended without a word of why: killed, or out of memory."""
+        is_told = self.caught or self.broken or self.silent
+        return self.played is None and not is_told
+
+    @property
+    def where(self) -> str:
+        """Where its process ended, for people."""
+        return f"at {self.case}" if self.case else "before its first case"
 
 
 def run_mutants(
@@ -85,31 +100,65 @@ def picked(mutants: Mapping[str, Mutant], only: str) -> list[Mutant]:
 def judge_all(
     kind: str, mutants: list[Mutant], plan: Plan, on_judged: OnJudged | None = None
 ) -> Score:
-    """Judge these mutants, after the unbroken one has passed. Raises Problem."""
-    return asyncio.run(_judge_all(kind, mutants, plan, on_judged))
+    """Judge these mutants, after the unbroken one has passed. Raises Problem.
+
+    Stopped by Ctrl-C or a signal, it gives what was judged until then, and says so.
+    """
+    judged: dict[int, Judged] = {}
+
+    def note(at: int, one: Judged) -> None:
+        judged[at] = one
+        if on_judged is not None:
+            on_judged(one, len(judged), len(mutants))
+
+    stopped = False
+    try:
+        asyncio.run(_judge_all(kind, mutants, plan, note))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        stopped = True
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+    done = tuple(judged[at] for at in sorted(judged))
+    return Score(kind, done, len(mutants) if stopped else 0)
 
 
 async def _judge_all(
-    kind: str, mutants: list[Mutant], plan: Plan, on_judged: OnJudged | None
-) -> Score:
+    kind: str, mutants: list[Mutant], plan: Plan, note: Callable[[int, Judged], None]
+) -> None:
     gate = asyncio.Semaphore(plan.workers or os.cpu_count() or 1)
-    done = 0
 
     async def sound(task: Task) -> None:
         async with gate:
             await _demand_sound(task, plan)
 
-    async def one(mutant: Mutant) -> Judged:
-        nonlocal done
+    async def one(at: int, mutant: Mutant) -> None:
         async with gate:
-            judged = await _judge(kind, mutant, plan)
-        done += 1
-        if on_judged is not None:
-            on_judged(judged, done, len(mutants))
-        return judged
+            note(at, await _judge(kind, mutant, plan))
 
-    await asyncio.gather(*map(sound, _grounds(kind, mutants, plan)))
-    return Score(kind, tuple(await asyncio.gather(*map(one, mutants))))
+    # A group ends when every process has: a gathering would leave some behind when it is stopped.
+    with _ended_by_signal():
+        async with asyncio.TaskGroup() as group:
+            for task in _grounds(kind, mutants, plan):
+                group.create_task(sound(task))
+        async with asyncio.TaskGroup() as group:
+            for at, mutant in enumerate(mutants):
+                group.create_task(one(at, mutant))
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """SIGTERM ends the task, as asyncio has it for Ctrl-C; an error from a handler breaks in."""
+    task = asyncio.current_task()
+    if task is None or current_thread() is not main_thread():
+        yield
+        return
+    loop, before = asyncio.get_running_loop(), getsignal(SIGTERM)
+    loop.add_signal_handler(SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(SIGTERM)
+        signal(SIGTERM, before)
 
 
 def _grounds(kind: str, mutants: list[Mutant], plan: Plan) -> list[Task]:
@@ -132,6 +181,10 @@ async def _demand_sound(task: Task, plan: Plan) -> None:
             raise Problem(f"{number} fails on the unbroken {kind}: {why}; mend that first")
     if told.silent:
         raise Problem(f"{told.silent} takes more than {plan.limit_s:g} s on the unbroken {kind}")
+    if told.played is None:
+        raise Problem(f"the process of the unbroken {kind} ended {told.where}; run it again")
+    if not told.played and plan.cases and not task.needs:
+        raise Problem(f"no case for a {kind} fits '{plan.cases}'; see tapbench conformance list")
 
 
 async def _judge(kind: str, mutant: Mutant, plan: Plan) -> Judged:
@@ -144,7 +197,10 @@ async def _judge(kind: str, mutant: Mutant, plan: Plan) -> Judged:
         plan.cases,
         plan.go_on,
     )
-    return _outcome(mutant, await _run(task, plan), plan)
+    told = await _run(task, plan)
+    if told.has_died:  # once may be the machine's doing
+        told = await _run(task, plan)
+    return _outcome(mutant, told, plan)
 
 
 def _outcome(mutant: Mutant, told: _Told, plan: Plan) -> Judged:
@@ -158,7 +214,7 @@ def _outcome(mutant: Mutant, told: _Told, plan: Plan) -> Judged:
         why = f"no answer in {plan.limit_s:g} s"
         return Judged(mutant, Outcome.TIMEOUT, (told.silent,), why, crashed)
     if told.played is None:
-        return Judged(mutant, Outcome.BROKEN, why="its process ended before it had said anything")
+        return Judged(mutant, Outcome.BROKEN, why=f"its process ended twice, {told.where}")
     if told.played == 0:
         return Judged(mutant, Outcome.LEFT_OUT, why=f"it needs cases for {mutant.needs or 'it'}")
     judged = Judged(mutant, Outcome.SURVIVED, crashed=crashed)
@@ -190,15 +246,15 @@ async def _listen(process: Process, task: Task, plan: Plan) -> _Told:
     assert process.stdin is not None
     process.stdin.write(json.dumps(_told_task(task)).encode())
     process.stdin.close()
-    told, case, wait_s = _Told(), "", max(START_S, plan.limit_s)
+    told, wait_s = _Told(), max(START_S, plan.limit_s)
     try:
         while said := await asyncio.wait_for(_said(process), wait_s):
             if "case" in said:
-                case, wait_s = said["case"], plan.limit_s
+                told.case, wait_s = said["case"], plan.limit_s
             _note(told, said)
     except TimeoutError:
-        told.silent = case
-        if not case:
+        told.silent = told.case
+        if not told.case:
             told.broken = f"it did not come to its first case in {wait_s:g} s"
     return told
 
@@ -208,10 +264,10 @@ def _told_task(task: Task) -> dict[str, Any]:
 
 
 async def _said(process: Process) -> dict[str, Any]:
-    """The next thing the child says; nothing at its end."""
+    """The next thing the child says; nothing at its end, and where it ended within a line."""
     assert process.stdout is not None
     line = await process.stdout.readline()
-    said: dict[str, Any] = json.loads(line) if line else {}
+    said: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
     return said
 
 

@@ -61,10 +61,19 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """All outcomes in the order of the declaration."""
+    """All outcomes in the order of the declaration.
+
+    planned: how many there would have been, of a run that was stopped; 0 if it was not.
+    """
 
     kind: str
     judged: tuple[Judged, ...]
+    planned: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing stopped the run."""
+        return not self.planned
 
     def of(self, *outcomes: Outcome) -> list[Judged]:
         """Those with one of these outcomes."""
@@ -97,8 +106,23 @@ class Score:
             "caught": self.caught,
             "total": self.total,
             "percent": round(self.percent, 1),
+            "complete": self.is_complete,
             "mutants": [one.to_json() for one in self.judged],
         }
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """The score as a sentence, in English and Chinese."""
+        counted = f"{self.caught} of {self.total} broken {self.kind}s are caught"
+        zh = {"card": "卡片", "gate": "闸机"}.get(self.kind, self.kind)
+        counted_zh = f"有缺陷的{zh}：发现 {self.caught} / {self.total}，{self.percent:.1f} %。"
+        if self.is_complete:
+            return f"{counted}: {self.percent:.1f} %.", counted_zh
+        stop = f"Incomplete, stopped at {len(self.judged)} of {self.planned}: "
+        return (
+            f"{stop}{counted}.",
+            f"未完成，已判定 {len(self.judged)} / {self.planned}。{counted_zh}",
+        )
 
 
 _PARTS = (
@@ -112,9 +136,7 @@ _PARTS = (
 
 def lines(score: Score) -> Iterable[str]:
     """The score for people."""
-    yield (
-        f"{score.caught} of {score.total} broken {score.kind}s are caught: {score.percent:.1f} %."
-    )
+    yield score.words[0]
     for outcome, title in _PARTS:
         found = score.of(outcome)
         if found:

@@ -92,6 +92,9 @@ def start_date_is_judged(lab: GateLab) -> None:
         lab.refuses(lab.tap(entry()), Reject.NOT_YET_VALID)
     lab.now = at(2025, 9, 8, 0, 0, 0)
     lab.passes(lab.tap(entry()), Words("the first valid day", "启用当日"))
+    lab.another(start_date=day("2025-09-08"), end_date=day("2026-09-30"))
+    lab.now = at(2026, 3, 1, 8)  # an earlier day of a later year
+    lab.passes(lab.tap(entry()), Words("months later", "数月之后"))
 
 
 @case(
@@ -109,6 +112,9 @@ def end_date_is_judged(lab: GateLab) -> None:
         lab.refuses(lab.tap(entry()), Reject.EXPIRED)
     lab.now = at(2025, 9, 30, 23, 59, 59)
     lab.passes(lab.tap(entry()), Words("the last valid day", "有效期最后一日"))
+    lab.another(start_date=day("2024-10-01"), end_date=day("2025-09-30"))
+    lab.now = at(2024, 12, 15, 8)  # a later day of an earlier year
+    lab.passes(lab.tap(entry()), Words("months before", "数月之前"))
 
 
 @case(G, "A card that is not enabled is refused", "未启用的卡拒绝", "3.2", "6.10")

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 
 import fixtures
-from apdu.commands import (
-    DEBIT,
-)
+from apdu.commands import DEBIT
 from apdu.files import PublicInfo
 from apdu.purse import card_key, spend_tac
 from bench.conformance.case import Case, Level, Need
@@ -120,6 +118,44 @@ def refusal_leaves_no_record(lab: GateLab) -> None:
     lab.refuses(lab.tap(entry()))
     lab.same(len(lab.records(entry())), 0, Words("records:", "记录数："))
     lab.same(len(lab.stand.open_records(entry())), 0, Words("open promises:", "未决记录数："))
+
+
+@case(
+    G,
+    "A gate whose store is full sends no DEBIT and stays shut",
+    "存储已满的闸机不扣款、不放行",
+    "DM 4.1",
+    "6.9",
+    needs=[Need.RECORDS],
+)
+def full_store_takes_no_money(lab: GateLab) -> None:
+    before = begin(lab, WAYS[1])
+    lab.stand.leave_room(exit_(), 0)
+    lab.refuses(lab.tap(exit_()))
+    lab.stand.leave_room(exit_(), None)
+    lab.wait(seconds=30)
+    lab.passes(lab.tap(exit_()))
+    lab.paid(before, 400)
+
+
+@case(
+    G,
+    "A fare that cannot be written down opens no gate, and is not taken twice",
+    "交易无法保存则不放行，也不重复扣款",
+    "DM 4.1",
+    "6.9",
+    needs=[Need.RECORDS],
+)
+def unwritten_fare_does_not_open(lab: GateLab) -> None:
+    before = begin(lab, WAYS[1])
+    lab.stand.leave_room(exit_(), 1)  # for the promise alone
+    lab.shut(lab.tap(exit_()))
+    lab.paid(before, 400)
+    lab.stand.leave_room(exit_(), None)
+    lab.wait(seconds=30)
+    lab.tap(exit_())  # opened by the card's proof, or sent to staff
+    lab.never_asked(DEBIT)
+    lab.paid(before, 400)
 
 
 @case(G, "Terminal numbers grow by one, without a gap", "终端交易序号逐一递增", "5.7", "DM 4.4")

@@ -52,6 +52,12 @@ def _whole(key: str, en: str, zh: str, spec: CommandSpec[Any, Any], answer: str,
     return Lie(key, en, zh, spec, 0, {"answer": bytes.fromhex(answer)} | how)
 
 
+def _blocked(word: str, en: str, zh: str) -> Lie:
+    how = {"answer": bytes.fromhex(word), "about": AID_PURSE}
+    named = (f"select_{word}", f"SELECT: {word.upper()}, {en}", f"SELECT：{word.upper()} {zh}")
+    return Lie(*named, SELECT, 0, how, (Reject.BLOCKED,), clause="2.5")
+
+
 _NOT_VALID, _EXPIRED, _REFUSED = Reject.NOT_YET_VALID, Reject.EXPIRED, Reject.CARD_REFUSED
 _UNKNOWN = Reject.STATION_UNKNOWN
 LIES = (
@@ -90,6 +96,17 @@ LIES = (
         READ_BINARY,
         6,
         {"put": bytes.fromhex("29000002"), "p1": 0x97},
+        (Reject.NOT_INTEROPERABLE,),
+        clause="3.4",
+        needs=(Need.POST,),
+    ),
+    Lie(
+        "ef17_interop_0101",
+        "EF17: another city, interop flag 0101",
+        "EF17：异地且互通标志 0101",
+        READ_BINARY,
+        6,
+        {"put": bytes.fromhex("29000101"), "p1": 0x97},
         (Reject.NOT_INTEROPERABLE,),
         clause="3.4",
         needs=(Need.POST,),
@@ -159,17 +176,10 @@ LIES = (
         about=AID_PURSE,
     ),
     _whole("fci_empty", "FCI: nothing", "FCI：空", SELECT, "9000", about=AID_PURSE),
-    _whole(
-        "select_6283", "SELECT: 6283, blocked", "SELECT：6283 锁定", SELECT, "6283", about=AID_PURSE
-    ),
-    _whole(
-        "select_9303",
-        "SELECT: 9303, blocked for good",
-        "SELECT：9303 永久锁定",
-        SELECT,
-        "9303",
-        about=AID_PURSE,
-    ),
+    _blocked("6283", "blocked", "锁定"),
+    _blocked("6284", "blocked, as some cards say it", "部分卡片的锁定应答"),
+    _blocked("6a81", "blocked, without an FCI", "锁定且无 FCI"),
+    _blocked("9303", "blocked for good", "永久锁定"),
     _whole(
         "balance_short",
         "GET BALANCE: three bytes",

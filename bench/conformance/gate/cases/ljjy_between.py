@@ -20,7 +20,6 @@ from reader.taprecord import Mark
 
 G = "LJJY"
 CUT = [Need.CUT]
-_BUS = (Need.CUT, Need.POST)
 
 
 @case(G, "Another card in between changes nothing", "其间刷其他卡不影响恢复", "6.8", needs=CUT)
@@ -280,7 +279,7 @@ def refused_record_does_not_open(lab: GateLab) -> None:
     "补收上次车费时丢卡，只补收一次",
     "6.8",
     "DM 3.1",
-    needs=_BUS,
+    needs=[Need.CUT, Need.POST, Need.CLOCK],
 )
 def lost_while_collecting(lab: GateLab) -> None:
     for n, (point, nth) in enumerate(((BEFORE, 1), (AFTER, 1), (BEFORE, 2), (AFTER, 2))):

@@ -148,7 +148,14 @@ def alighting_needs_boarding(lab: GateLab) -> None:
     lab.refuses(lab.tap(alight(3, vehicle="BUS00009")), Reject.NOT_BOARDED)
 
 
-@case(G, "The same boarding twice is one ride", "同车重复刷卡上车只计一次", "DM 4.1", needs=HERE)
+@case(
+    G,
+    "The same boarding twice is one ride",
+    "同车重复刷卡上车只计一次",
+    "DM 4.1",
+    grade="D",
+    needs=HERE,
+)
 def boarding_again_is_one_ride(lab: GateLab) -> None:
     before = lab.balance
     lab.passes(lab.tap(board(2)))
@@ -162,6 +169,7 @@ def boarding_again_is_one_ride(lab: GateLab) -> None:
     "The same flat fare is not charged again at once",
     "单一票制短时重复刷卡不再扣款",
     "DM 4.1",
+    grade="D",
     needs=HERE,
 )
 def flat_fare_again_is_one_ride(lab: GateLab) -> None:

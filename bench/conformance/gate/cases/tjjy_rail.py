@@ -71,9 +71,28 @@ def rail_has_no_concession(lab: GateLab) -> None:
     needs=HERE,
 )
 def same_station_is_charged(lab: GateLab) -> None:
-    before = lab.balance
-    lab.passes(lab.ride(entry(), exit_(station="080013")))
-    lab.paid(before, 300)
+    for minutes in (5, 30):
+        before = lab.balance
+        lab.passes(lab.ride(entry(), exit_(station="080013"), minutes=minutes))
+        lab.paid(before, 300)
+        lab.wait(minutes=5)
+
+
+@case(
+    G,
+    "In and out at one station within 10 minutes is free where the operator wants it",
+    "运营方选择时同站十分钟内进出免费",
+    "DM 3.2",
+    grade="D",
+    needs=[Need.POST, Need.CLOCK],
+)
+def same_station_may_be_free(lab: GateLab) -> None:
+    way_out = exit_(station="080013", policy={"same_station": "free"})
+    for stayed, fen in (({"minutes": 10}, 0), ({"minutes": 10, "seconds": 1}, 300)):
+        before = lab.balance
+        lab.passes(lab.ride(entry(), way_out, **stayed))
+        lab.paid(before, fen)
+        lab.wait(minutes=5)
 
 
 @case(G, "A change between two lines costs nothing", "换乘不另收费", "DM 3.2", needs=HERE)
@@ -88,6 +107,7 @@ def interchange_is_free(lab: GateLab) -> None:
     "The airport line costs 25.00 yuan, and entry needs them",
     "机场线 25 元，进站须够余额",
     "DM 3.2",
+    grade="D",
     needs=HERE,
 )
 def airport_line_is_flat(lab: GateLab) -> None:
@@ -230,6 +250,26 @@ def airport_is_outside_the_month(lab: GateLab) -> None:
     before = lab.balance
     lab.passes(lab.ride(*airport))
     lab.paid(before, 2500)
+
+
+@case(
+    G,
+    "What is charged for a stay too long does not count in the month",
+    "超时费不计入月累计",
+    "DM 3.2",
+    grade="D",
+    needs=[Need.POST, Need.CLOCK],
+    setup=_RICH,
+)
+def overtime_is_outside_the_month(lab: GateLab) -> None:
+    _rides(lab, 12, 10, 900)
+    late = exit_(station="F0000C", policy={"overtime_at": "gate"})
+    before = lab.balance
+    lab.passes(lab.ride(entry(station="010001"), late, hours=4, seconds=1))
+    lab.paid(before, 1200)
+    lab.wait(minutes=10)
+    _rides(lab, 12, 1, 900)  # at 99.00, not at 102.00
+    _rides(lab, 12, 1, 720)
 
 
 @case(G, "One card's total is not another's", "各卡累计互不影响", "DM 3.2", needs=HERE, setup=_RICH)
