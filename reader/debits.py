@@ -6,7 +6,6 @@ tap. Gates, validators and staff desks all debit through `Debits.pay`.
 """
 
 from collections.abc import Callable
-from functools import cached_property
 
 from apdu.bcd import Moment
 from reader.journal import JournalError, TapJournal
@@ -37,13 +36,18 @@ Taken = Callable[[TapRecord], None]
 class _Kept:
     """A debit under way. Its record is made when somebody wants it: mostly the journal, at once."""
 
+    __slots__ = ("_lost", "_note", "_record")
+
     def __init__(self, lost: Unresolved, note: Note) -> None:
         self._lost = lost
         self._note = note
+        self._record: TapRecord | None = None
 
-    @cached_property
+    @property
     def record(self) -> TapRecord:
-        return self._note(self._lost)
+        if self._record is None:
+            self._record = self._note(self._lost)
+        return self._record
 
 
 class Debits:
