@@ -138,13 +138,17 @@ MISSHAPEN = {
 }
 
 
+LOOKING = {"rights.key_is_no_pin"}
+"""Cases of other groups that look around: a card need not have every balance they ask for."""
+
+
 def spoken(case: Case, stand: OwnStand) -> int:
     return sum(said.response is not None for said in run_case(case, stand).said)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.key)
 def test_another_word_is_noticed_wherever_it_comes(case):
-    if case.group in SCENIC and Need.BLANK not in case.needs:
+    if (case.group in SCENIC and Need.BLANK not in case.needs) or case.key in LOOKING:
         pytest.skip("it looks around first")
     with own_stand() as stand:
         for at in range(1, spoken(case, stand) + 1):

@@ -15,6 +15,7 @@ from bench.city.crew import MOST_TRIES, Alone, Processes
 from bench.city.plan import CityPlan
 from bench.city.run import run_city
 from tests.needs import require_module
+from tests.unmeasured import unmeasured
 
 PLAN = CityPlan(200, date(2026, 9, 1), 1, 25)
 ASKED = ("--trips", "200", "--shard", "25")
@@ -172,7 +173,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tmp_path):
     folder = tmp_path / "city"
     # The last shard is one trip, the others do not fit.
     asked = ("--trips", "401", "--shard", "400", "--workers", "1", "--json", "--out", folder)
-    running = command(*asked, preexec_fn=little_room)
+    running = command(*asked, preexec_fn=little_room, env=unmeasured())
     out, err = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 2
     assert "no file can be written at" in err

@@ -32,6 +32,7 @@ from reader.psam_store import PsamFile
 from reader.taprecord import CLOCK_BACK, Mark
 from reader.transport.base import CardLost
 from tests.cards import purse_in
+from tests.unmeasured import unmeasured
 
 AT = ("--at", "2025-09-08T08:01:42")
 LATE = ("--at", "2025-09-08T12:01:42")
@@ -165,7 +166,7 @@ def test_a_full_disk_shuts_the_gate_before_money_moves(tmp_path: Path, records: 
             text=True,
             timeout=60,
             # Coverage writes a file of its own at the end, larger than this disk.
-            env={k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")},
+            env=unmeasured(),
             preexec_fn=lambda limit=limit: resource.setrlimit(
                 resource.RLIMIT_FSIZE, (limit, limit)
             ),

@@ -24,7 +24,7 @@ from apdu.spec import (
     answer_of,
 )
 from apdu.sw import SW
-from emulator.card.card import _PLANS
+from emulator.card.card import _KNOWN
 
 SPECS = [(table, spec) for table in (TABLE, SAM_TABLE) for spec in table]
 each_spec = pytest.mark.parametrize(("table", "spec"), SPECS, ids=[s.name for _, s in SPECS])
@@ -117,10 +117,14 @@ def test_hostile_headers_do_not_make_the_card_s_plans_grow():
     card = fixtures.card("student")
     for p1, p2 in product(BYTES, BYTES):
         card.process(bytes((0x80, 0xCA, p1, p2)))
-    assert all(len(plans) <= ROUTES_KEPT for plans in _PLANS.values())
+        card.process(bytes((0x00, 0xB0, p1, p2, 0)))
+    assert any(len(known.reads) == ROUTES_KEPT for known in _KNOWN.values())
+    assert all(len(known.plans) <= ROUTES_KEPT for known in _KNOWN.values())
+    assert all(len(known.reads) <= ROUTES_KEPT for known in _KNOWN.values())
     assert card.process(bytes.fromhex("00A4040008A000000632010105"))[-2:] == b"\x90\x00"
-    for plans in _PLANS.values():
-        plans.clear()
+    for known in _KNOWN.values():
+        known.plans.clear()
+        known.reads.clear()
 
 
 @each_spec
