@@ -215,7 +215,7 @@ def _shards(city: City, at: int, title: str, unit: str, caption: str) -> Picture
             figures = [point[at] for point in mine]
             colour = COLOURS[rank % len(COLOURS)]
             axes.plot([p[0] for p in mine], figures, ".-", color=colour, label=f"process {pid}")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         axes.xaxis.get_major_locator().set_params(integer=True)
 
     return Picture(chart(draw, title, "shard", unit), caption)

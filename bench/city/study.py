@@ -192,7 +192,7 @@ def _line(points: Sequence[Point], name: str, fit: Fit, title: str, unit: str) -
         axes.plot([0, most], [fit.at(0), fit.at(most)], color=COLOURS[1], label="fit")
         measured = [getattr(one, name) for one in points]
         axes.plot([one.trips for one in points], measured, "o", label="measured")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
 
     svg = chart(draw, title, "trips", unit)
     return Picture(svg, f"{PROJECTED:,} trips by the fit: {fit.at(PROJECTED):,.0f} {unit}.")
