@@ -1,5 +1,6 @@
 """What is told of a city's day: one document, and what is shown of it."""
 
+from functools import partial
 from typing import Any
 
 from bench.city.plan import stations
@@ -132,7 +133,7 @@ def _hours(city: City) -> Picture:
             axes.bar([h + shift for h in hours], [counted[h] for h in hours], 0.4, label=name)
         axes.set_xticks(list(hours))
 
-    svg = chart(draw, "Taps by hour", "hour of the day", "taps")
+    svg = partial(chart, draw, "Taps by hour", "hour of the day", "taps")
     return Picture(svg, "Taps that opened a gate, in and out, by the hour they began in.")
 
 
@@ -148,7 +149,7 @@ def _places(city: City) -> Picture:
         names = [stations()[at] for at in shown]
         axes.set_yticks(list(rows), [f"{one.name_en} ({one.key})" for one in names])
 
-    svg = chart(draw, "Busiest stations", "taps", "", (9.0, 5.0))
+    svg = partial(chart, draw, "Busiest stations", "taps", "", (9.0, 5.0))
     return Picture(svg, f"The {len(shown)} stations with most taps, of {len(busiest)}.")
 
 
@@ -158,7 +159,9 @@ def _fares(city: City) -> Picture:
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
         axes.bar([f"{fen / 100:.2f}" for fen, _ in counted], [trips for _, trips in counted], 0.6)
 
-    return Picture(chart(draw, "Trips by fare", "fare, yuan", "trips"), "What the way out took.")
+    return Picture(
+        partial(chart, draw, "Trips by fare", "fare, yuan", "trips"), "What the way out took."
+    )
 
 
 def _money(city: City) -> Grid:
@@ -218,4 +221,4 @@ def _shards(city: City, at: int, title: str, unit: str, caption: str) -> Picture
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         axes.xaxis.get_major_locator().set_params(integer=True)
 
-    return Picture(chart(draw, title, "shard", unit), caption)
+    return Picture(partial(chart, draw, title, "shard", unit), caption)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import linear_regression, median
 from typing import Any
 
@@ -194,5 +195,5 @@ def _line(points: Sequence[Point], name: str, fit: Fit, title: str, unit: str) -
         axes.plot([one.trips for one in points], measured, "o", label="measured")
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
 
-    svg = chart(draw, title, "trips", unit)
+    svg = partial(chart, draw, title, "trips", unit)
     return Picture(svg, f"{PROJECTED:,} trips by the fit: {fit.at(PROJECTED):,.0f} {unit}.")

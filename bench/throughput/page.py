@@ -1,6 +1,6 @@
 """A benchmark as one web page: tables, SVG charts and the machine, without network or script."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from string import Template
@@ -43,9 +43,12 @@ $body
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A chart with what it shows. svg: from `bench.throughput.charts.chart`."""
+    """A chart with what it shows.
 
-    svg: str
+    svg: from `bench.throughput.charts.chart`, or what draws it: a terminal has no use for one.
+    """
+
+    svg: str | Callable[[], str]
     caption: str
 
 
@@ -90,7 +93,8 @@ def _part(part: Picture | Grid | str) -> str:
     if isinstance(part, str):
         return f"<p>{escape(part)}</p>"
     if isinstance(part, Picture):
-        return f"<figure>{part.svg}<figcaption>{escape(part.caption)}</figcaption></figure>"
+        svg = part.svg if isinstance(part.svg, str) else part.svg()
+        return f"<figure>{svg}<figcaption>{escape(part.caption)}</figcaption></figure>"
     heads = "".join(f"<th>{escape(head)}</th>" for head in part.heads)
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in part.rows

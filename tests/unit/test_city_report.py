@@ -1,6 +1,7 @@
 """What is told of a city's day, and of how such days grow."""
 
 import re
+import sys
 from datetime import date
 
 import pytest
@@ -13,6 +14,7 @@ from bench.city.run import City, run_city
 from bench.city.study import PROJECTED, Fit, Point, Study, sizes_of, study, summary
 from bench.city.study import document_of as study_document
 from bench.city.study import parts_of as study_parts
+from bench.cli.app import run_app
 from bench.problem import Problem
 from bench.throughput.document import read_document
 from bench.throughput.page import page_html
@@ -100,3 +102,12 @@ def test_the_target_is_measured_for_each_of_its_bounds():
         (name, one.unit) for name, one in found.items()
     }
     assert found["a card at rest"].typical < 200
+
+
+def test_nothing_is_drawn_for_a_terminal(monkeypatch, capsys):
+    """Charts take time, and a package that only a page needs."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert run_app(["bench", "city", "--trips", "40", "--workers", "1"]) == 0
+    said = capsys.readouterr()
+    assert "40 trips" in said.out
+    assert "<svg" not in said.out
