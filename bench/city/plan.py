@@ -22,7 +22,6 @@ SHARD_TRIPS = 5000
 """Trips of a shard unless told otherwise: a few seconds of work. Opening a shard's gates and taking
 their batches costs some tenth of a second, so smaller ones are slower."""
 
-MOST_TRIPS = 1_000_000_000
 MOST_SHARDS = 10_000_000
 """A lane's terminal number has seven digits for its shard."""
 

@@ -13,7 +13,7 @@ Paths are taken from the folder of the file.
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -183,11 +183,6 @@ def make_settings(found: Mapping[str, Any], **over: object) -> Settings:
     """Settings from values by key; `over` wins where it is not None. Raises SettingsError."""
     merged = dict(found) | {key: value for key, value in over.items() if value is not None}
     return Settings(**merged)
-
-
-def with_policy(settings: Settings, policy: Policy) -> Settings:
-    """The same terminal under another policy."""
-    return replace(settings, policy=policy)
 
 
 def keys() -> tuple[tuple[str, str, str, object], ...]:

@@ -141,11 +141,6 @@ class RoadFigures:
     commands: Mapping[str, Measure]
     parts: Mapping[str, Measure]
 
-    @property
-    def taps_per_second(self) -> float:
-        """By the median."""
-        return 1e6 / self.tap.typical
-
     def measures(self, road: str) -> dict[str, Measure]:
         """All of them, by names that begin with the road's."""
         rates = tuple(1e6 / run for run in self.tap.runs)
