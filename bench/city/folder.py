@@ -22,7 +22,7 @@ from bench.city.result import Cost, ShardResult, Tally
 from bench.city.table import demand_pyarrow, parquet_of
 from bench.files import write_whole
 from bench.problem import Problem
-from bench.throughput.document import own_version
+from bench.versions import own_version
 
 FORMAT = 1
 MANIFEST, SUMMARY, LOCK = "manifest.json", "city.json", ".lock"

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import IntEnum
-from importlib.metadata import PackageNotFoundError, version
 
 from bench.conformance.case import Case, Verdict
 from bench.conformance.runner import Result
+from bench.versions import installed
 from emulator.card.dialect import Dialect
 from emulator.card.profile import Profile
 
@@ -85,18 +85,13 @@ def judging(results: Iterable[Result]) -> list[Case]:
     return [result.case for result in results if result.verdict is not Verdict.SKIPPED]
 
 
-def tool_version() -> str:
-    """The version of the bench; `unknown` in a source tree that is not installed."""
-    return _version("tapbench") or "unknown"
-
-
 def environment() -> dict[str, str]:
     """The machine and the programs that may matter to a road."""
     shown = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
-    found = {name: _version(name) for name in ("nfcpy", "pyscard")}
+    found = {name: installed(name) for name in ("nfcpy", "pyscard")}
     return shown | {name: number for name, number in found.items() if number}
 
 
@@ -108,10 +103,3 @@ def dialect_changes(profile: Profile) -> dict[str, str]:
         for switch in fields(Dialect)
         if getattr(profile.dialect, switch.name) != getattr(plain, switch.name)
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""

@@ -15,9 +15,10 @@ from bench.conformance.chinese import both_of
 from bench.conformance.clauses import clause_words, covered
 from bench.conformance.declared import ITSELF
 from bench.conformance.page_cases import LEVELS, VERDICTS, alike, both, case_html, unique
-from bench.conformance.report import Ending, Report, Run, dialect_changes, judging, tool_version
+from bench.conformance.report import Ending, Report, Run, dialect_changes, judging
 from bench.conformance.runner import Result
 from bench.conformance.words import Words
+from bench.versions import own_version
 
 _HEADINGS = {
     "card": Words("Card conformance", "卡片一致性测试"),
@@ -100,7 +101,7 @@ def _ending(report: Report) -> str:
 
 def _facts(report: Report) -> str:
     shown = {
-        Words("tapbench", "tapbench"): alike(tool_version()),
+        Words("tapbench", "tapbench"): alike(own_version()),
         Words("Started", "开始时间"): alike(report.started.isoformat(" ", "seconds")),
         Words("Seed", "随机种子"): alike(str(report.seed)),
         Words("Level", "级别"): _level(report),

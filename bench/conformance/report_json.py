@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.conformance.case import Case, Need, Verdict
-from bench.conformance.report import Report, Run, dialect_changes, tool_version
+from bench.conformance.report import Report, Run, dialect_changes
 from bench.conformance.runner import Result
 from bench.conformance.shown import Shown, shown
 from bench.conformance.words import Words
+from bench.versions import own_version
 
 SCHEMA = 1
 """Rises when a key goes away or changes its meaning; new keys may come without."""
@@ -23,7 +24,7 @@ def as_object(report: Report) -> dict[str, Any]:
     """The same, not yet text."""
     return {
         "schema": SCHEMA,
-        "tool": {"name": "tapbench", "version": tool_version()},
+        "tool": {"name": "tapbench", "version": own_version()},
         "suite": report.suite,
         "started": report.started.isoformat(timespec="seconds"),
         "seed": report.seed,

@@ -5,8 +5,9 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from bench.conformance.case import Verdict
-from bench.conformance.report import Report, Run, dialect_changes, tool_version
+from bench.conformance.report import Report, Run, dialect_changes
 from bench.conformance.runner import Result
+from bench.versions import own_version
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 has no way to write."""
@@ -60,7 +61,7 @@ def _suite(report: Report, run: Run, number: int) -> ET.Element:
 
 
 def _properties(report: Report, run: Run) -> dict[str, str]:
-    shown = {"tapbench": tool_version(), "via": run.place, "seed": str(report.seed)}
+    shown = {"tapbench": own_version(), "via": run.place, "seed": str(report.seed)}
     shown |= {"level": report.level, "only": report.only}
     if run.profile is not None:
         shown |= {"profile": run.profile.name}

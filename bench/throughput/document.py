@@ -10,12 +10,12 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from bench.problem import Problem
 from bench.throughput.histogram import Measure
+from bench.versions import installed, own_version
 
 FORMAT = 1
 """Of the document; a later one that reads differently has a higher number."""
@@ -95,14 +95,6 @@ def read_document(path: str | Path) -> Document:
         ) from error
 
 
-def own_version() -> str:
-    """Of tapbench."""
-    try:
-        return version("tapbench")
-    except PackageNotFoundError:
-        return "from a checkout"
-
-
 def machine(processor: int | None = None) -> dict[str, Any]:
     """What figures are taken on. processor: the one everything ran on, None for all."""
     return {
@@ -112,16 +104,9 @@ def machine(processor: int | None = None) -> dict[str, Any]:
         "system": platform.platform(),
         "processors": os.cpu_count() if processor is None else f"pinned to {processor}",
         "load": [round(one, 2) for one in os.getloadavg()],
-        **{name: said for name in _TOLD_VERSIONS if (said := _installed(name))},
+        **{name: said for name in _TOLD_VERSIONS if (said := installed(name))},
         "tapbench": own_version(),
     }
-
-
-def _installed(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 def _processor_name() -> str:
