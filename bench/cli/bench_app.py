@@ -157,16 +157,19 @@ def bench_issuer(
         int, typer.Option(min=10, max=100_000, help="Students on the roster when there are many.")
     ] = 100_000,
     cards: Annotated[int, typer.Option(min=1, max=1000, help="Cards opened in a run.")] = 10,
-    runs: Annotated[int, typer.Option(min=1, max=20, help="Runs; medians are over them.")] = 5,
+    runs: Runs = 5,
     db: Annotated[
         str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
     ] = "",
     as_json: Json = False,
+    html: Html = None,
+    force: Force = False,
 ) -> None:
     """Time openings and top-ups with cards, with few students and with many."""
     from bench.cli.bench_issuer import bench_issuer as command
+    from bench.cli.bench_show import Output
 
-    raise typer.Exit(command(students, cards, runs, db, as_json))
+    raise typer.Exit(command(students, cards, runs, db, Output(as_json, html, force)))
 
 
 @bench_app.command("service")
@@ -177,11 +180,14 @@ def bench_service(
         str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
     ] = "",
     as_json: Json = False,
+    html: Html = None,
+    force: Force = False,
 ) -> None:
     """Time the served office with many clients: pages, top-ups with cards, blacklists."""
     from bench.cli.bench_service import bench_service as command
+    from bench.cli.bench_show import Output
 
-    command(clients, count, db, as_json)
+    command(clients, count, db, Output(as_json, html, force))
 
 
 @bench_app.command("journal")
