@@ -11,6 +11,7 @@ import typer
 from bench.cli.bench_options import Force, Html, MaxRegression, Pin, Runs
 from bench.cli.lazy import lazy_group
 from bench.cli.road_options import Json, Seed
+from bench.problem import Problem
 
 _ELSEWHERE = {
     "city": "bench.cli.bench_city_app:bench_city",
@@ -57,6 +58,8 @@ def bench_tap(
     A card on a reader is only read, unless --write is given and its issuer is a test one.
     """
     if compared is not None:
+        if html is not None:
+            raise Problem("a comparison has no page; leave out --html")
         compare(*compared, max_regression, as_json)
     from bench.cli.bench_show import Output
     from bench.cli.bench_tap import TapBench
