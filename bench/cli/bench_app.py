@@ -129,12 +129,14 @@ def bench_memory(
         int, typer.Option(min=10, max=2_000_000, help="How many live cards.")
     ] = 10_000,
     as_json: Json = False,
+    html: Html = None,
+    force: Force = False,
 ) -> None:
     """Weigh live cards of one profile in one process, as opened and after a tap."""
     from bench.cli.bench_memory import bench_memory as command
     from bench.cli.bench_show import Output
 
-    command(count, Output(as_json))
+    command(count, Output(as_json, html, force))
 
 
 @bench_app.command("clearing")
@@ -263,8 +265,11 @@ def bench_ratios(
     baseline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="An earlier result to compare with.")
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--every", help="Fail if a ratio cannot be measured here.")
+    ] = False,
 ) -> None:
     """Measure in half a minute what every change is checked with, against a baseline."""
     from bench.cli.bench_ratios import bench_ratios as command
 
-    raise typer.Exit(command(out, force, baseline))
+    raise typer.Exit(command(out, force, baseline, every))
