@@ -19,6 +19,7 @@ from typing import Any
 from bench.problem import Problem
 from bench.throughput.document import Document
 from bench.throughput.histogram import Measure
+from bench.throughput.yardstick import YARDSTICK
 
 CONFIDENCE = 0.95
 _EXACT = 400
@@ -26,6 +27,9 @@ _EXACT = 400
 
 _LEAST = 1e-100
 """What is less is nothing, or less than nothing: no ratio can be told of it."""
+
+_MOOD = 1.05
+"""A machine that is slower, or faster, by less is in the same mood."""
 
 _MACHINE = ("processor", "machine", "system", "python", "processors")
 _VERSIONS = ("cryptography", "construct", "nfcpy", "pyscard", "simpy", "pyarrow", "ray")
@@ -73,8 +77,8 @@ class Comparison:
     notes: tuple[str, ...]
 
     def past(self, bound: float) -> list[Change]:
-        """What got worse by more than the bound."""
-        return [one for one in self.changes if one.is_past(bound)]
+        """What got worse by more than the bound, the machine itself left out."""
+        return [one for one in self.changes if one.name != YARDSTICK and one.is_past(bound)]
 
 
 def parse_regression(text: str) -> float:
@@ -101,7 +105,8 @@ def compare(before: Document, after: Document) -> Comparison:
         raise Problem(
             "the two results have no measure in common; measure both with the same options"
         )
-    return Comparison(changes, (*_doubts(before, after), *_notes_of_runs(changes)))
+    notes = (*_doubts(before, after), *_notes_of_mood(changes), *_notes_of_runs(changes))
+    return Comparison(changes, notes)
 
 
 def _hindrance(before: Measure, after: Measure) -> str:
@@ -191,6 +196,15 @@ def _fact(machine: Mapping[str, Any], name: str) -> object:
 def _asked(document: Document) -> str:
     options = {**document.options, "seed": document.seed}
     return ", ".join(f"{name} {said}" for name, said in options.items() if said is not None)
+
+
+def _notes_of_mood(changes: tuple[Change, ...]) -> Iterator[str]:
+    for one in changes:
+        if one.name == YARDSTICK and one.is_certain and not 1 / _MOOD < one.ratio < _MOOD:
+            yield (
+                f"the machine itself took {one.ratio:.2f} times as long in the second: times and"
+                " rates follow it, trust ratios alone or measure both again in turn"
+            )
 
 
 def _notes_of_runs(changes: tuple[Change, ...]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from bench.problem import Problem
 from bench.throughput.compare import CONFIDENCE, compare, cut_off, parse_regression
 from bench.throughput.document import Document, machine
 from bench.throughput.histogram import Measure
+from bench.throughput.yardstick import YARDSTICK
 
 NAME = "inproc tap"
 
@@ -182,6 +183,18 @@ def test_other_versions_and_another_seed_are_said_and_another_processor_of_the_s
         "measured with different versions",
         "measured with different options",
     ]
+
+
+def test_a_machine_in_another_mood_is_said_and_is_no_regression():
+    def held(by: float) -> Document:
+        measures = {NAME: Measure("us", QUIET), YARDSTICK: Measure("us", scaled(QUIET, by))}
+        return Document("tap", {}, measures, taken_on=HERE)
+
+    comparison = compare(held(1), held(1.6))
+    assert comparison.past(1.1) == []
+    [note] = comparison.notes
+    assert note.startswith("the machine itself took 1.60 times as long in the second")
+    assert compare(held(1), held(1.01)).notes == ()
 
 
 def test_huge_and_tiny_figures_have_a_ratio_that_is_a_number():
