@@ -4,9 +4,11 @@ A shard that was under way when a worker died is played again. Its result counts
 it comes once.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -27,8 +29,8 @@ MOST_TRIES = 5
 _AHEAD = 1
 """Shards given out for each worker beyond the one it plays."""
 
-
 _MOMENT_S = 0.05
+_PR_SET_PDEATHSIG = 1
 
 
 class Crew(Protocol):
@@ -200,6 +202,8 @@ def _begin() -> None:
     """A worker leaves Ctrl-C to who started it, and does not outlive that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    if sys.platform == "linux":  # a worker that hangs without memory cannot run its thread
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()
