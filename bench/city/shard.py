@@ -44,6 +44,9 @@ COLUMNS = {
 LOOKED_AT = 64
 """Of so many taps one is timed in parts, and its flyweight is held against the card."""
 
+MOST_AWAKE = 1024
+"""Cards of people on their way that stay live; another one is made again from its flyweight."""
+
 _REFUSALS_TOLD = 3
 _POINTER = 8
 
@@ -109,6 +112,8 @@ class Street:
         self.issue = issue_of(plan.day)
         self.first_card = number * plan.shard_trips
         self.cards = [self.issue.fresh(fen) for fen in planned.opening]
+        self._awake: dict[int, Image] = {}
+        """Images of cards that are inside, as many as MOST_AWAKE."""
         self._slot = _Slot()
         self._slot.image = self.issue.image
         env = SeededEnv(f"city {plan.seed} {number}")
@@ -156,13 +161,18 @@ class Street:
         spent = self._spent
         begin = perf_counter()
         kept = self.cards[card]
-        self._slot.image = self.issue.unpack(self.first_card + card, kept, self.lanes)
+        image = self._awake.pop(card, None)
+        if image is None:
+            image = self.issue.unpack(self.first_card + card, kept, self.lanes)
+        self._slot.image = image
         self._card.power_on()
         live = perf_counter()
         outcome = self._looked_at(lane) if is_looked_at else lane.gate.pass_(self._link)
         done = perf_counter()
         if outcome.verdict is Verdict.PASS:
             self.cards[card] = self.issue.pack(kept, self._slot.image, self.lanes)
+            if not lane.is_exit and len(self._awake) < MOST_AWAKE:
+                self._awake[card] = self._slot.image
         spent[0] += live - begin
         spent[1] += done - live
         spent[2] += perf_counter() - done
@@ -225,15 +235,13 @@ class Street:
         books.open(lanes)
         watch.lap("clearing")
         closing = self.clock.midnight + timedelta(days=1, seconds=-1)
-        for lane in lanes:
-            messages = batches_of(lane, carry)
-            watch.lap("upload")
-            for message in messages:
-                refused = books.receive(message, closing)
-                if refused:
-                    tally.problems.append(f"clearing refused a batch: {refused}")
-                digest.update(message)
-            watch.lap("clearing")
+        messages = [one for lane in lanes for one in batches_of(lane, carry)]
+        for message in messages:
+            digest.update(message)
+        watch.lap("upload")
+        tally.problems += [
+            f"clearing refused a batch: {refused}" for refused in books.receive(messages, closing)
+        ]
         books.close(tally)
         watch.lap("clearing")
         for kept in self.cards:
