@@ -4,16 +4,18 @@ A shard that was under way when a worker died is played again. Its result counts
 it comes once.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from bench.city.plan import CityPlan
@@ -27,8 +29,13 @@ MOST_TRIES = 5
 _AHEAD = 1
 """Shards given out for each worker beyond the one it plays."""
 
+SLOWEST_TRIP_S = 0.05
+"""A worker that takes fifty times as long as others need for a trip hangs."""
+
+LEAST_PATIENCE_S = 60.0
 
 _MOMENT_S = 0.05
+_PR_SET_PDEATHSIG = 1
 
 
 class Crew(Protocol):
@@ -85,7 +92,9 @@ class Processes:
         there: set[int] = set()
         with suppress(BrokenProcessPool):  # `play` mends that
             while len(there) < self.workers:
-                there.update(self._pool.map(_here, range(self.workers)))
+                with _starting():
+                    asked = self._pool.map(_here, range(self.workers))
+                there.update(asked)
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """See Crew."""
@@ -96,8 +105,7 @@ class Processes:
             is_broken = not self._give_out(plan, fresh, again, under_way)
             if not under_way and not is_broken:
                 return
-            done = wait(under_way, return_when=FIRST_COMPLETED).done if under_way else set()
-            for future in done:
+            for future in self._done(under_way, _patience_s(plan)):
                 number = under_way.pop(future)
                 try:
                     yield _result(future, number)
@@ -112,9 +120,28 @@ class Processes:
     def close(self) -> None:
         """See Crew."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._kill()
+
+    def _kill(self) -> None:
         for process in set(multiprocessing.active_children()) - self._others:
             process.kill()
             process.join()
+
+    def _done(
+        self, under_way: Iterable[Future[ShardResult]], patience_s: float
+    ) -> set[Future[ShardResult]]:
+        """What is done next. Workers that all do nothing for so long are killed.
+
+        An interpreter without memory may try for ever to get some, deaf to everything else.
+        """
+        given = set(under_way)
+        if not given:
+            return given
+        done = wait(given, patience_s, FIRST_COMPLETED).done
+        if not done:
+            self._kill()
+            done = wait(given, return_when=FIRST_COMPLETED).done
+        return done
 
     def _give_out(
         self,
@@ -129,7 +156,8 @@ class Processes:
             if number is None:
                 return True
             try:
-                under_way[self._pool.submit(play_shard, plan, number)] = number
+                with _starting():
+                    under_way[self._pool.submit(play_shard, plan, number)] = number
             except BrokenProcessPool:
                 again.append(number)
                 return False
@@ -142,7 +170,7 @@ class Processes:
         if most >= MOST_TRIES:
             raise Problem(
                 f"workers died {most} times with shard {number} under way; look for what kills "
-                "them, such as too little memory, and go on with the same command"
+                "or stops them, such as too little memory, and go on with the same command"
             )
         assert self.repeated is not None
         self.repeated += len(list(again))
@@ -151,7 +179,30 @@ class Processes:
 
     def _made(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.workers, context, initializer=_begin)
+        with _starting():
+            return ProcessPoolExecutor(self.workers, context, initializer=_begin)
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """While processes may be started: Ctrl-C waits, and they are born deaf to it. Raises Problem.
+
+    Until `_begin` a worker would answer it with a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    except OSError as error:
+        raise Problem(
+            f"no more processes can be started ({error.strerror}); give fewer --workers"
+        ) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _patience_s(plan: CityPlan) -> float:
+    """How long to wait for the next shard, while others are under way."""
+    return max(LEAST_PATIENCE_S, plan.shard_trips * SLOWEST_TRIP_S * (1 + _AHEAD))
 
 
 def _result(future: "Future[ShardResult]", number: int) -> ShardResult:
@@ -178,6 +229,9 @@ def _here(number: int) -> int:
 def _begin() -> None:
     """A worker leaves Ctrl-C to who started it, and does not outlive that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    if sys.platform == "linux":  # a worker that hangs without memory cannot run its thread
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()
