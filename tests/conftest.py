@@ -1,5 +1,6 @@
 """Fixtures every kind of test uses."""
 
+import gc
 import os
 
 import pytest
@@ -22,6 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("slices", "long sweeps").addoption(
         "--whole", action="store_true", help="every cut on every database, not a seeded slice"
     )
+
+
+def pytest_collection_finish() -> None:
+    """Tens of thousands of tests stay to the end: garbage is not looked for among them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
