@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.crowd_made import (
+    basis,
     demand_packages,
+    ended,
     gear_of,
     habits_of,
     modes_of,
     print_table,
     progress,
+    write_page,
 )
 from bench.cli.crowd_options import CrowdOptions
-from bench.files import demand_place, write_whole
+from bench.files import demand_place
 from bench.problem import Problem
 from bench.throughput.document import Document
+from bench.throughput.page import Grid, Picture
 from reader.barrier import NORMALLY_CLOSED, NORMALLY_OPEN
 from reader.journal import Journal
 
@@ -136,6 +140,7 @@ def _document(options: GateOptions, result: "GateResult") -> Document:
     found = measures(result)
     told = detail(result.tally, result.still, result.took_ns)
     told |= {"cpu_s": result.cpu_s, "field_over_cpu": result.field_ratio}
+    told["basis"] = basis(result.run.gear.timing)
     if APDUS in found:
         told["logged_tap"] = {"log_ms": LOGGED_MS, "ratio": found[APDUS].typical / LOGGED_MS}
     return Document(
@@ -152,28 +157,32 @@ def _show(options: GateOptions, result: "GateResult") -> int:
     from bench.throughput.crowd.result import HEADS, cells, gate_parts, parts
 
     document = _document(options, result)
-    title = _title(result.run)
-    if options.html is not None:
-        from bench.throughput.page import page_html
-
-        page = page_html("How many people a gate passes", document, gate_parts(result, title))
-        write_whole(options.html, page.encode(), options.force)
+    title, why = _title(result.run), basis(result.run.gear.timing)
+    write_page(
+        options.html,
+        "How many people a gate passes",
+        document,
+        lambda: gate_parts(result, f"{title}. {why}"),
+        options.force,
+    )
     if options.as_json:
         print(document.text(), end="")
-        return 0 if result.is_whole else 130
+        return ended(document.incomplete)
     rows = [(name, *cells(measure)) for name, measure in document.measures.items()]
     print_table(title, HEADS, rows)
     split = [(name, f"{ms:.1f}", f"{share:.1%}") for name, ms, share in parts(result.tally)]
     print_table("Which command takes the time", ("what", "ms a tap", "share"), split)
     print(_sentence(result))
-    return 0 if result.is_whole else 130
+    print(why)
+    return ended(document.incomplete)
 
 
 def _title(run: "GateRun") -> str:
     gear = run.gear
-    who = "no computing time" if gear.timing is None else gear.timing.title
+    timing = "none" if gear.timing is None else gear.timing.name
     what = "model of live taps" if run.is_model else "live taps"
-    return f"{run.post.direction}, {gear.policy.barrier.replace('_', ' ')}; {who}; {what}"
+    barrier = gear.policy.barrier.replace("_", " ")
+    return f"{run.post.direction}, {barrier}; {what}, simulated; --timing {timing}"
 
 
 def _sentence(result: "GateResult") -> str:
@@ -208,9 +217,13 @@ def _check(options: GateOptions, run: "GateRun") -> int:
     from bench.throughput.histogram import Measure
 
     live = _simulated(options, run)
+    if not live.is_whole:
+        return ended(STOPPED)
     model = _simulated(replace(options, journal=None), replace(run, is_model=True))
-    if not live.is_whole or not model.is_whole or not live.per_minute:
-        raise Problem("nothing to compare: nobody passed, or the run was stopped")
+    if not live.is_whole or not model.is_whole:
+        return ended(STOPPED)
+    if not live.per_minute:
+        raise Problem("nothing to compare: nobody passed")
     ratio = model.per_minute / live.per_minute
     is_close = abs(ratio - 1) <= MODEL_MAY_DIFFER
     if options.as_json:
@@ -219,7 +232,11 @@ def _check(options: GateOptions, run: "GateRun") -> int:
             f"model {PER_MINUTE}": Measure("1/min", (model.per_minute,), "more"),
             "model over live": Measure("ratio", (ratio,), "more"),
         }
-        told = {"agrees": is_close, "may_differ": MODEL_MAY_DIFFER}
+        told = {
+            "agrees": is_close,
+            "may_differ": MODEL_MAY_DIFFER,
+            "basis": basis(run.gear.timing),
+        }
         seed = options.crowd.seed
         print(Document("gate", options.as_json_options(), found, told, seed).text(), end="")
     else:
@@ -241,10 +258,10 @@ def _grid(options: GateOptions, run: "GateRun") -> int:
     with progress("passengers", total) as move:
         found = list(grid(run, options.persons, move))
     is_whole = all(cell.result.is_whole for cell in found)
-    return _show_grid(options, found, is_whole)
+    return _show_grid(options, found, is_whole, basis(run.gear.timing))
 
 
-def _show_grid(options: GateOptions, found: "list[Cell]", is_whole: bool) -> int:
+def _show_grid(options: GateOptions, found: "list[Cell]", is_whole: bool, why: str) -> int:
     from bench.throughput.crowd.grid import HEADS, grid_chart, rows
     from bench.throughput.histogram import Measure
 
@@ -256,21 +273,22 @@ def _show_grid(options: GateOptions, found: "list[Cell]", is_whole: bool) -> int
             for cell in found
             if cell.result.is_whole
         },
-        {"field_ms": {cell.name: cell.field_ms for cell in found}},
+        {"field_ms": {cell.name: cell.field_ms for cell in found}, "basis": why},
         options.crowd.seed,
         incomplete="" if is_whole else STOPPED,
     )
-    title = f"Persons a minute at a gate; {options.crowd.timing}"
-    if options.html is not None:
-        from bench.throughput.page import Grid, Picture, page_html
-
-        picture = Picture(grid_chart(found, title), "Where somebody always waits.")
-        page = page_html(title, document, [Grid(title, HEADS, rows(found)), picture])
-        write_whole(options.html, page.encode(), options.force)
+    title = f"Persons a minute at a gate, simulated; --timing {options.crowd.timing}"
+    picture = Picture(lambda: grid_chart(found, title), "Where somebody always waits.")
+    write_page(
+        options.html,
+        "How many people a gate passes",
+        document,
+        lambda: [why, Grid(title, HEADS, rows(found)), picture],
+        options.force,
+    )
     if options.as_json:
         print(document.text(), end="")
     else:
         print_table(title, HEADS, rows(found))
-        if not is_whole:
-            print(f"INCOMPLETE: {STOPPED}")
-    return 0 if is_whole else 130
+        print(f"{'' if is_whole else f'INCOMPLETE: {STOPPED}. '}{why}")
+    return ended(document.incomplete)

@@ -14,14 +14,19 @@ def bench_gate(
         str, typer.Option(help="entry or exit; on a bus board, alight or single.")
     ] = "entry",
     station: Annotated[str, typer.Option(help="Name or code of the station.")] = "080013",
-    persons: Annotated[int, typer.Option(help="All wait from the beginning.")] = 500,
+    persons: Annotated[
+        int, typer.Option(help="How many people; all wait from the beginning.")
+    ] = 500,
     rate: Annotated[
-        float | None, typer.Option(help="Instead: so many come in a minute, Poisson.")
+        float | None,
+        typer.Option(help="Instead of --persons: so many come in a minute, at random (Poisson)."),
     ] = None,
-    minutes: Annotated[float, typer.Option(help="With --rate: how long.")] = 30.0,
+    minutes: Annotated[float, typer.Option(help="With --rate: for how long.")] = 30.0,
     arrivals: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Instead: lines of SECONDS[,CARD[,CARRIER]]."),
+        typer.Option(
+            metavar="FILE", help="Instead of --persons: lines of SECONDS[,CARD[,CARRIER]]."
+        ),
     ] = None,
     timing: crowd.Timing = "measured",
     kbit: crowd.Kbit = 106,
@@ -48,10 +53,17 @@ def bench_gate(
     model: crowd.Model = False,
     samples: crowd.Samples = 60,
     check_model: Annotated[
-        bool, typer.Option("--check-model", help="Run live and as a model, and compare.")
+        bool,
+        typer.Option(
+            "--check-model", help="Run live and as a model; fail if they differ by more than 2 %."
+        ),
     ] = False,
     grid: Annotated[
-        bool, typer.Option("--grid", help="Bit rates, carriers and barriers, one after another.")
+        bool,
+        typer.Option(
+            "--grid",
+            help="A table at 106 and 424 kbit/s, of plastic and phones, for both barriers.",
+        ),
     ] = False,
     seed: Seed = 1,
     as_json: Json = False,

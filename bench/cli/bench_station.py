@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import fixtures
 from bench.cli.crowd_made import (
+    basis,
     demand_packages,
+    ended,
     gear_of,
     habits_of,
     print_table,
     progress,
+    write_page,
 )
 from bench.cli.crowd_options import CrowdOptions
 from bench.clock import SHANGHAI
-from bench.files import demand_place, write_whole
+from bench.files import demand_place
 from bench.problem import Problem
 from bench.throughput.document import Document
 from fixtures.crowds import Crowd, CrowdError, load_crowd, read_crowd
@@ -130,23 +133,20 @@ def _show(options: StationOptions, result: "StationResult") -> int:
     )
 
     incomplete = "" if result.is_whole else STOPPED
+    why = basis(result.run.gear.timing)
     document = Document(
         "station",
         options.as_json_options(),
         measures(result),
-        station_detail(result),
+        station_detail(result) | {"basis": why},
         options.crowd.seed,
         incomplete=incomplete,
     )
     title = f"{result.run.crowd.station}: {result.run.crowd.title}"
-    if options.html is not None:
-        from bench.throughput.page import page_html
-
-        page = page_html(title, document, station_parts(result))
-        write_whole(options.html, page.encode(), options.force)
+    write_page(options.html, title, document, lambda: [why, *station_parts(result)], options.force)
     if options.as_json:
         print(document.text(), end="")
-        return 0 if result.is_whole else 130
+        return ended(incomplete)
     rows = [(name, *cells(measure)) for name, measure in document.measures.items()]
     print_table(title, HEADS, rows)
     print_table("Gates", GATE_HEADS, gate_rows(result))
@@ -158,4 +158,5 @@ def _show(options: StationOptions, result: "StationResult") -> int:
         f" {result.still} are still there.{f' Sent away: {refused}.' if refused else ''}"
         f" {result.took_ns / 60e9:.0f} minutes simulated in {result.cpu_s:.1f} s of processor time."
     )
-    return 0 if result.is_whole else 130
+    print(why)
+    return ended(incomplete)

@@ -31,7 +31,10 @@ def bench_station(
     cards: crowd.Cards = None,
     carriers: crowd.Carriers = None,
     early: Annotated[
-        float | None, typer.Option(help="Share that takes the card away early; the crowd's.")
+        float | None,
+        typer.Option(
+            help="Share that takes the card away early, 0 to 1; the crowd's own if left out."
+        ),
     ] = None,
     hold: crowd.Hold = 0.3,
     noise: crowd.Noise = 0.0,

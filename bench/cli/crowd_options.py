@@ -11,29 +11,43 @@ Timing = Annotated[
 ]
 Kbit = Annotated[int, typer.Option(help="Bit rate asked for: 106, 212, 424 or 848 kbit/s.")]
 Barrier = Annotated[
-    str | None, typer.Option(help="normally_closed or normally_open; on a bus there is none.")
+    str | None,
+    typer.Option(
+        help="normally_closed, which is the default of a gate, or normally_open, as on a bus."
+    ),
 ]
 Cards = Annotated[
     str | None,
     typer.Option(
         metavar="MIX",
-        help="Cards by weight, NAME[:YUAN]=WEIGHT with commas; student:50 if left out.",
+        help="Cards by weight, NAME[:YUAN]=WEIGHT with commas; student:50, or a crowd's own, if"
+        " left out.",
     ),
 ]
 Carriers = Annotated[
     str | None,
     typer.Option(
-        metavar="MIX", help="plastic and phones by weight, such as plastic=4,huawei-ese=6."
+        metavar="MIX",
+        help="plastic and phones by weight, such as plastic=4,huawei-ese=6; plastic, or a crowd's"
+        " own, if left out.",
     ),
 ]
-Early = Annotated[float, typer.Option(help="Share that takes the card away early and taps again.")]
-Hold = Annotated[float, typer.Option(help="Who is early holds the card up to so many seconds.")]
-Noise = Annotated[float, typer.Option(help="Share of frames that suffer on air.")]
-PhoneWake = Annotated[float, typer.Option(help="Until a phone answers REQA, ms. Assumed.")]
-PhoneSecure = Annotated[
-    float, typer.Option(help="A secure element's or SIM's more a command, ms. Assumed.")
+Early = Annotated[
+    float, typer.Option(help="Share that takes the card away early and taps again, 0 to 1.")
 ]
-PhoneApp = Annotated[float, typer.Option(help="An app's more a command, ms. Assumed.")]
+Hold = Annotated[
+    float, typer.Option(help="Who is early holds the card there for so many seconds at most.")
+]
+Noise = Annotated[float, typer.Option(help="Share of frames that suffer on air, 0 to 1.")]
+PhoneWake = Annotated[
+    float, typer.Option(help="From the field to a phone's answer to REQA, ms. Assumed.")
+]
+PhoneSecure = Annotated[
+    float, typer.Option(help="More for each command, card in a secure element or SIM, ms. Assumed.")
+]
+PhoneApp = Annotated[
+    float, typer.Option(help="More for each command, card in an app, ms. Assumed.")
+]
 Gap = Annotated[float, typer.Option(help="From person to person at the reader, s. Assumed.")]
 GapSpread = Annotated[float, typer.Option(help="Its standard deviation, as a share. Assumed.")]
 Open = Annotated[float, typer.Option("--open", help="Motion of the barrier, s. Assumed.")]
@@ -42,13 +56,16 @@ BackOut = Annotated[float, typer.Option(help="Away from the reader when refused,
 Retap = Annotated[float, typer.Option(help="Until a card is held up again, s. Assumed.")]
 Tries = Annotated[int, typer.Option(help="Taps after which a passenger gives up.")]
 Modes = Annotated[
-    list[str] | None, typer.Option("--mode", help="A mode of the gate; may be repeated.")
+    list[str] | None,
+    typer.Option("--mode", help="A mode of the gate, such as offline; may be repeated."),
 ]
 Model = Annotated[
     bool, typer.Option("--model", help="Draw service times of live taps measured beforehand.")
 ]
 Samples = Annotated[int, typer.Option(help="With --model: live passengers of each kind.")]
-Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="A page with charts.")]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a page with charts.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")]
 
 
