@@ -42,7 +42,9 @@ def throughput_page() -> str:
         "`tapbench bench gate` puts live taps inside a queue: passengers walk up, hold a card or a"
         " phone against the reader, and walk through. Each tap is the gate's own transaction on a"
         " live card over the simulated air; what it takes in virtual time is what the queue waits."
-        " The walking is a model, and its times are assumptions that are options.",
+        " The walking is a model, and its times are assumptions that are options. So nothing here"
+        " was measured at a gate: who quotes a figure says that it is simulated, with which"
+        " options. The table is the same on every machine.",
         f"```sh\n{COMMAND}\n```",
         _grid("measured"),
         "Persons a minute where somebody always waits. Time in field: from the card's coming to"

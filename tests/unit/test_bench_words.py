@@ -64,7 +64,7 @@ def stopped(*words: str, after_s: float = 2.0) -> subprocess.CompletedProcess[st
         (("clearing", "--cards", "20000"), "stopped before it was done"),
         (("tap", "--via", "inproc", "--count", "1000000"), "stopped before it was done"),
         (("gate", "--check-model", "--persons", "100000"), "stopped before everybody had passed"),
-        (("city", "--scale-study", "--trips", "100000", "--workers", "1"), "the study was stopped"),
+        (("city", "--scale-study", "--trips", "900000", "--workers", "1"), "the study was stopped"),
     ],
 )
 def test_ctrl_c_is_one_sentence_and_code_130(words: tuple[str, ...], said: str):
