@@ -16,7 +16,7 @@ from bench.cli.crowd_made import (
 )
 from bench.cli.crowd_options import CrowdOptions
 from bench.clock import SHANGHAI
-from bench.files import demand_place, write_whole
+from bench.files import write_whole
 from bench.problem import Problem
 from bench.throughput.document import Document
 from fixtures.crowds import Crowd, CrowdError, load_crowd, read_crowd
@@ -42,15 +42,10 @@ class StationOptions:
     scale: float = 1.0
     fail: tuple[str, ...] = ()
     emergency: str | None = None
-    model: bool = False
-    samples: int = 60
-    as_json: bool = False
-    html: Path | None = None
-    force: bool = False
 
     def as_json_options(self) -> dict[str, Any]:
         """For the document."""
-        own = ("profile", "gates", "lines", "scale", "emergency", "model", "samples")
+        own = ("profile", "gates", "lines", "scale", "emergency")
         told = {name: getattr(self, name) for name in own} | {"fail": list(self.fail)}
         return self.crowd.as_json() | told
 
@@ -58,8 +53,7 @@ class StationOptions:
 def bench_station(options: StationOptions) -> int:
     """Simulate and show. Returns 130 after Ctrl-C."""
     demand_packages()
-    if options.html is not None:
-        demand_place(options.html, options.force)
+    options.crowd.output.demand()
     from bench.throughput.crowd.station import simulate_station
 
     run = run_of(options)
@@ -88,8 +82,8 @@ def run_of(options: StationOptions) -> "StationRun":
         options.scale,
         tuple(_outage(text) for text in options.fail),
         None if options.emergency is None else _emergency(options.emergency),
-        options.model,
-        options.samples,
+        said.is_model,
+        said.samples,
     )
 
 
@@ -139,12 +133,13 @@ def _show(options: StationOptions, result: "StationResult") -> int:
         incomplete=incomplete,
     )
     title = f"{result.run.crowd.station}: {result.run.crowd.title}"
-    if options.html is not None:
+    output = options.crowd.output
+    if output.html is not None:
         from bench.throughput.page import page_html
 
         page = page_html(title, document, station_parts(result))
-        write_whole(options.html, page.encode(), options.force)
-    if options.as_json:
+        write_whole(output.html, page.encode(), output.force)
+    if output.as_json:
         print(document.text(), end="")
         return 0 if result.is_whole else 130
     rows = [(name, *cells(measure)) for name, measure in document.measures.items()]
