@@ -36,7 +36,7 @@ docs: $(VENV)/.core ## write the generated pages of docs/; a test fails when one
 
 bench: $(VENV)/.dev ## ratios to floors, kept in build/bench.json and held to the baseline; half a minute
 	mkdir -p build
-	$(BIN)/tapbench bench ratios --out build/bench.json --force --baseline fixtures/bench/baseline.json
+	$(BIN)/tapbench bench ratios --out build/bench.json --force --baseline fixtures/bench/baseline.json $(if $(filter true,$(CI)),--every)
 
 targets: $(VENV)/.dev ## every performance target, measured in one run
 	$(BIN)/tapbench bench targets

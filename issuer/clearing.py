@@ -6,13 +6,24 @@ nothing and repeating everything doubles nothing. `examine` makes all findings a
 stored (`issuer.rules`), in one transaction.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 from itertools import count, islice
 from typing import Any
 
-from sqlalchemy import Engine, Table, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -70,18 +81,22 @@ class Clearing:
 
     def receive(self, message: bytes, received: datetime, name: str = "") -> Answer:
         """Take a batch. Raises DatabaseError; then nothing of it is stored."""
+        return self.receive_all([message], received, name)[0]
+
+    def receive_all(
+        self, messages: Sequence[bytes], received: datetime, name: str = ""
+    ) -> list[Answer]:
+        """Take batches in one transaction, which is answered when all of them are kept.
+
+        Returns the answer to each. Raises DatabaseError; then nothing of any is stored.
+        """
+        read = [self._read(message) for message in messages]
+        at = seconds_of(received)
         with told(self.engine):
             try:
-                batch = parse_batch(message)
-                rows = self._rows(batch, message)
-            except BatchError as error:
-                self._refused(message, error, seconds_of(received), name)
-                return Answer(error.batch_id, error.refusal)
-            try:
-                is_new = self._store(batch, rows, seconds_of(received))
-            except IntegrityError:  # another clearing took it between our look and our insert
-                is_new = False
-        return Answer(batch.batch_id, Refusal.NONE if is_new else Refusal.DUPLICATE)
+                return self._take(read, at, name)
+            except IntegrityError:  # another clearing took one between our look and our insert
+                return self._take(read, at, name)
 
     def last(self, gate: bytes) -> int:
         """The number of a gate's last record that was taken. Raises DatabaseError."""
@@ -153,42 +168,29 @@ class Clearing:
                     row.found,
                 )
 
-    def _store(self, batch: Batch, rows: list[tuple[Any, ...]], received: int) -> bool:
-        """Store a batch in one transaction. Returns whether it was new."""
-        batch_id = batch.batch_id.hex()
-        with transaction(self.engine) as session:
-            again = session.execute(
-                update(BatchRow)
-                .where(BatchRow.batch_id == batch_id)
-                .values(deliveries=BatchRow.deliveries + 1)
-            )
-            if again.rowcount:  # type: ignore[attr-defined]
-                return False
-            session.add(
-                BatchRow(
-                    batch_id=batch_id,
-                    gate=batch.gate.hex(),
-                    first=batch.first,
-                    last=batch.last,
-                    received=received,
-                    deliveries=1,
-                )
-            )
-            session.flush()
-            insert_rows(session.connection(), _TAPS, _COLUMNS, rows)
-        return True
+    def _read(self, message: bytes) -> "_Read | _Refused":
+        try:
+            batch = parse_batch(message)
+            return _Read(batch, self._rows(batch, message))
+        except BatchError as error:
+            return _Refused(error, sha256(message).hexdigest())
 
-    def _refused(self, message: bytes, error: BatchError, received: int, name: str) -> None:
-        """Keep that a message was refused, once however often it comes."""
-        digest = sha256(message).hexdigest()
+    def _take(self, read: Sequence["_Read | _Refused"], received: int, name: str) -> list[Answer]:
+        """Store what was read, in one transaction. Raises IntegrityError."""
         with transaction(self.engine) as session:
-            if session.get(RefusedRow, digest) is None:
-                told_of = name or error.batch_id.hex()
-                session.add(
-                    RefusedRow(
-                        digest=digest, name=told_of, refusal=int(error.refusal), received=received
-                    )
-                )
+            connection, answers, taps = session.connection(), [], []
+            for one in read:
+                if isinstance(one, _Refused):
+                    answers.append(_keep_refused(connection, one, received, name))
+                    continue
+                is_new = _keep_batch(connection, one.batch, received)
+                if is_new:
+                    taps += one.rows
+                refusal = Refusal.NONE if is_new else Refusal.DUPLICATE
+                answers.append(Answer(one.batch.batch_id, refusal))
+            if taps:
+                insert_rows(connection, _TAPS, _COLUMNS, taps)
+        return answers
 
     def _row(self, batch_id: str, record: TapRecord, body: bytes) -> tuple[Any, ...]:
         """A record's row in the order of _COLUMNS. Raises ValueError if its time is none."""
@@ -254,6 +256,65 @@ class Clearing:
 def _day(written: bytes) -> int:
     """YYYYMMDD as a number; 0 for what is no number: a card's odd bytes spoil no batch."""
     return int(written.hex()) if is_decimal(written) else 0
+
+
+@value
+class _Read:
+    """A batch with the rows of its records."""
+
+    batch: Batch
+    rows: list[tuple[Any, ...]]
+
+
+@value
+class _Refused:
+    """Why a message is none, and its SHA-256."""
+
+    error: BatchError
+    digest: str
+
+
+_BATCHES: Table = BatchRow.__table__  # type: ignore[assignment]
+_REFUSED: Table = RefusedRow.__table__  # type: ignore[assignment]
+_AGAIN = (
+    update(_BATCHES)
+    .where(_BATCHES.c.batch_id == bindparam("known"))
+    .values(deliveries=_BATCHES.c.deliveries + 1)
+)
+_BATCH = insert(_BATCHES)
+_KNOWN_REFUSAL = select(_REFUSED.c.digest).where(_REFUSED.c.digest == bindparam("known"))
+_REFUSAL = insert(_REFUSED)
+
+
+def _keep_batch(connection: Connection, batch: Batch, received: int) -> bool:
+    """Note that a batch came. Returns whether it is the first time."""
+    batch_id = batch.batch_id.hex()
+    if connection.execute(_AGAIN, {"known": batch_id}).rowcount:
+        return False
+    row = {
+        "batch_id": batch_id,
+        "gate": batch.gate.hex(),
+        "first": batch.first,
+        "last": batch.last,
+        "received": received,
+        "deliveries": 1,
+    }
+    connection.execute(_BATCH, row)
+    return True
+
+
+def _keep_refused(connection: Connection, one: _Refused, received: int, name: str) -> Answer:
+    """Keep that a message was refused, once however often it comes."""
+    error = one.error
+    if connection.execute(_KNOWN_REFUSAL, {"known": one.digest}).first() is None:
+        row = {
+            "digest": one.digest,
+            "name": name or error.batch_id.hex(),
+            "refusal": int(error.refusal),
+            "received": received,
+        }
+        connection.execute(_REFUSAL, row)
+    return Answer(error.batch_id, error.refusal)
 
 
 _TAPS: Table = TapRow.__table__  # type: ignore[assignment]

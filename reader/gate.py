@@ -114,7 +114,6 @@ class Gate(Terminal):
         self.place = place_of(network, station, config.max_fare)
         self._needed = entry_balance(network.tariff_at(station), config.policy)
         self._checks = ENTRY_CHECKS if self.is_way_in else EXIT_CHECKS
-        self._without_overtime = replace(config.policy, overtime_fare=0)
         # A way in counts nothing, but an exit lost before a reversed gate was made again.
         taken = None if self.is_way_in and journal is None else self._count
         super().__init__(config.policy, psam, clock, journal, taken)
@@ -133,13 +132,14 @@ class Gate(Terminal):
         view = yield from read_card()
         now = local(now)
         trip = self._trip_of(view, now)
-        facts = self._facts(view, now, trip)
+        at = Moment.of(now)
+        facts = self._facts(view, at, trip)
         reason = first_refusal(self._checks, facts, self.waived)
         if reason is not None:
             return (yield from self._refused(reason, view))
         if self.is_way_in:
-            return (yield from self._enter(view, now, trip))
-        return (yield from self._leave(view, now, trip))
+            return (yield from self._enter(view, at, trip))
+        return (yield from self._leave(view, now, at, trip))
 
     def _trip_of(self, view: CardView, now: datetime) -> "_Trip":
         """The card's trip as this gate sees it."""
@@ -173,9 +173,9 @@ class Gate(Terminal):
             return None
         return station
 
-    def _facts(self, view: CardView, now: datetime, trip: "_Trip") -> Facts:
+    def _facts(self, view: CardView, at: Moment, trip: "_Trip") -> Facts:
         config = self.config
-        day = Moment.of(now).date
+        day = at.date
         at_entry = self.policy.validity_test_at_exit == "entry_time"
         if not self.is_way_in and at_entry and trip.entered_at is not None:
             day = view.trip.entry_time[:4]  # that of entry, so as to trap nobody (domain facts 1.4)
@@ -191,12 +191,12 @@ class Gate(Terminal):
             trip.is_over_time,
         )
 
-    def _enter(self, view: CardView, now: datetime, trip: "_Trip") -> Txn[Outcome]:
+    def _enter(self, view: CardView, at: Moment, trip: "_Trip") -> Txn[Outcome]:
         missing = self.policy.missing_exit_fare if self._collects(trip) else 0
         reason = yield from money_refusal(self._needed + missing, self.policy, self.waived)
         if reason is not None:
             return Outcome(Verdict.REJECT, reason, view=view)
-        at, missed = Moment.of(now), None
+        missed = None
         if missing:
             try:
                 missed = yield from self._collect(view, missing, at)
@@ -221,7 +221,7 @@ class Gate(Terminal):
         note = self._note(EP_ADJUST, origin_of(view.trip))
         return (yield from self.debits.pay(closing, note, at))
 
-    def _leave(self, view: CardView, now: datetime, trip: "_Trip") -> Txn[Outcome]:
+    def _leave(self, view: CardView, now: datetime, at: Moment, trip: "_Trip") -> Txn[Outcome]:
         fare = self._fare(view, now, trip)
         origin = origin_of(view.trip)
 
@@ -229,7 +229,7 @@ class Gate(Terminal):
             return exit(view, self.place, fare, sale)
 
         note = self._note(EP_EXIT, origin)
-        paying = self.debits.pay(leaving, note, Moment.of(now), self._accept)
+        paying = self.debits.pay(leaving, note, at, self._accept)
         return (yield from self._paid(paying, view, fare))
 
     def _fare(self, view: CardView, now: datetime, trip: "_Trip") -> int:
@@ -241,7 +241,7 @@ class Gate(Terminal):
             return network.min_fare_from(station)  # let through by a mode alone
         ride = network.ride(trip.origin, station, trip.entered_at, now)
         is_waived = Reject.OVER_TIME in self.waived
-        policy = self._without_overtime if is_waived else self.policy
+        policy = replace(self.policy, overtime_fare=0) if is_waived else self.policy
         return rail_charge(ride, self.months.total(view.info.serial), policy).amount
 
     def _accept(self, offer: InitPurchaseReply) -> None:

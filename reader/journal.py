@@ -15,12 +15,12 @@ or a lost card left open; the card's next tap resolves it (protocol reference 6.
 import fcntl
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 from zlib import crc32
 
+from apdu.value import changed
 from reader.taprecord import (
     BODY,
     CLOCK_BACK,
@@ -87,7 +87,7 @@ class OpenDebits:
         if record is None:
             raise JournalError(f"no debit with the terminal's number {terminal_seq} was promised")
         flags = (RECOVERED if is_late else 0) | record.flags
-        return replace(record, mark=mark, sequence=self.sequence + 1, tac=tac, flags=flags)
+        return changed(record, mark=mark, sequence=self.sequence + 1, tac=tac, flags=flags)
 
     def stamped(self, record: TapRecord) -> TapRecord:
         """The record, marked if its time is before one that is kept already.
@@ -101,7 +101,7 @@ class OpenDebits:
                 "the PSAM counts anew: start a journal of its own"
             )
         if record.when < self.latest:
-            return replace(record, flags=record.flags | CLOCK_BACK)
+            return changed(record, flags=record.flags | CLOCK_BACK)
         return record
 
     def note(self, record: TapRecord) -> None:
@@ -143,7 +143,7 @@ class MemoryJournal:
 
     def add(self, record: TapRecord) -> None:
         """Keep a record that had no promise: a load at a desk."""
-        self._keep(replace(record, sequence=self._debits.sequence + 1))
+        self._keep(changed(record, sequence=self._debits.sequence + 1))
 
     def _keep(self, record: TapRecord) -> None:
         self._debits.note(record)

@@ -3,11 +3,12 @@
 Protocol reference 3.6, 3.8 and 3.9.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from apdu.bcd import Moment, pack
 from apdu.files import BusTrip, RailTrip, TripLog
+from apdu.value import changed
 
 METRO, BUS = 0x01, 0x02
 ENTERED, EXITED, ENTRY_CORRECTED, EXIT_CORRECTED = 0x01, 0x02, 0x03, 0x04
@@ -162,7 +163,7 @@ def entered(place: Place, terminal_seq: int, balance: int, at: Moment) -> RailTr
 
 def exited(trip: RailTrip, place: Place, fare: int, at: Moment) -> RailTrip:
     """The trip record after exit. fare: fen."""
-    return replace(
+    return changed(
         trip,
         state=EXITED,
         exit_city=place.city,
@@ -177,7 +178,7 @@ def exited(trip: RailTrip, place: Place, fare: int, at: Moment) -> RailTrip:
 
 def corrected(trip: RailTrip, place: Place, charge: int, at: Moment) -> RailTrip:
     """The trip record after staff closed it. charge: fen."""
-    return replace(exited(trip, place, charge, at), state=EXIT_CORRECTED)
+    return changed(exited(trip, place, charge, at), state=EXIT_CORRECTED)
 
 
 def is_inside(trip: RailTrip) -> bool:
@@ -254,7 +255,7 @@ def alighted(
     trip: BusTrip, place: BusPlace, terminal: bytes, fare: int, distance_m: int, at: Moment
 ) -> BusTrip:
     """The trip record after alighting. fare: fen. distance_m: what was ridden, 0 if unknown."""
-    return replace(
+    return changed(
         trip,
         state=ALIGHTED,
         alight_city=place.city,
@@ -272,7 +273,7 @@ def alighted(
 
 def ridden(trip: BusTrip, here: BusPlace) -> BusPlace:
     """The line and stop where a ride began, for the record of its fare. here: who collects it."""
-    return replace(
+    return changed(
         here,
         city=trip.board_city,
         institution=trip.board_institution,

@@ -49,11 +49,10 @@ class Office:
         with writing(self._engine) as session:  # as `Clearing.register`, all at once
             session.execute(insert(KnownGate), gates)
 
-    def receive(self, message: bytes, at: datetime) -> str:
-        """Take a batch. Returns why it was refused, nothing if it was taken."""
-        answer = parse_answer(self._clearing.receive(message, at).build())
-        assert answer is not None
-        return "" if answer.refusal is Refusal.NONE else answer.refusal.words
+    def receive(self, messages: Sequence[bytes], at: datetime) -> list[str]:
+        """Take batches. Returns of each that was refused why."""
+        answers = [parse_answer(one.build()) for one in self._clearing.receive_all(messages, at)]
+        return [one.refusal.words for one in answers if one and one.refusal is not Refusal.NONE]
 
     def close(self, tally: Tally) -> None:
         """Apply all rules, and tell what clearing has: records, TACs, money, findings."""

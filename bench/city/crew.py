@@ -4,16 +4,18 @@ A shard that was under way when a worker died is played again. Its result counts
 it comes once.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from bench.city.plan import CityPlan
@@ -27,8 +29,8 @@ MOST_TRIES = 5
 _AHEAD = 1
 """Shards given out for each worker beyond the one it plays."""
 
-
 _MOMENT_S = 0.05
+_PR_SET_PDEATHSIG = 1
 
 
 class Crew(Protocol):
@@ -85,7 +87,9 @@ class Processes:
         there: set[int] = set()
         with suppress(BrokenProcessPool):  # `play` mends that
             while len(there) < self.workers:
-                there.update(self._pool.map(_here, range(self.workers)))
+                with _starting():
+                    asked = self._pool.map(_here, range(self.workers))
+                there.update(asked)
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """See Crew."""
@@ -129,7 +133,8 @@ class Processes:
             if number is None:
                 return True
             try:
-                under_way[self._pool.submit(play_shard, plan, number)] = number
+                with _starting():
+                    under_way[self._pool.submit(play_shard, plan, number)] = number
             except BrokenProcessPool:
                 again.append(number)
                 return False
@@ -151,7 +156,25 @@ class Processes:
 
     def _made(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.workers, context, initializer=_begin)
+        with _starting():
+            return ProcessPoolExecutor(self.workers, context, initializer=_begin)
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """While processes may be started: Ctrl-C waits, and they are born deaf to it. Raises Problem.
+
+    Until `_begin` a worker would answer it with a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    except OSError as error:
+        raise Problem(
+            f"no more processes can be started ({error.strerror}); give fewer --workers"
+        ) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _result(future: "Future[ShardResult]", number: int) -> ShardResult:
@@ -178,6 +201,9 @@ def _here(number: int) -> int:
 def _begin() -> None:
     """A worker leaves Ctrl-C to who started it, and does not outlive that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    if sys.platform == "linux":  # a worker that hangs without memory cannot run its thread
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()

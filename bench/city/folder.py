@@ -1,8 +1,9 @@
 """Where a city's results are kept, so that a run that was killed goes on where it was.
 
 `manifest.json` says which city it is. Each shard that was played is a Parquet part and, written
-after it, a JSON that says so; both appear whole or not at all. `city.json` is the result, marked
-incomplete until the last shard is there.
+after it, a JSON that says so; both appear whole or not at all. The JSON has a SHA-256 of the part
+and of itself: what a disk has spoilt is played again. `city.json` is the result, marked incomplete
+until the last shard is there.
 """
 
 import fcntl
@@ -11,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from bench.files import write_whole
 from bench.problem import Problem
 from bench.versions import own_version
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, SUMMARY, LOCK = "manifest.json", "city.json", ".lock"
 _DRAFTS = ".tapbench-*"
 
@@ -59,18 +60,22 @@ class CityFolder:
 
     def kept(self) -> Iterator[ShardResult]:
         """The shards that are there whole, without their columns; what is broken is left out."""
+        there = {one.name for one in self.path.iterdir()}
         for number in range(self._plan.shards):
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                said = json.loads(self._told(number).read_text("utf-8"))
-                if self._part(number).stat().st_size != said["parquet_bytes"]:
-                    continue
-                yield ShardResult(
-                    number,
-                    _digest(said["digest"]),
-                    Tally.from_json(said["tally"]),
-                    Cost(**said["cost"]),
-                    {},
-                )
+            if self._told(number).name in there:
+                with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                    yield self._found(number)
+
+    def _found(self, number: int) -> ShardResult:
+        """A shard that is there. Raises many things if anything of it is spoilt."""
+        said = json.loads(self._told(number).read_text("utf-8"))
+        with open(self._part(number), "rb") as part:
+            table = file_digest(part, "sha256").hexdigest()
+        wanted = {"shard": number, "parquet": table, "check": _check(said)}
+        if any(said.pop(name) != one for name, one in wanted.items()):
+            raise ValueError(f"shard {number} is spoilt")
+        tally = Tally.from_json(said["tally"])
+        return ShardResult(number, _digest(said["digest"]), tally, Cost(**said["cost"]), {})
 
     def keep(self, result: ShardResult) -> None:
         """Write a shard that was played. Raises Problem, after which it is not there."""
@@ -78,10 +83,11 @@ class CityFolder:
         said: dict[str, Any] = {
             "shard": result.number,
             "digest": result.digest,
-            "parquet_bytes": len(table),
+            "parquet": sha256(table).hexdigest(),
             "tally": result.tally.as_json(),
             "cost": asdict(result.cost),
         }
+        said["check"] = _check(said)
         write_whole(self._part(result.number), table, force=True)
         write_whole(self._told(result.number), _text(said), force=True)
 
@@ -99,8 +105,10 @@ class CityFolder:
         """Make this folder the city's, or see that it is."""
         wanted, path = _manifest(self._plan), self.path / MANIFEST
         if not path.exists():
-            if any(one.name != LOCK for one in self.path.iterdir()):
+            drafts = set(self.path.glob(_DRAFTS))  # of a run that was killed at once
+            if any(one.name != LOCK for one in set(self.path.iterdir()) - drafts):
                 raise Problem(f"{self.path} is not empty and holds no city; choose another folder")
+            self._clean()
             write_whole(path, _text(wanted))
             return
         try:
@@ -114,7 +122,11 @@ class CityFolder:
                 f"{self.path} holds a city with {name} {found.get(name)}, and this one has "
                 f"{wanted[name]}; choose another folder for --out"
             )
-        for draft in self.path.glob(_DRAFTS):  # of a run that was killed
+        self._clean()
+
+    def _clean(self) -> None:
+        """Remove drafts of a run that was killed."""
+        for draft in self.path.glob(_DRAFTS):
             draft.unlink(missing_ok=True)
 
 
@@ -130,6 +142,12 @@ def _manifest(plan: CityPlan) -> dict[str, Any]:
         "tapbench": own_version(),
         "network": sha256(network).hexdigest(),
     }
+
+
+def _check(said: dict[str, Any]) -> str:
+    """Over all that a shard's JSON says but this."""
+    rest = {name: one for name, one in said.items() if name != "check"}
+    return sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(said: str) -> str:

@@ -7,6 +7,7 @@ else needs its disk.
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -51,8 +52,10 @@ class RayCrew:
         self._ray: Any = ray
         self.workers = workers or 1
         self._stack = ExitStack()
+        terminate = signal.getsignal(signal.SIGTERM)
         try:
             self._start(address)
+            signal.signal(signal.SIGTERM, terminate)  # Ray's ends the process at once
             if workers is None:
                 self.workers = int(self._ray.cluster_resources().get("CPU", 1))
         except (OSError, RuntimeError, ValueError) as error:
@@ -80,7 +83,13 @@ class RayCrew:
     def ready(self) -> None:
         """See Crew."""
         task = self._ray.remote(num_cpus=1)(warm)
-        self._ray.get([task.remote() for _ in range(self.workers)])
+        try:
+            self._ray.get([task.remote() for _ in range(self.workers)])
+        except self._ray.exceptions.RayError as error:
+            last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise Problem(
+                f"Ray's workers cannot begin ({last}); their machines need this same tapbench"
+            ) from error
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """See Crew."""

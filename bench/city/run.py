@@ -136,10 +136,12 @@ def run_city(
     """
     city, began = City(plan), monotonic()
     try:
-        for result in folder.kept() if folder else ():
-            city.count(result)
-        missing = (number for number in range(plan.shards) if number not in city.digests)
         with closing(crew):
+            for result in folder.kept() if folder else ():
+                city.count(result)
+            if city.is_whole:
+                return city
+            missing = (number for number in range(plan.shards) if number not in city.digests)
             crew.ready()
             began, city.start_s = monotonic(), monotonic() - began
             for result in crew.play(plan, missing):

@@ -44,6 +44,9 @@ COLUMNS = {
 LOOKED_AT = 64
 """Of so many taps one is timed in parts, and its flyweight is held against the card."""
 
+MOST_AWAKE = 1024
+"""Cards of people on their way that stay live; another one is made again from its flyweight."""
+
 _REFUSALS_TOLD = 3
 _POINTER = 8
 
@@ -103,11 +106,14 @@ class Street:
         self.trips = planned.trips
         self.tally = Tally(trips=len(planned.trips), cards=len(planned.opening))
         self.tally.money.opening = sum(planned.opening)
+        self._opening = planned.opening
         self.clock = Clock(plan.day)
         self.lanes = Lanes(number, self.clock, fixtures.load_roots()["PMK"])
         self.issue = issue_of(plan.day)
         self.first_card = number * plan.shard_trips
         self.cards = [self.issue.fresh(fen) for fen in planned.opening]
+        self._awake: dict[int, Image] = {}
+        """Images of cards that are inside, as many as MOST_AWAKE."""
         self._slot = _Slot()
         self._slot.image = self.issue.image
         env = SeededEnv(f"city {plan.seed} {number}")
@@ -155,13 +161,18 @@ class Street:
         spent = self._spent
         begin = perf_counter()
         kept = self.cards[card]
-        self._slot.image = self.issue.unpack(self.first_card + card, kept, self.lanes)
+        image = self._awake.pop(card, None)
+        if image is None:
+            image = self.issue.unpack(self.first_card + card, kept, self.lanes)
+        self._slot.image = image
         self._card.power_on()
         live = perf_counter()
         outcome = self._looked_at(lane) if is_looked_at else lane.gate.pass_(self._link)
         done = perf_counter()
         if outcome.verdict is Verdict.PASS:
             self.cards[card] = self.issue.pack(kept, self._slot.image, self.lanes)
+            if not lane.is_exit and len(self._awake) < MOST_AWAKE:
+                self._awake[card] = self._slot.image
         spent[0] += live - begin
         spent[1] += done - live
         spent[2] += perf_counter() - done
@@ -224,15 +235,13 @@ class Street:
         books.open(lanes)
         watch.lap("clearing")
         closing = self.clock.midnight + timedelta(days=1, seconds=-1)
-        for lane in lanes:
-            messages = batches_of(lane, carry)
-            watch.lap("upload")
-            for message in messages:
-                refused = books.receive(message, closing)
-                if refused:
-                    tally.problems.append(f"clearing refused a batch: {refused}")
-                digest.update(message)
-            watch.lap("clearing")
+        messages = [one for lane in lanes for one in batches_of(lane, carry)]
+        for message in messages:
+            digest.update(message)
+        watch.lap("upload")
+        tally.problems += [
+            f"clearing refused a batch: {refused}" for refused in books.receive(messages, closing)
+        ]
         books.close(tally)
         watch.lap("clearing")
         for kept in self.cards:
@@ -245,10 +254,9 @@ class Street:
     def _demand(self) -> None:
         """See that nothing is missing."""
         tally, places, rails = self.tally, stations(), network()
-        tally.money.tariff = sum(
-            rails.fare(places[one.origin], places[one.target]) for one in self.trips
-        )
-        tally.problems += tally.money.faults()
+        tariff = [rails.fare(places[one.origin], places[one.target]) for one in self.trips]
+        tally.money.tariff = sum(tariff)
+        tally.problems += tally.money.faults() + self._unlike(tariff)
         for what, found in (
             ("taps passed", tally.taps),
             ("records cleared", tally.records),
@@ -256,6 +264,20 @@ class Street:
         ):
             if found != 2 * tally.trips:
                 tally.problems.append(f"{tally.trips} trips have {found} {what}")
+
+    def _unlike(self, tariff: list[int]) -> list[str]:
+        """What is wrong trip by trip and card by card, which sums may hide: in sentences."""
+        left = list(self._opening)
+        for trip, fare in zip(self.trips, self._fares, strict=True):
+            left[trip.card] -= fare or 0
+        cards = sum(holding(one)[0] != due for one, due in zip(self.cards, left, strict=True))
+        trips = sum(one not in (None, due) for one, due in zip(self._fares, tariff, strict=True))
+        found = []
+        if cards:
+            found.append(f"cards that do not hold what they had less their fares: {cards}")
+        if trips:
+            found.append(f"trips that cost something else than the tariff says: {trips}")
+        return found
 
     def columns(self) -> dict[str, bytes]:
         """All ended trips, as they were planned one after the other."""
@@ -290,6 +312,18 @@ class Street:
         return sum(sys.getsizeof(kept) + _POINTER for kept in self.cards) / len(self.cards)
 
 
+def peak_mib() -> float:
+    """Most memory this process ever had, MiB."""
+    try:
+        # `getrusage` begins with what the process had that started this one.
+        with open("/proc/self/status", encoding="ascii") as status:
+            own = next(line for line in status if line.startswith("VmHWM:"))
+        return int(own.split()[1]) / 1024
+    except (OSError, StopIteration):
+        size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return size / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
 def warm() -> int:
     """Load what every shard needs. Returns this process's number."""
     office(), stations()
@@ -304,13 +338,12 @@ def play_shard(plan: CityPlan, number: int, carry: Carry = untouched) -> ShardRe
     digest = street.clear(carry)
     columns = street.columns()
     street.watch.lap("books")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cost = Cost(
         perf_counter() - begin,
         process_time() - worked,
         street.watch.parts,
         street.tap_us,
-        peak,
+        peak_mib(),
         street.card_b,
         os.getpid(),
     )

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from statistics import linear_regression, median
+from math import nan, sqrt
+from statistics import linear_regression, mean, median
 from typing import Any
 
 from bench.city.crew import Crew
@@ -21,6 +22,8 @@ PARTS = (30, 10, 3, 1)
 
 PROJECTED = 10_000_000
 PAIRS = 3
+_T95 = {1: 12.706, 2: 4.303}
+"""Student's t for 95 %, both sides, by degrees of freedom."""
 TARGET_MINUTES = bound_of("T12", "10 million trips, projected").limit
 TARGET_SPEEDUP = bound_of("T12", "speedup of two workers").limit
 
@@ -38,20 +41,37 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A straight line by least squares. base: at no trips. slope: for a trip."""
+    """A straight line by least squares. base: at no trips. slope: for a trip.
+
+    points: that it was fitted to: sizes and values.
+    """
 
     base: float
     slope: float
+    points: tuple[tuple[int, float], ...] = ()
 
     def at(self, trips: int) -> float:
         """The line's value."""
         return self.base + self.slope * trips
 
+    def margin(self, trips: int) -> float:
+        """How far from `at` a new measurement is, at most, in 95 of 100 cases.
+
+        As if the points strayed evenly about a line; nan if there are too few or too many.
+        """
+        free, sizes = len(self.points) - 2, [x for x, _ in self.points]
+        if free not in _T95:
+            return nan
+        middle = mean(sizes)
+        error = sqrt(sum((y - self.at(x)) ** 2 for x, y in self.points) / free)
+        apart = (trips - middle) ** 2 / sum((x - middle) ** 2 for x in sizes)
+        return _T95[free] * error * sqrt(1 + 1 / len(sizes) + apart)
+
     @classmethod
     def of(cls, points: Sequence[tuple[int, float]]) -> "Fit":
         """Through two points of different size at least."""
         slope, base = linear_regression([x for x, _ in points], [y for _, y in points])
-        return cls(base, slope)
+        return cls(base, slope, tuple(points))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +111,12 @@ def study(
     plan: CityPlan, workers: int, crew: Callable[[int], Crew], tell: Callable[[City, object], None]
 ) -> Study:
     """Measure. crew: makes one of so many workers. Raises Problem if a day is not good."""
-    points = []
+    points, least = [], sizes_of(plan.trips)[0]
+    if replace(plan, trips=least).shards < max(workers, 2):
+        raise Problem(
+            f"the smallest size, {least} trips, is too few shards of {plan.shard_trips} for "
+            f"{max(workers, 2)} workers; give more --trips or a smaller --shard"
+        )
     for trips in sizes_of(plan.trips):
         city = _played(replace(plan, trips=trips), crew(workers), tell)
         points.append(Point(trips, city.wall_s, city.per_core, city.peak_mib, city.card_b))
@@ -124,7 +149,11 @@ def document_of(made: Study) -> Document:
         measures[f"{one.trips} trips, worker memory"] = Measure("MiB", (one.peak_mib,))
     detail = {
         "projected_trips": PROJECTED,
-        "time_fit": {"base_s": time.base, "us_a_trip": time.slope * 1e6},
+        "time_fit": {
+            "base_s": time.base,
+            "us_a_trip": time.slope * 1e6,
+            "projected_margin_s": time.margin(PROJECTED),
+        },
         "memory_fit": {"base_mib": memory.base, "mib_a_million_trips": memory.slope * 1e6},
     }
     options = {
@@ -140,10 +169,12 @@ def document_of(made: Study) -> Document:
 def summary(made: Study) -> list[str]:
     """The study in sentences."""
     time, memory = made.time, made.memory
+    margin = time.margin(PROJECTED) / 60
     return [
         f"Time fits {time.base:.1f} s + {time.slope * 1e6:.0f} us a trip with {made.workers} "
         f"workers: {PROJECTED:,} trips would take {made.minutes:.1f} minutes "
-        f"(target {TARGET_MINUTES:g} on two processors).",
+        f"({max(made.minutes - margin, 0):.1f} to {made.minutes + margin:.1f} with 95 % confidence "
+        f"if it stays a line; target {TARGET_MINUTES:g} on two processors).",
         f"A worker's memory, by the two largest sizes, fits {memory.base:.0f} MiB + "
         f"{memory.slope * 1e6:.1f} MiB a million trips.",
         f"Two workers are {median(made.speedups):.2f} times as fast as one "

@@ -11,6 +11,7 @@ import typer
 from bench.cli.bench_options import Force, Html, MaxRegression, Pin, Runs
 from bench.cli.lazy import lazy_group
 from bench.cli.road_options import Json, Seed
+from bench.problem import Problem
 
 _ELSEWHERE = {
     "city": "bench.cli.bench_city_app:bench_city",
@@ -57,6 +58,8 @@ def bench_tap(
     A card on a reader is only read, unless --write is given and its issuer is a test one.
     """
     if compared is not None:
+        if html is not None:
+            raise Problem("a comparison has no page; leave out --html")
         compare(*compared, max_regression, as_json)
     from bench.cli.bench_show import Output
     from bench.cli.bench_tap import TapBench
@@ -126,12 +129,14 @@ def bench_memory(
         int, typer.Option(min=10, max=2_000_000, help="How many live cards.")
     ] = 10_000,
     as_json: Json = False,
+    html: Html = None,
+    force: Force = False,
 ) -> None:
     """Weigh live cards of one profile in one process, as opened and after a tap."""
     from bench.cli.bench_memory import bench_memory as command
     from bench.cli.bench_show import Output
 
-    command(count, Output(as_json))
+    command(count, Output(as_json, html, force))
 
 
 @bench_app.command("clearing")
@@ -157,16 +162,19 @@ def bench_issuer(
         int, typer.Option(min=10, max=100_000, help="Students on the roster when there are many.")
     ] = 100_000,
     cards: Annotated[int, typer.Option(min=1, max=1000, help="Cards opened in a run.")] = 10,
-    runs: Annotated[int, typer.Option(min=1, max=20, help="Runs; medians are over them.")] = 5,
+    runs: Runs = 5,
     db: Annotated[
         str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
     ] = "",
     as_json: Json = False,
+    html: Html = None,
+    force: Force = False,
 ) -> None:
     """Time openings and top-ups with cards, with few students and with many."""
     from bench.cli.bench_issuer import bench_issuer as command
+    from bench.cli.bench_show import Output
 
-    raise typer.Exit(command(students, cards, runs, db, as_json))
+    raise typer.Exit(command(students, cards, runs, db, Output(as_json, html, force)))
 
 
 @bench_app.command("service")
@@ -177,11 +185,14 @@ def bench_service(
         str, typer.Option("--db", metavar="URL", help="A database of its own; a file if left out.")
     ] = "",
     as_json: Json = False,
+    html: Html = None,
+    force: Force = False,
 ) -> None:
     """Time the served office with many clients: pages, top-ups with cards, blacklists."""
     from bench.cli.bench_service import bench_service as command
+    from bench.cli.bench_show import Output
 
-    command(clients, count, db, as_json)
+    command(clients, count, db, Output(as_json, html, force))
 
 
 @bench_app.command("journal")
@@ -254,8 +265,11 @@ def bench_ratios(
     baseline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="An earlier result to compare with.")
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--every", help="Fail if a ratio cannot be measured here.")
+    ] = False,
 ) -> None:
     """Measure in half a minute what every change is checked with, against a baseline."""
     from bench.cli.bench_ratios import bench_ratios as command
 
-    raise typer.Exit(command(out, force, baseline))
+    raise typer.Exit(command(out, force, baseline, every))

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -82,12 +82,12 @@ def bench_city(asked: CityOptions) -> int:
 def _day(asked: CityOptions, plan: CityPlan, folder: CityFolder | None) -> int:
     from bench.city.report import document_of, parts_of, title_of
 
-    if folder is not None:
-        started = City(plan, incomplete="the run has not ended")
-        folder.tell(document_of(started, {}).text())
     crew = _crew(asked)
     options = {"workers": crew.workers, "ray": asked.ray or ""}
-    with _progress(plan) as tell:
+    with closing(crew), _progress(plan) as tell:
+        if folder is not None:
+            started = City(plan, incomplete="the run has not ended")
+            folder.tell(document_of(started, options).text())
         city = run_city(plan, crew, folder, tell)
     document = document_of(city, options)
     if folder is not None:
@@ -98,11 +98,13 @@ def _day(asked: CityOptions, plan: CityPlan, folder: CityFolder | None) -> int:
 
 
 def _crew(asked: CityOptions) -> Crew:
+    shards = asked.plan.shards  # more workers than these would have nothing to do
     if asked.ray is None:
-        return Processes(asked.processes)
+        return Processes(min(asked.processes, shards))
     from bench.city.ray_crew import LOCAL, RayCrew
 
-    return RayCrew(asked.ray, asked.processes if asked.ray == LOCAL else asked.workers)
+    workers = asked.processes if asked.ray == LOCAL else asked.workers
+    return RayCrew(asked.ray, workers and min(workers, shards))
 
 
 def _ended(city: City) -> int:

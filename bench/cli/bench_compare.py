@@ -26,7 +26,7 @@ def bench_compare(before: Path, after: Path, max_regression: str, as_json: bool)
 
 
 def _verdict(past: list[Change], bound: float) -> str:
-    allowed = f"{(bound - 1):.0%}"
+    allowed = f"{(bound - 1) * 100:.6g}%"
     if not past:
         return f"Nothing got worse by more than {allowed}, beyond chance."
     return f"Worse by more than {allowed}: {', '.join(one.name for one in past)}."
@@ -40,12 +40,13 @@ def _print(comparison: Comparison, bound: float) -> None:
             f"{figure(one.after.typical)} {one.after.unit}",
             f"{one.ratio:.3f}",
             f"{one.low:.3f} - {one.high:.3f}",
+            f"{one.confidence:.0%}" if one.confidence else "one run",
             _word(one, bound),
         ]
         for one in comparison.changes
     ]
-    heads = ["measure", "before", "after", "ratio", "95 %", ""]
-    Output().show([Grid("After against before, medians of runs", heads, rows)])
+    heads = ["measure", "before", "after", "ratio", "interval", "holds with", ""]
+    Output().show([Grid("After against before", heads, rows)])
 
 
 def _word(change: Change, bound: float) -> str:
@@ -53,7 +54,7 @@ def _word(change: Change, bound: float) -> str:
         return "WORSE"
     if not change.is_certain:
         return "same"
-    return "slower" if change.slowdown > 1 else "better"
+    return "worse" if change.slowdown > 1 else "better"
 
 
 def _as_json(comparison: Comparison, bound: float) -> dict[str, object]:
@@ -68,6 +69,7 @@ def _as_json(comparison: Comparison, bound: float) -> dict[str, object]:
                 "ratio": one.ratio,
                 "low": one.low,
                 "high": one.high,
+                "confidence": one.confidence,
                 "is_past": one.is_past(bound),
             }
             for one in comparison.changes

@@ -7,7 +7,8 @@ from bench.throughput.memory import weigh
 
 
 def bench_memory(count: int, output: Output) -> None:
-    """Weigh and print."""
+    """Weigh and print. Raises Problem."""
+    output.demand(charts=False)
     weight = weigh(count)
     measures = {
         "a card, opened": Measure("B", (weight.opened,), count=count),

@@ -111,7 +111,9 @@ def figure(value: float) -> str:
     """Three digits or so, with thousands apart."""
     if value >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+    if value >= 0.1 or value <= 0:
+        return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+    return f"{value:.2g}"
 
 
 def ranged(measure: "Measure") -> str:

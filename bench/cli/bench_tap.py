@@ -1,9 +1,9 @@
 """`tapbench bench tap`: one APDU and one entry tap on each road, or on a reader with a card."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from bench.throughput.tap import Plan
 
 READERS = ("pcsc:", "nfc:")
+_SHOWN_RATES = (0, 2)
+"""Bit rates of the radio that a tap is told with: 106 and 424 kbit/s."""
+
 Parts = list[Grid | Picture | str]
 
 
@@ -56,9 +59,8 @@ class TapBench:
     ) -> Document:
         """The result as a document."""
         options = {
-            name: getattr(self, name)
-            for name in ("via", "count", "runs", "warm_up", "pin", "may_write")
-        }
+            name: getattr(self, name) for name in ("via", "count", "runs", "warm_up", "pin")
+        } | {"write": self.may_write}
         return Document("tap", options, measures, {}, self.seed, processor, incomplete)
 
 
@@ -73,13 +75,15 @@ def bench_tap(options: TapBench, output: Output) -> None:
             document = _reader(options, processor, tick)
         else:
             document = _roads(options, names, processor, tick)
+    air = _on_air()
+    document = replace(document, measures={**document.measures, **air})
     parts: Parts = [
-        spread_grid("Single repetitions", _of(document.measures, ("APDU", "tap")), "road"),
+        spread_grid("Single repetitions", _of(document.measures), "road"),
         figure_grid("Rates and ratios", _without_spread(document.measures)),
         *_inside(names, document.measures),
         *_pictures(output, names, document.measures),
     ]
-    parts.append(_air_words(is_reader))
+    parts.append(_air_words(is_reader, air))
     output.give(f"Taps: {options.runs} runs of {options.count}", document, parts)
 
 
@@ -107,11 +111,14 @@ def _roads(
     """A road this machine lacks is named and left out, unless it was asked for."""
     from bench.throughput.costs import FLOORED, recording_cost, road_cost, shares
     from bench.throughput.tap import measure
+    from bench.throughput.yardstick import Yardstick
 
     measures: dict[str, Measure] = {}
+    yardstick = Yardstick()
     for name in names:
         try:
-            measures |= measure(name, options.plan, seed=options.seed).measures(name)
+            found = measure(name, options.plan, yardstick.hold, options.seed)
+            measures |= found.measures(name)
             if name in FLOORED:
                 cost = road_cost(name, options.plan)
                 measures |= cost.measures(f"{name} APDU, in turn", FLOORED[name])
@@ -120,15 +127,16 @@ def _roads(
                 raise
             print(f"{name}: left out, {error}", file=sys.stderr)
         tick()
-    split = shares(options.count)
     recorded = recording_cost(options.plan)
     measures |= recorded.measures("tap in process, recorded", "not recorded")
-    for part, us in (("codec", split.codec), ("cryptograms", split.crypto), ("rest", split.rest)):
-        measures[f"of a tap in process: {part}"] = Measure("us", (us,), count=options.count)
+    for part, one in shares(options.plan).items():
+        measures[f"of a tap in process: {part}"] = one
+    yardstick.hold()
+    measures |= yardstick.measures()
     return options.document(measures, processor)
 
 
-def _of(measures: Mapping[str, Measure], ends: Iterable[str]) -> dict[str, Measure]:
+def _of(measures: Mapping[str, Measure]) -> dict[str, Measure]:
     """Those with a spread that are neither a part nor a command."""
     return {
         name: one
@@ -173,13 +181,18 @@ def _pictures(
         )
 
 
-def _air_words(is_reader: bool) -> str:
-    """What a radio adds to a tap, from the simulated air."""
+def _on_air() -> dict[str, Measure]:
+    """What a tap takes on a radio by itself, from the simulated air, by bit rate."""
     from bench.throughput.air import air_tap
 
-    slow, fast = air_tap(0), air_tap(2)
+    taps = (air_tap(rate) for rate in _SHOWN_RATES)
+    return {f"air at {tap.kbit} kbit/s": Measure("ms", (tap.whole / 1e6,)) for tap in taps}
+
+
+def _air_words(is_reader: bool, measures: Mapping[str, Measure]) -> str:
+    """What a radio adds to a tap."""
     where = "of an entry's transport the radio takes" if is_reader else "a radio adds to each tap"
-    return (
-        f"At least, {where} {figure(slow.whole / 1e6)} ms at {slow.kbit} kbit/s, "
-        f"{figure(fast.whole / 1e6)} ms at {fast.kbit} (tapbench bench air)."
+    times = ", ".join(
+        f"{figure(one.typical)} ms {name.removeprefix('air ')}" for name, one in measures.items()
     )
+    return f"At least, {where}: {times} (tapbench bench air)."

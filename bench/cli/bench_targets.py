@@ -35,6 +35,11 @@ def bench_targets(only: str, effort: Effort, pin: bool, output: Output) -> int:
     parts: list[Grid | Picture | str] = [_grid(results), _commands(wanted)]
     parts += _pictures(output, results)
     output.give("Performance targets", document, parts)
+    for one in results:
+        if one.measure is None:
+            print(
+                f"not measured: {one.target.number}, {one.bound.name}: {one.why}", file=sys.stderr
+            )
     missed = [one for one in results if one.verdict == "missed"]
     for one in missed:
         print(f"missed: {one.target.number}, {one.bound.name}", file=sys.stderr)

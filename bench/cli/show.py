@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apdu.trace import explain_command, explain_exchange, explain_response
+from bench.tracing.words import exchange_words
 from reader.transport.decorators import Exchange
 
 PEERS = {"card": "card", "psam": "PSAM"}
@@ -11,10 +11,9 @@ PEERS = {"card": "card", "psam": "PSAM"}
 def exchange_lines(exchange: Exchange) -> list[str]:
     """Three lines: name, status and time; then the fields of command and answer."""
     took_ms = (exchange.end_ns - exchange.start_ns) / 1e6
-    if exchange.response is None:
-        asked = explain_command(exchange.command)
+    _, asked, said = exchange_words(exchange.command, exchange.response)
+    if said is None:
         return [f"{exchange.to:>5}  {asked.title:<30} card lost  {took_ms:>10.3f} ms"]
-    asked, said = explain_exchange(exchange.command, exchange.response)
     head = f"{PEERS[exchange.to]:>5}  {asked.title:<30} {said.status:<28} {took_ms:>9.3f} ms"
     lines = [head]
     if asked.lines:
@@ -26,7 +25,7 @@ def exchange_lines(exchange: Exchange) -> list[str]:
 
 def exchange_json(exchange: Exchange) -> dict[str, Any]:
     """One exchange for programs. us: microseconds it took."""
-    asked = explain_command(exchange.command)
+    _, asked, said = exchange_words(exchange.command, exchange.response)
     shown: dict[str, Any] = {
         "to": exchange.to,
         "name": asked.title,
@@ -34,8 +33,7 @@ def exchange_json(exchange: Exchange) -> dict[str, Any]:
         "request": [line._asdict() for line in asked.lines],
         "us": (exchange.end_ns - exchange.start_ns) / 1000,
     }
-    if exchange.response is not None:
-        said = explain_response(exchange.response, exchange.command)
+    if exchange.response is not None and said is not None:
         shown["response"] = exchange.response.hex().upper()
         shown["sw"] = exchange.response[-2:].hex().upper()
         shown["status"] = said.status

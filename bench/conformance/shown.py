@@ -8,11 +8,10 @@ from apdu.event import Event, Layer, Source
 from apdu.rf import FrameReader
 from apdu.secret import has_secret
 from apdu.show import Line
-from apdu.trace import explain_command, explain_response
 from bench.conformance.lab import Said
 from bench.conformance.radio import FIELD_OFF, FIELD_ON
 from bench.conformance.runner import Violation
-from bench.tracing.words import exchange_name, status_text
+from bench.tracing.words import exchange_words, status_text
 
 _HEADER = 5
 SILENT = "silence"
@@ -63,16 +62,14 @@ def command_hex(command: bytes, is_ours: bool) -> str:
 def _shown(said: Said, broke: tuple[int, int] | None, is_ours: bool) -> Shown:
     if not said.command and said.note:
         return Shown(said.note, "", (), None, "", (), broke, "", 0.0)
-    reply: tuple[Line, ...] = ()
-    if said.response is not None:
-        reply = tuple(explain_response(said.response, said.command).lines)
+    name, asked, answered = exchange_words(said.command, said.response)
     return Shown(
-        name=exchange_name(said.command),
+        name=name,
         command=command_hex(said.command, is_ours),
-        request=tuple(explain_command(said.command).lines),
+        request=tuple(asked.lines),
         answer=None if said.response is None else said.response.hex().upper(),
         status=said.note or status_text(said.response),
-        reply=reply,
+        reply=() if answered is None else tuple(answered.lines),
         broke=broke,
         note=said.note,
         took_us=said.took_ns / 1000,

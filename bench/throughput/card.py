@@ -12,7 +12,7 @@ from bench.scenario import ENTRY_TERMINAL
 from bench.throughput.codec import codec_measures
 from bench.throughput.crypto_floor import Cryptograms, purchase_floor
 from bench.throughput.histogram import Measure, Spread
-from bench.throughput.repeat import timed
+from bench.throughput.repeat import timed, turns
 from bench.throughput.seven import (
     AMOUNT,
     BALANCE,
@@ -25,6 +25,7 @@ from bench.throughput.seven import (
     SevenTap,
     Work,
 )
+from bench.throughput.yardstick import Yardstick
 
 READ, GET, SELECT = "READ BINARY", "GET BALANCE", "SELECT"
 PURCHASE = "INITIALIZE and DEBIT"
@@ -103,9 +104,9 @@ def card_measures(
     _warm_up(chosen)
     for _ in range(runs):
         took: dict[str, list[int]] = {name: [] for name in chosen}
-        for _ in range(max(1, count // _TURN)):
+        for size in turns(count, _TURN):
             for name, one in chosen.items():
-                took[name].extend(timed(one.act, _TURN, one.before))
+                took[name].extend(timed(one.act, size, one.before))
         for name, times in took.items():
             spreads[name].add_run(times)
         for name, (ours, floor) in RATIOS.items():
@@ -131,5 +132,11 @@ def _rates(made: dict[str, Measure]) -> dict[str, Measure]:
 
 
 def everything(count: int, runs: int, tick: Callable[[], None]) -> dict[str, Measure]:
-    """The card and the codec."""
-    return card_measures(count, runs, tick) | codec_measures(runs)
+    """The card and the codec, and the machine itself."""
+    yardstick = Yardstick()
+
+    def held() -> None:
+        yardstick.hold()
+        tick()
+
+    return card_measures(count, runs, held) | codec_measures(runs) | yardstick.measures()

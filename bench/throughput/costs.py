@@ -6,7 +6,6 @@ road. Taking turns gives both sides the same noise; a figure is the ratio of one
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
@@ -23,7 +22,7 @@ from bench.scenario import ENTRY_TERMINAL
 from bench.throughput.beside import Beside, beside
 from bench.throughput.floor import udp_floor, vpcd_floor
 from bench.throughput.histogram import Measure, Spread
-from bench.throughput.repeat import timed
+from bench.throughput.repeat import timed, turns
 from bench.throughput.seven import SevenTap
 from bench.throughput.tap import Bench, Plan
 from reader.session import run
@@ -47,28 +46,17 @@ def in_turn(
     for _ in range(plan.runs):
         for side in runs:
             side.append([])
-        for _ in range(max(1, plan.count // TURN)):
+        for size in turns(plan.count, TURN):
             for side, action in zip(runs, (ours, floor), strict=True):
-                side[-1].extend(timed(action, TURN, before))
+                side[-1].extend(timed(action, size, before))
     return beside(*runs)
 
 
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """Microseconds of one tap in process: all of it, its codec work, its cryptograms."""
+def shares(plan: Plan) -> dict[str, Measure]:
+    """Split a tap in process by running its codec work and its cryptograms alone, in turn with it.
 
-    tap: float
-    codec: float
-    crypto: float
-
-    @property
-    def rest(self) -> float:
-        """Decisions, state, files, and calling."""
-        return self.tap - self.codec - self.crypto
-
-
-def shares(count: int) -> Shares:
-    """Split a tap in process by running its codec work and its cryptograms alone, again."""
+    Microseconds by run of `codec`, `cryptograms` and `rest`: decisions, state, files and calling.
+    """
     bench = Bench()
     bench.put_back()
     seen: list[Exchange] = []
@@ -77,10 +65,27 @@ def shares(count: int) -> Shares:
     run(bench.gate.tap(), {"card": card, "psam": psam})
     codec = [work for exchange in seen for work in _codec_work(exchange)]
     link = InProcess(bench.card)
-    whole = median(timed(lambda: bench.tap(link), count, bench.put_back))
-    coded = median(timed(lambda: [work() for work in codec], count))
-    ciphered = median(timed(_crypto_work(), count))
-    return Shares(whole / 1000, coded / 1000, ciphered / 1000)
+    actions: tuple[tuple[Callable[[], object], Callable[[], None] | None], ...] = (
+        (lambda: bench.tap(link), bench.put_back),
+        (lambda: [work() for work in codec], None),
+        (_crypto_work(), None),
+    )
+    for action, before in actions:
+        timed(action, plan.warm_up, before)
+    split: list[tuple[float, float, float]] = []
+    for _ in range(plan.runs):
+        took: list[list[int]] = [[] for _ in actions]
+        for size in turns(plan.count, TURN):
+            for times, (action, before) in zip(took, actions, strict=True):
+                times.extend(timed(action, size, before))
+        whole, coded, ciphered = (median(times) / 1000 for times in took)
+        split.append((coded, ciphered, whole - coded - ciphered))
+    runs = zip(*split, strict=True)
+    count = plan.runs * plan.count
+    return {
+        name: Measure("us", one, count=count)
+        for name, one in zip(("codec", "cryptograms", "rest"), runs, strict=True)
+    }
 
 
 def recording_cost(plan: Plan) -> Beside:

@@ -89,7 +89,14 @@ def read_document(path: str | Path) -> Document:
         )
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ArithmeticError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise Problem(
             f"{path} is no result of a benchmark; give a file made with tapbench bench ... --json"
         ) from error

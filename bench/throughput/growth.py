@@ -24,7 +24,7 @@ from reader.transport.inprocess import InProcess
 
 SIZES = (100, 10_000)
 MILLION = 1_000_000
-"""Takes about two gigabytes and a minute."""
+"""Takes about three gigabytes, and a minute each run."""
 
 TAPPED = 100
 """Cards tapped in each population: all of the smallest."""

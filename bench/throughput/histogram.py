@@ -5,7 +5,6 @@ Repeated runs are kept apart by their medians, so that noise can be told from ch
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from statistics import median
 from typing import Any, Literal
 
@@ -14,6 +13,9 @@ LONGEST_NS = 60_000_000_000
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
 _DIGITS = 3
+
+_MOST = 1e100
+"""No figure of anything is greater; NaN and infinity are no figures."""
 
 Better = Literal["less", "more"]
 
@@ -57,12 +59,14 @@ class Measure:
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> "Measure":
-        """What `as_json` made. Raises KeyError, TypeError and ValueError if it is none."""
+        """What `as_json` made. Raises KeyError, TypeError, ArithmeticError, ValueError."""
         better: Better = "more" if said["better"] == "more" else "less"
+        if said["better"] not in ("less", "more"):
+            raise ValueError("less is better, or more")
         runs = tuple(float(one) for one in said["runs"])
-        if not runs or not all(map(isfinite, runs)):
-            raise ValueError("a measure has at least one run, and every run is a number")
         spread = {str(name): float(value) for name, value in said.get("spread", {}).items()}
+        if not runs or not all(abs(one) <= _MOST for one in (*runs, *spread.values())):
+            raise ValueError("a measure has at least one run, and every figure is a number")
         return cls(str(said["unit"]), runs, better, spread or None, int(said.get("count", 0)))
 
 

@@ -4,18 +4,17 @@ Each is done on a real emulated card: rules, database, payer and every command. 
 students on the roster, then with many, in the same database.
 """
 
-import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
 
 from bench.office import blank_card, close_office, open_office
 from bench.semester.people import GOOD_PHONE, PARTNER, SCHOOLS, claim_of, roster_line
 from bench.semester.town import Clock
+from bench.throughput.histogram import Measure, Spread
+from bench.throughput.repeat import timed
 from emulator.card.env import SeededEnv
 from issuer import accounts, roster
 from issuer.database import transact
@@ -35,16 +34,11 @@ FEN = 1000
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Medians over runs, each of the runs' own medians. students: on the roster.
-
-    opening_ms, top_up_ms: of one. opening_spread, top_up_spread: the fastest and the slowest run.
-    """
+    """What an opening and a top-up take, ms. students: on the roster."""
 
     students: int
-    opening_ms: float
-    top_up_ms: float
-    opening_spread: tuple[float, float]
-    top_up_spread: tuple[float, float]
+    opening: Measure
+    top_up: Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,29 @@ class IssuerFigures:
     def growth(self) -> tuple[float, float]:
         """How many times longer an opening and a top-up take with many students."""
         few, many = self.few, self.many
-        return many.opening_ms / few.opening_ms, many.top_up_ms / few.top_up_ms
+        return (
+            many.opening.typical / few.opening.typical,
+            many.top_up.typical / few.top_up.typical,
+        )
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """Everything that can be compared, by name."""
+        opening, top_up = self.growth
+        return {
+            "opening, few students": self.few.opening,
+            "opening, many students": self.many.opening,
+            "top-up, few students": self.few.top_up,
+            "top-up, many students": self.many.top_up,
+            "opening, many / few": Measure("ratio", (opening,)),
+            "top-up, many / few": Measure("ratio", (top_up,)),
+            **dict(self._rates()),
+        }
+
+    def _rates(self) -> Iterator[tuple[str, Measure]]:
+        for name, one in (("openings", self.many.opening), ("top-ups", self.many.top_up)):
+            rates = tuple(1000 / run for run in one.runs)
+            yield f"{name} a second, many students", Measure("1/s", rates, "more", None, one.count)
 
 
 def measure(
@@ -74,9 +90,9 @@ def measure(
         try:
             numbers = count()
             first = max(few, 1 + cards * runs)
-            slow = _speed(office, first, cards, runs, numbers)
-            fast = _speed(office, max(students, 2 * first), cards, runs, numbers)
-            return IssuerFigures(office.engine.dialect.name, slow, fast)
+            fewer = _speed(office, first, cards, runs, numbers)
+            more = _speed(office, max(students, 2 * first), cards, runs, numbers)
+            return IssuerFigures(office.engine.dialect.name, fewer, more)
         finally:
             close_office(office)
 
@@ -85,32 +101,23 @@ def _speed(office: Office, students: int, cards: int, runs: int, numbers: "count
     lines = tuple(roster_line(number, PARTNER) for number in range(students))
     roster.take(office.engine, office.documents, Roster("bench", SCHOOLS, lines))
     _card_of(office, next(numbers))  # the first of all makes what others find made
-    opened: list[float] = []
-    topped: list[float] = []
+    opened, topped = Spread(), Spread()
     for _ in range(runs):
         told = [_card_of(office, next(numbers)) for _ in range(cards)]
-        opened.append(median(one for one, _ in told))
-        topped.append(median(one for _, parts in told for one in parts))
-    return Speed(
-        students,
-        median(opened),
-        median(topped),
-        (min(opened), max(opened)),
-        (min(topped), max(topped)),
-    )
+        opened.add_run(one for one, _ in told)
+        topped.add_run(one for _, parts in told for one in parts)
+    return Speed(students, opened.measure("ms"), topped.measure("ms"))
 
 
-def _card_of(office: Office, number: int) -> tuple[float, list[float]]:
-    """Milliseconds of an opening, and of each top-up."""
+def _card_of(office: Office, number: int) -> tuple[int, list[int]]:
+    """Nanoseconds of an opening, and of each top-up."""
     account = proven_account(office, number)
     card = blank_card(SeededEnv(f"bench {number}"))
     link = {"card": InProcess(card)}
-    opened = _ms(lambda: run(open_card(office, account, "open", GOOD_PHONE), link))
-    topped = [
-        _ms(lambda key=f"topup-{n}": run(top_up(office, account, key, FEN), link))  # type: ignore[misc]
-        for n in range(TOP_UPS)
-    ]
-    return opened, topped
+    keys = (f"topup-{n}" for n in range(TOP_UPS))
+    opened = timed(lambda: run(open_card(office, account, "open", GOOD_PHONE), link), 1)
+    topped = timed(lambda: run(top_up(office, account, next(keys), FEN), link), TOP_UPS)
+    return opened[0], topped
 
 
 def proven_account(office: Office, number: int) -> int:
@@ -126,14 +133,3 @@ def proven_account(office: Office, number: int) -> int:
     if isinstance(said, Refusal):
         raise AssertionError(said.en)
     return made
-
-
-def _ms(act: Callable[[], object]) -> float:
-    begin = perf_counter()
-    act()
-    return (perf_counter() - begin) * 1000
-
-
-def load_average() -> float:
-    """How many programs want a processor, over the last minute."""
-    return os.getloadavg()[0]

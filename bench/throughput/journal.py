@@ -17,17 +17,21 @@ from reader.taprecord import Mark, TapRecord
 from reader.transactions import Receipt
 
 _WARM_UP = 10
+"""Records, of five taps."""
 
 
 def measure(where: str, count: int, runs: int) -> Beside:
-    """Time records in a directory. count: taps a run, two records each. Raises OSError."""
+    """Time records in a directory. count: taps a run, two records each. Raises OSError.
+
+    Some taps more come first in each run and do not count.
+    """
     day = Day(1)
     day.play()
     [tap, *_] = [r for j in day.journals.values() for r in j.records if r.terminal_seq]
     writes, bares = [], []
     for _ in range(runs):
         with TemporaryDirectory(dir=where) as folder:
-            write, bare = _one_run(folder, tap, count)
+            write, bare = _one_run(folder, tap, count + _WARM_UP // 2)
         writes.append(write[_WARM_UP:])
         bares.append(bare[_WARM_UP:])
     return beside(writes, bares)

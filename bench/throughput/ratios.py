@@ -67,7 +67,7 @@ class Checked:
     @property
     def factor(self) -> float:
         """By how much it grew."""
-        return self.measure.typical / self.baseline if self.baseline else 1.0
+        return 1.0 if self.baseline is None else self.measure.typical / self.baseline
 
     @property
     def is_past(self) -> bool:
@@ -93,7 +93,11 @@ def read_baseline(path: str | Path) -> dict[str, float]:
     document = read_document(path)
     if document.kind != KIND:
         raise Problem(f"{path} is of bench {document.kind}; give a result of bench {KIND}")
-    return {name: one.typical for name, one in document.measures.items()}
+    known = {name: one.typical for name, one in document.measures.items()}
+    for name, ratio in known.items():
+        if ratio <= 0:
+            raise Problem(f"{path} says {name} is {ratio:g}, expected above 0; measure it again")
+    return known
 
 
 def check(

@@ -54,9 +54,9 @@ def measure_reader(
         try:
             for _ in range(plan.warm_up):
                 taps.one(None)
+            return _measured(via, plan, taps, tick)
         except (TransportError, StatusError, ProtocolError, NotApplicable) as error:
             raise Problem(f"the card on {via} cannot be measured: {error}") from error
-        return _measured(via, plan, taps, tick)
 
 
 def _measured(via: str, plan: Plan, taps: "_Readings", tick: Callable[[], None]) -> ReaderFigures:
@@ -71,7 +71,7 @@ def _measured(via: str, plan: Plan, taps: "_Readings", tick: Callable[[], None])
             taps.end_run()
             done += 1
             tick()
-    except (TransportError, StatusError, ProtocolError, Problem) as error:
+    except (TransportError, StatusError, ProtocolError, NotApplicable, Problem) as error:
         if not done:
             raise
         incomplete = f"{done} of {plan.runs} runs, then {error}"

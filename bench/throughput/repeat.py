@@ -66,6 +66,16 @@ def timed(
     return took
 
 
+def turns(count: int, size: int) -> Iterator[int]:
+    """Cut repetitions into turns of at most a size, as many as there are.
+
+    >>> list(turns(25, 10))
+    [10, 10, 5]
+    """
+    for done in range(0, count, size):
+        yield min(size, count - done)
+
+
 def inlined(statement: str, names: Mapping[str, Any], count: int) -> float:
     """Nanoseconds of one execution of a statement, the mean of many.
 

@@ -9,22 +9,22 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from statistics import quantiles
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, perf_counter_ns
 
 import httpx2
 
 from bench.office import blank_card, close_office, open_office
 from bench.problem import Problem
 from bench.semester.people import GOOD_PHONE, PARTNER, SCHOOLS, roster_line
+from bench.throughput.histogram import Measure, Spread
 from bench.throughput.issuer import proven_account
 from emulator.card.env import SeededEnv
 from issuer import blacklist_book, ledger, roster, tokens
@@ -50,38 +50,22 @@ _START_S, _OPEN_S = 60.0, 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
-    """Milliseconds that callers waited: half, 90 and 99 of 100 no longer. count: of how many."""
-
-    count: int
-    p50: float
-    p90: float
-    p99: float
-
-    @classmethod
-    def of(cls, ms: list[float]) -> "Waits":
-        """The waits in some measured ones, at least two."""
-        parts = quantiles(ms, n=100, method="inclusive")
-        return cls(len(ms), parts[49], parts[89], parts[98])
-
-
-@dataclass(frozen=True, slots=True)
 class ServiceFigures:
-    """database: its kind. waits: by kind; a top-up is the whole, card and all its requests.
+    """database: its kind. waits: by kind, ms; a top-up is the whole, card and all its requests.
 
     requests: over HTTP, of all kinds. seconds: from the first to the last.
     """
 
     database: str
-    clients: int
-    waits: dict[str, Waits]
+    waits: Mapping[str, Measure]
     requests: int
     seconds: float
 
     @property
-    def per_second(self) -> float:
-        """Requests a second."""
-        return self.requests / self.seconds
+    def measures(self) -> dict[str, Measure]:
+        """Everything that can be compared, by name."""
+        rate = Measure("1/s", (self.requests / self.seconds,), "more", count=self.requests)
+        return {**self.waits, "requests a second": rate}
 
 
 def measure(clients: int, count: int, url: str | None = None) -> ServiceFigures:
@@ -94,22 +78,28 @@ def measure(clients: int, count: int, url: str | None = None) -> ServiceFigures:
         try:
             callers = _callers(office, clients)
             with _served(Path(folder), url) as address:
-                ms, requests, seconds = _asked(callers, address, count)
-            _demand_right_books(office, len(ms["top-up"]))
-            waits = {kind: Waits.of(ms[kind]) for kind in KINDS}
-            return ServiceFigures(office.engine.dialect.name, clients, waits, requests, seconds)
+                took_ns, requests, seconds = _asked(callers, address, count)
+            _demand_right_books(office, len(took_ns["top-up"]))
+            waits = {kind: _waits(took_ns[kind]) for kind in KINDS}
+            return ServiceFigures(office.engine.dialect.name, waits, requests, seconds)
         finally:
             close_office(office)
 
 
+def _waits(took_ns: list[int]) -> Measure:
+    spread = Spread()
+    spread.add_run(took_ns)
+    return spread.measure("ms")
+
+
 @dataclass
 class _Caller:
-    """A student with a phone, and a gate beside. ms: what it waited, by kind."""
+    """A student with a phone, and a gate beside. took_ns: what it waited, by kind."""
 
     number: int
     student: str
     gate: str
-    ms: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    took_ns: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     requests: int = 0
 
     def open(self, http: httpx2.Client) -> None:
@@ -127,9 +117,9 @@ class _Caller:
             "top-up": lambda: self._office.top_up(f"top-up-{turn}", FEN, self._link),
             "blacklist": self._fetch,
         }
-        begin = perf_counter()
+        begin = perf_counter_ns()
         acts[kind]()
-        self.ms[kind].append((perf_counter() - begin) * 1000)
+        self.took_ns[kind].append(perf_counter_ns() - begin)
 
     def _fetch(self) -> None:
         headers = {"Authorization": f"Bearer {self.gate}"}
@@ -180,8 +170,8 @@ def _served(folder: Path, url: str | None) -> Iterator[str]:
 
 def _asked(
     callers: list[_Caller], address: str, count: int
-) -> tuple[dict[str, list[float]], int, float]:
-    """Milliseconds by kind, how many requests, and seconds, of all callers together."""
+) -> tuple[dict[str, list[int]], int, float]:
+    """Nanoseconds by kind, how many requests, and seconds, of all callers together."""
     begun: list[float] = []
     ready = threading.Barrier(len(callers), action=lambda: begun.append(perf_counter()))
 
@@ -203,8 +193,8 @@ def _asked(
 
     with ThreadPoolExecutor(len(callers)) as pool:
         ended = max(pool.map(live, callers))
-    ms = {kind: [one for caller in callers for one in caller.ms[kind]] for kind in KINDS}
-    return ms, sum(caller.requests for caller in callers), ended - begun[0]
+    took_ns = {kind: [one for caller in callers for one in caller.took_ns[kind]] for kind in KINDS}
+    return took_ns, sum(caller.requests for caller in callers), ended - begun[0]
 
 
 def _mixed(number: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ from apdu.commands import GET_BALANCE
 from bench.roads import ROADS
 from bench.scenario import ENTERED_AT, ENTRY_STATION, ENTRY_TERMINAL, make_gate
 from bench.throughput.histogram import Measure, Spread
-from bench.throughput.repeat import timed
+from bench.throughput.repeat import timed, turns
 from bench.tracing.words import exchange_name
 from emulator.card.env import SeededEnv
 from emulator.card.personalise import new_image, personalise
@@ -27,6 +27,10 @@ from reader.transport.decorators import Exchange, Recording
 
 WARM_UP = 20
 """Taps before the first that counts, unless told otherwise."""
+
+
+_TURN = 50
+"""Taps that are looked into before what was seen is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Inside:
 
 
 PARTS = ("card", "transport", "PSAM", "reader code")
+WHOLE = "all of it"
 """Where the time of a tap goes. transport: everything between the reader's call and the card.
 A card that is not ours cannot be looked into: there `card` is in `transport`."""
 
@@ -110,6 +115,7 @@ class Taken:
         self._note("part", "transport", max(0, spent["card"] - (card_ns or 0)))
         self._note("part", "PSAM", spent["psam"])
         self._note("part", "reader code", whole_ns - spent["card"] - spent["psam"])
+        self._note("part", WHOLE, whole_ns)
 
     def end_run(self) -> None:
         """Count what was added since the last run ended."""
@@ -125,8 +131,9 @@ class Taken:
 
     @property
     def parts(self) -> dict[str, Measure]:
-        """By part, see `PARTS`."""
-        return {name: self._parts[name].measure() for name in PARTS if name in self._parts}
+        """By part, see `PARTS`, and the tap they are parts of."""
+        names = (*PARTS, WHOLE)
+        return {name: self._parts[name].measure() for name in names if name in self._parts}
 
     def _note(self, what: str, name: str, took_ns: int) -> None:
         self._run.setdefault((what, name), []).append(took_ns)
@@ -193,15 +200,22 @@ def _look_inside(name: str, plan: Plan, tick: Callable[[], None], seed: int) -> 
     with ROADS[name](inside) as link:
         _warm_up(bench, link, plan.warm_up)
         for _ in range(plan.runs):
-            for _ in range(plan.count):
-                bench.put_back()
-                seen: list[Exchange] = []
-                card = Recording(link, perf_counter_ns, "card", seen)
-                psam = Recording(bench.gate.psam, perf_counter_ns, "psam", seen)
-                inside.took_ns = 0
-                start = perf_counter_ns()
-                bench.tap(card, psam)
-                taken.add_tap(perf_counter_ns() - start, seen, inside.took_ns)
+            for size in turns(plan.count, _TURN):
+                taps = [_probed(bench, link, inside) for _ in range(size)]
+                for tap in taps:  # not between taps, whose caches it would empty
+                    taken.add_tap(*tap)
             taken.end_run()
             tick()
     return taken
+
+
+def _probed(bench: Bench, link: Transport, inside: Inside) -> tuple[int, list[Exchange], int]:
+    """A tap as `Taken.add_tap` wants it."""
+    bench.put_back()
+    seen: list[Exchange] = []
+    card = Recording(link, perf_counter_ns, "card", seen)
+    psam = Recording(bench.gate.psam, perf_counter_ns, "psam", seen)
+    inside.took_ns = 0
+    start = perf_counter_ns()
+    bench.tap(card, psam)
+    return perf_counter_ns() - start, seen, inside.took_ns

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from apdu.commands import AID_PPSE, AID_PURSE
+from apdu.commands import AID_PPSE, AID_PURSE, SAM_TABLE, TABLE
 from apdu.sw import describe
-from apdu.trace import explain_command, find_call
+from apdu.trace import Explanation, explain_command, explain_exchange
 
 _APPLICATIONS: Final = {AID_PPSE.hex().upper(): "PPSE", AID_PURSE.hex().upper(): "purse"}
+_NAMES: Final = frozenset(spec.name for table in (TABLE, SAM_TABLE) for spec in table)
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -20,8 +21,27 @@ def exchange_name(command: bytes) -> str:
     >>> exchange_name(bytes.fromhex("00B201D400"))
     'READ RECORD EF1A 1'
     """
-    asked = explain_command(command)
-    if find_call(command) is None:
+    return _name(command, explain_command(command))
+
+
+def exchange_words(
+    command: bytes, response: bytes | None
+) -> tuple[str, Explanation, Explanation | None]:
+    """An exchange's name, what was asked and what was answered; the command is looked up once.
+
+    >>> name, _, said = exchange_words(bytes.fromhex("805C000204"), bytes.fromhex("000013889000"))
+    >>> name, said.status
+    ('GET BALANCE', '9000 done')
+    """
+    if response is None:
+        asked, said = explain_command(command), None
+    else:
+        asked, said = explain_exchange(command, response)
+    return _name(command, asked), asked, said
+
+
+def _name(command: bytes, asked: Explanation) -> str:
+    if asked.title not in _NAMES:
         return f"{command[:2].hex().upper()}, not in the table"
     values = {line.label: line.value for line in asked.lines}
     about = [values[label] for label in ("file", "record") if label in values]

@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 
 import fixtures
+from bench.cli.app import run_app
 from bench.clock import now
+from bench.rig.errors import RigError
 from bench.rig.pcscd import PrivatePcscd
 from bench.throughput.costs import road_cost, seven_over_pcsc
 from bench.throughput.document import read_document
 from bench.throughput.floor import vpcd_floor
+from bench.throughput.histogram import Measure
 from bench.throughput.tap import Plan
 from emulator.card.card import Card
 from emulator.card.personalise import personalise
@@ -50,6 +53,9 @@ def test_a_result_is_a_document_that_can_be_read_and_compared(here: Here, tmp_pa
     assert (document.kind, document.seed) == ("tap", 1)
     tap = document.measures["inproc tap"]
     assert (tap.count, len(tap.runs), tap.unit) == (10, 2, "us")
+    assert document.options["write"] is False
+    assert len(document.measures["yardstick, the machine itself"].runs) == 2 * 2 + 1
+    assert document.measures["air at 106 kbit/s"].unit == "ms"
     commands = [name for name in document.measures if name.startswith("inproc command ")]
     assert len(commands) == 12
     whole = sum(document.measures[f"inproc part {name}"].typical for name in ("card", "PSAM"))
@@ -59,6 +65,7 @@ def test_a_result_is_a_document_that_can_be_read_and_compared(here: Here, tmp_pa
     assert "inproc tap" in done.stdout
     by_option = here("bench", "tap", "--compare", *files, "--max-regression", "100000%")
     assert by_option.stdout == done.stdout
+    refused(here("bench", "tap", "--compare", *files, "--html", tmp_path / "x"), "no page")
     told = json.loads(here("bench", "compare", *files, "--json").stdout)
     assert told["measures"]["inproc tap"]["unit"] == "us"
 
@@ -100,9 +107,12 @@ def test_targets_name_what_is_missed_with_exit_code_1(here: Here, tmp_path: Path
     few = ("--scale", "0.02", "--runs", "1", "--in", tmp_path)
     done = here("bench", "targets", "--only", "T4,T10,T12", *few, "--json")
     told = json.loads(done.stdout)
-    verdicts = {one["target"]: one["verdict"] for one in told["detail"]["targets"]}
-    assert set(verdicts) == {"T4", "T10", "T12"}
-    assert done.returncode == (1 if "missed" in verdicts.values() else 0)
+    assert {one["target"] for one in told["detail"]["targets"]} == {"T4", "T10", "T12"}
+    verdicts = [one["verdict"] for one in told["detail"]["targets"]]
+    for one in told["detail"]["targets"]:
+        words = f"{one['verdict']}: {one['target']}, {one['name']}"
+        assert (words in done.stderr) == (one["verdict"] in ("missed", "not measured"))
+    assert done.returncode == (1 if "missed" in verdicts else 0)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +144,16 @@ def test_ratios_are_kept_and_held_to_a_baseline(here: Here, tmp_path: Path):
     assert done.returncode == 1
     assert "codec / struct by hand grew to" in done.stderr
     refused(here("bench", "ratios", "--out", kept), "--force")
+
+
+def test_a_ratio_that_cannot_be_measured_fails_where_every_one_is_wanted(monkeypatch, capsys):
+    def gone() -> Measure:
+        raise RigError("pcscd is not installed")
+
+    monkeypatch.setattr("bench.throughput.ratios.check.__defaults__", ({"a": gone}, lambda: None))
+    assert run_app(["bench", "ratios"]) == 0
+    assert run_app(["bench", "ratios", "--every"]) == 1
+    assert "a: left out, pcscd is not installed" in capsys.readouterr().err
 
 
 # A card on a reader
@@ -194,11 +214,12 @@ def test_a_card_that_may_not_ride_is_told_before_anything_is_measured(here: Here
     refused(done, "the gate refused the card")
 
 
-def test_a_card_of_no_test_issuer_is_not_written_to(here: Here):
+@pytest.mark.parametrize("warm_up", ["0", "1"])
+def test_a_card_of_no_test_issuer_is_not_written_to(here: Here, warm_up: str):
     card = opened_today(issuer=bytes.fromhex("04031000FFFFFFFF"))
     before = card.image
     with in_field(card) as via:
-        done = here("bench", "tap", "--via", via, *SMALL, "--write")
+        done = here("bench", "tap", "--via", via, *SMALL, "--warm-up", warm_up, "--write")
     refused(done, "only cards of the test issuers")
     assert card.image == before
 

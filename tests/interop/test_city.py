@@ -166,6 +166,66 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path):
     assert are_gone(workers)
 
 
+def test_ctrl_c_while_workers_start_is_one_sentence(tmp_path):
+    running = command(*ASKED, "--workers", "2", "--out", tmp_path / "city")
+    until = time.monotonic() + PATIENCE_S
+    while len(workers := children(running.pid)) < 3:  # one of them counts semaphores
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    time.sleep(0.1)  # they load what they need
+    os.killpg(running.pid, signal.SIGINT)
+    _, err = running.communicate(timeout=PATIENCE_S)
+    assert running.returncode == 130
+    assert err.startswith("tapbench: the run was interrupted")
+    assert err.count("\n") == 1
+    assert are_gone(workers)
+
+
+def test_a_worker_that_can_do_nothing_does_not_outlive_who_started_it(tmp_path):
+    folder = tmp_path / "city"
+    running = command("--trips", "40000", "--shard", "40", "--workers", "1", "--out", folder)
+    wait_for_shards(folder, 1)
+    workers = [one for one in children(running.pid) if is_a_worker(one)]
+    for one in workers:
+        os.kill(int(one), signal.SIGSTOP)
+    running.kill()
+    running.communicate()
+    assert len(workers) == 1
+    assert are_gone(workers)
+
+
+def is_a_worker(process):
+    with open(f"/proc/{process}/cmdline") as file:
+        return "spawn_main" in file.read()
+
+
+def test_workers_that_cannot_be_started_are_one_sentence(tmp_path):
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14))
+
+    running = command(*ASKED, "--workers", "2", preexec_fn=few_files, env=unmeasured())
+    _, err = running.communicate(timeout=PATIENCE_S)
+    assert running.returncode == 2
+    assert err.startswith("tapbench: no more processes can be started (Too many open files)")
+    assert err.count("\n") == 1
+
+
+def test_no_more_workers_are_started_than_there_are_shards(here):
+    done = here("bench", "city", "--trips", "30", "--shard", "30", "--workers", "64", "--json")
+    assert done.returncode == 0
+    told = json.loads(done.stdout)
+    assert (told["options"]["workers"], len(told["detail"]["workers"])) == (1, 1)
+
+
+def test_a_whole_city_stays_whole_if_another_run_cannot_begin(here, tmp_path):
+    require_module("ray", "tapbench[scale]")
+    folder = tmp_path / "city"
+    asked = ("bench", "city", "--trips", "30", "--shard", "30", "--out", folder)
+    assert here(*asked).returncode == 0
+    assert here(*asked, "--ray", "127.0.0.1:1").returncode == 2
+    assert json.loads((folder / "city.json").read_text())["incomplete"] == ""
+
+
 def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tmp_path):
     def little_room():
         resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
@@ -224,6 +284,20 @@ def test_a_day_is_told_to_people_and_drawn(here, whole, tmp_path):
     again = here("bench", "city", *ASKED, "--html", page)
     assert again.returncode == 2
     assert "give --force" in again.stderr
+
+
+def test_a_run_by_ray_that_is_asked_to_end_says_what_is_done(tmp_path):
+    require_module("ray", "tapbench[scale]")
+    folder = tmp_path / "city"
+    asked = ("--trips", "40000", "--shard", "40", "--workers", "1", "--ray", "local")
+    running = command(*asked, "--json", "--out", folder)
+    wait_for_shards(folder, 1)
+    running.terminate()
+    out, err = running.communicate(timeout=PATIENCE_S)
+    assert running.returncode == 130
+    assert err.startswith("tapbench: the run was interrupted")
+    assert err.count("\n") == 1
+    assert "interrupted" in json.loads(out)["incomplete"]
 
 
 def test_ray_loses_nothing_when_a_worker_is_killed(whole):

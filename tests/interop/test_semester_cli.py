@@ -7,8 +7,10 @@ from contextlib import ExitStack
 import pytest
 
 from bench.cli.bench_issuer import MOST_GROWTH
+from bench.throughput.document import Document, read_document
+from bench.throughput.histogram import Measure
 from bench.throughput.issuer import IssuerFigures, Speed
-from bench.throughput.service import KINDS, MIX, Waits
+from bench.throughput.service import KINDS, MIX
 from tests.postgres import cluster
 
 SMALL = ("--students", "3", "--days", "9")
@@ -53,13 +55,17 @@ def test_what_is_no_semester_is_one_sentence(here, options, said):
     assert done.stderr.count("\n") == 1
 
 
-def test_the_speed_of_the_issuer_is_measured_on_sqlite(here):
-    done = here("bench", "issuer", "--students", "20", "--cards", "2", "--runs", "1", "--json")
-    told = json.loads(done.stdout)
-    assert (told["database"], told["unit"]) == ("sqlite", "ms")
-    assert told["many"]["students"] > told["few"]["students"] >= 10
-    assert told["few"]["opening_ms"] > 0
-    assert done.returncode == (0 if max(told["growth"]) <= MOST_GROWTH else 1)
+def test_the_speed_of_the_issuer_is_measured_on_sqlite(here, tmp_path):
+    small, page = ("--students", "20", "--cards", "2", "--runs", "2"), tmp_path / "page.html"
+    done = here("bench", "issuer", *small, "--json", "--html", page)
+    found = result(tmp_path, done)
+    assert (found.kind, found.detail["database"]) == ("issuer", "sqlite")
+    assert found.detail["many"] > found.detail["few"] >= 10
+    opening = found.measures["opening, few students"]
+    assert (opening.unit, len(opening.runs), opening.count) == ("ms", 2, 4)
+    growth = [found.measures[f"{name}, many / few"].typical for name in ("opening", "top-up")]
+    assert done.returncode == (0 if max(growth) <= MOST_GROWTH else 1)
+    assert "opening, many / few" in page.read_text()
 
 
 def test_the_speed_of_the_issuer_is_measured_on_postgresql(here):
@@ -68,29 +74,41 @@ def test_the_speed_of_the_issuer_is_measured_on_postgresql(here):
         done = here(
             "bench", "issuer", "--cards", "1", "--runs", "1", "--students", "20", "--db", url
         )
-    assert done.stdout.startswith("postgresql, 10 students: ")
-    assert "top-ups." in done.stdout
+    assert "postgresql: 10 students, then 20" in done.stdout
+    assert "top-ups a second" in done.stdout
 
 
 def test_growth_is_how_many_times_longer_it_takes_with_many():
-    few = Speed(10, 100.0, 10.0, (90.0, 110.0), (9.0, 11.0))
-    many = Speed(1000, 150.0, 30.0, (90.0, 110.0), (9.0, 11.0))
-    assert IssuerFigures("sqlite", few, many).growth == (1.5, 3.0)
+    few = Speed(10, Measure("ms", (90.0, 100.0, 140.0)), Measure("ms", (10.0,)))
+    many = Speed(1000, Measure("ms", (150.0,)), Measure("ms", (30.0,)))
+    figures = IssuerFigures("sqlite", few, many)
+    assert figures.growth == (1.5, 3.0)
+    assert figures.measures["top-up, many / few"].typical == 3.0
+    assert figures.measures["openings a second, many students"].typical == pytest.approx(1 / 0.15)
 
 
-def _demand_service_figures(told: dict, clients: int, count: int) -> None:
+def result(folder, done) -> Document:
+    """The document that a command printed."""
+    path = folder / "result.json"
+    path.write_text(done.stdout)
+    return read_document(path)
+
+
+def _demand_service_figures(found: Document, clients: int, count: int) -> None:
     """A small measurement: everything was asked for as often as the mix says."""
     asked = {kind: clients * count * MIX.count(kind) // len(MIX) for kind in KINDS}
-    assert {kind: one["count"] for kind, one in told["waits"].items()} == asked
-    for one in told["waits"].values():
-        assert 0 < one["p50"] <= one["p90"] <= one["p99"]
+    assert {kind: found.measures[kind].count for kind in KINDS} == asked
+    for kind in KINDS:
+        told = found.measures[kind].spread or {}
+        assert 0 < told["p50"] <= told["p90"] <= told["p99"]
     # A page and a blacklist are one request each, a top-up several: a command is answered by each.
-    assert told["requests"] > clients * count + 2 * asked["top-up"]
-    assert told["per_second"] == pytest.approx(told["requests"] / told["seconds"])
+    requests, seconds = found.detail["requests"], found.detail["seconds"]
+    assert requests > clients * count + 2 * asked["top-up"]
+    assert found.measures["requests a second"].typical == pytest.approx(requests / seconds)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_the_waits_of_the_services_callers_are_measured(here, database):
+def test_the_waits_of_the_services_callers_are_measured(here, tmp_path, database):
     small = ("bench", "service", "--clients", "2", "--count", "10", "--json")
     with ExitStack() as stack:
         if database == "postgresql":
@@ -98,18 +116,18 @@ def test_the_waits_of_the_services_callers_are_measured(here, database):
             small = (*small, "--db", server.database("waits"))
         done = here(*small)
     assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
-    assert (told["database"], told["clients"], told["unit"]) == (database, 2, "ms")
-    _demand_service_figures(told, 2, 10)
+    found = result(tmp_path, done)
+    assert (found.kind, found.detail["database"]) == ("service", database)
+    assert found.options["clients"] == 2
+    _demand_service_figures(found, 2, 10)
 
 
-def test_the_waits_are_a_table_for_people(here):
-    done = here("bench", "service", "--clients", "2", "--count", "10")
-    assert (done.returncode, done.stderr) == (0, "")
+def test_the_waits_are_a_table_for_people_and_a_page(here, tmp_path):
+    page = tmp_path / "page.html"
+    asked = ("bench", "service", "--clients", "2", "--count", "10", "--html", page)
+    done = here(*asked)
+    assert (done.returncode, done.stderr) == (0, f"{page} written\n")
     assert "sqlite, 2 clients at once" in done.stdout
     assert "a second." in done.stdout
-
-
-def test_a_wait_is_ranked_among_all():
-    waits = Waits.of([float(one) for one in range(1, 102)])
-    assert (waits.count, waits.p50, waits.p90, waits.p99) == (101, 51.0, 91.0, 100.0)
+    assert "2 clients at once" in page.read_text()
+    assert here(*asked).returncode == 2

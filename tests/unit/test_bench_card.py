@@ -1,6 +1,7 @@
 """What the card's benchmarks measure does the card's work; how long it takes is not tested."""
 
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +18,13 @@ from bench.throughput.codec import (
     parse_by_hand,
     statements,
 )
+from bench.throughput.costs import in_turn, shares
 from bench.throughput.growth import growth_measures, ratio_name
+from bench.throughput.journal import measure as journal_measure
 from bench.throughput.repeat import inlined, one_processor, timed
 from bench.throughput.seven import AMOUNT, BALANCE, SELECT_PURSE, SevenTap
+from bench.throughput.tap import PARTS, WHOLE, Plan, Taken
+from reader.transport.decorators import Exchange
 
 
 def test_the_floor_makes_the_cards_cryptograms_every_time():
@@ -95,6 +100,33 @@ def test_every_action_is_measured_and_every_ratio_made():
     assert set(actions()) | set(RATIOS) <= set(made)
     assert made[alone.PURCHASE].count == 100
     assert all(len(one.runs) == 2 and one.typical > 0 for one in made.values())
+
+
+@pytest.mark.parametrize("count", [50, 75, 120])
+def test_as_much_is_measured_as_was_asked_for(count: int, tmp_path: Path):
+    assert card_measures(count, 2, names=frozenset({alone.READ}))[alone.READ].count == 2 * count
+    done = in_turn(lambda: None, lambda: None, Plan(count - 43, 2))
+    assert done.ours.count == done.floor.count == 2 * (count - 43)
+    journal = journal_measure(str(tmp_path), count - 40, 2)
+    assert journal.ours.count == journal.floor.count == 2 * 2 * (count - 40)
+
+
+def test_a_tap_in_process_is_split_in_every_run():
+    split = shares(Plan(10, 3, 2))
+    assert list(split) == ["codec", "cryptograms", "rest"]
+    assert all(len(one.runs) == 3 and one.count == 30 for one in split.values())
+
+
+def test_the_parts_of_each_tap_add_up_to_the_tap():
+    seen = [Exchange("card", BALANCE, b"", 100, 160), Exchange("psam", BALANCE, b"", 160, 190)]
+    taken = Taken()
+    taken.add_tap(200, seen, 45)
+    taken.end_run()
+    told = {name: one.typical for name, one in taken.parts.items()}
+    assert told == {
+        "card": 0.045, "transport": 0.015, "PSAM": 0.03, "reader code": 0.11, WHOLE: 0.2,
+    }  # fmt: skip
+    assert sum(told[name] for name in PARTS) == pytest.approx(told[WHOLE])
 
 
 def test_a_choice_of_actions_is_all_that_is_measured():

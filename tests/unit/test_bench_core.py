@@ -119,6 +119,7 @@ def test_a_document_names_machine_versions_seed_and_time():
         '{"format": 1}',
         '{"format": 1, "kind": "", "options": {}, "measures": {"a": {"unit": "us", "runs": []}}}',
         '{"format": 1, "kind": "tap", "options": {}, "measures": [], "detail": {}, "seed": 1}',
+        "[" * 100_000,
     ],
 )
 def test_what_is_no_document_is_said_in_one_sentence(tmp_path: Path, text: str):
@@ -128,10 +129,28 @@ def test_what_is_no_document_is_said_in_one_sentence(tmp_path: Path, text: str):
         read_document(path)
 
 
-@pytest.mark.parametrize("runs", ["[]", "[NaN]", "[1, Infinity]", '["x"]', "3"])
+@pytest.mark.parametrize(
+    "runs", ["[]", "[NaN]", "[1, Infinity]", '["x"]', "3", "[1e101]", f"[1{'0' * 400}]"]
+)
 def test_a_measure_without_figures_is_no_measure(tmp_path: Path, runs: str):
     path = tmp_path / "a.json"
     path.write_text(re.sub(r'"runs": \[[^]]*\]', f'"runs": {runs}', document().text()))
+    with pytest.raises(Problem, match="is no result of a benchmark"):
+        read_document(path)
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ('"count": 20', '"count": Infinity'),
+        ('"p50": 105.0', '"p50": NaN'),
+        ('"better": "less"', '"better": "maybe"'),
+    ],
+)
+def test_a_measure_with_a_false_part_is_no_measure(tmp_path: Path, said: str, instead: str):
+    path = tmp_path / "a.json"
+    assert said in document().text()
+    path.write_text(document().text().replace(said, instead))
     with pytest.raises(Problem, match="is no result of a benchmark"):
         read_document(path)
 

@@ -180,6 +180,14 @@ def test_the_committed_baseline_has_every_ratio():
     assert set(read_baseline(BASELINE)) == set(RATIOS)
 
 
+@pytest.mark.parametrize("ratio", [0.0, -1.0])
+def test_a_baseline_that_nothing_can_be_past_is_refused(tmp_path: Path, ratio: float):
+    path = tmp_path / "a.json"
+    path.write_text(Document("ratios", {}, {"a": Measure("ratio", (ratio,))}).text())
+    with pytest.raises(Problem, match=r"says a is .*, expected above 0"):
+        read_baseline(path)
+
+
 def test_a_baseline_of_another_kind_is_refused(tmp_path: Path):
     path = tmp_path / "a.json"
     path.write_text(Document("tap", {}, {"a": Measure("us", (1.0,))}).text())

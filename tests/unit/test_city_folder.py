@@ -68,6 +68,45 @@ def test_a_broken_shard_is_played_again(kept, name, text):
         assert [one.number for one in folder.kept()] == [0, 1]
 
 
+def test_a_part_of_the_right_size_with_a_flipped_bit_is_played_again(kept):
+    path = kept / "shard-0000001.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with CityFolder(kept, PLAN) as folder:
+        assert [one.number for one in folder.kept()] == [0, 2]
+
+
+def test_money_that_somebody_changed_is_played_again(kept):
+    path = kept / "shard-0000001.json"
+    said = json.loads(path.read_text())
+    said["tally"]["money"]["fares"] += 100
+    path.write_text(json.dumps(said))
+    with CityFolder(kept, PLAN) as folder:
+        assert [one.number for one in folder.kept()] == [0, 2]
+
+
+def test_a_shard_under_another_s_name_is_not_counted_twice(kept):
+    for end in ("json", "parquet"):
+        (kept / f"shard-0000002.{end}").write_bytes((kept / f"shard-0000001.{end}").read_bytes())
+    with CityFolder(kept, PLAN) as folder:
+        assert [one.number for one in folder.kept()] == [0, 1]
+
+
+def test_a_run_that_was_killed_at_its_very_beginning_is_begun_again(tmp_path):
+    (tmp_path / ".tapbench-abc").write_text("half a manif")
+    with CityFolder(tmp_path, PLAN):
+        assert {one.name for one in tmp_path.iterdir()} == {LOCK, "manifest.json"}
+
+
+def test_drafts_among_other_files_are_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    (tmp_path / ".tapbench-abc").write_text("somebody's")
+    with pytest.raises(Problem, match="is not empty and holds no city"):
+        CityFolder(tmp_path, PLAN)
+    assert (tmp_path / ".tapbench-abc").exists()
+
+
 def test_drafts_of_a_killed_run_are_removed(kept):
     (kept / ".tapbench-abc").write_text("half")
     with CityFolder(kept, PLAN):

@@ -69,7 +69,7 @@ def test_a_study_measures_four_sizes_and_the_gain_of_a_second_worker():
         asked.append(workers)
         return Alone()
 
-    made = study(CityPlan(60, date(2026, 9, 1), 1, 10), 2, crew, lambda city, result: None)
+    made = study(CityPlan(60, date(2026, 9, 1), 1, 1), 2, crew, lambda city, result: None)
     assert [one.trips for one in made.points] == [2, 6, 20, 60]
     assert asked == [2, 2, 2, 2, 1, 2, 1, 2, 1, 2]
     document = study_document(made)
@@ -83,6 +83,20 @@ def test_a_study_measures_four_sizes_and_the_gain_of_a_second_worker():
 def test_a_study_of_too_few_trips_is_refused():
     with pytest.raises(Problem, match="--trips 30 or more"):
         sizes_of(10)
+
+
+def test_a_study_whose_smallest_size_has_no_shard_for_each_worker_is_refused():
+    plan = CityPlan(300, date(2026, 9, 1), 1, 10)
+    with pytest.raises(Problem, match=r"10 trips, is too few shards of 10 for 2 workers"):
+        study(plan, 1, lambda workers: Alone(), lambda city, result: None)
+
+
+def test_a_projection_says_how_sure_it_is():
+    """By hand: residuals 1, -2, 1 of the line 1 + x, so s = sqrt(6), mean 1, Sxx 2, t = 12.706."""
+    fit = Fit.of([(0, 2.0), (1, 0.0), (2, 4.0)])
+    assert (fit.base, fit.slope) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert fit.margin(5) == pytest.approx(12.706 * 6**0.5 * (1 + 1 / 3 + 16 / 2) ** 0.5)
+    assert Fit.of([(0, 3.0), (100, 5.0), (200, 7.0)]).margin(10**7) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_fit_goes_through_points_on_a_line():

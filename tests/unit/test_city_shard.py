@@ -1,5 +1,7 @@
 """One shard of a city's day: its money, its TACs, and what is found if somebody tampers."""
 
+import subprocess
+import sys
 from array import array
 from collections import Counter
 from dataclasses import replace
@@ -78,16 +80,34 @@ def with_another_tac(records):
     return [replace(records[0], tac=bytes(4)), *records[1:]]
 
 
-def lost(records):
+def misnumbered(records):
     return [*records[:-1], replace(records[-1], sequence=len(records) + 5)]
+
+
+def without_the_first(records):
+    return records[1:]
+
+
+def without_the_last(records):
+    return records[:-1]
+
+
+def doubled(records):
+    return [*records, replace(records[-1], sequence=records[-1].sequence + 1)]
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (without_the_first, ["60 trips have 119 records cleared", "119 right TACs"]),
+        (without_the_last, ["60 trips have 119 records cleared", "119 right TACs"]),
+        (doubled, ["C02", "60 trips have 121 records cleared"]),
         (cheaper, ["C01", "C04", "119 right TACs", "fen, but clearing has"]),
         (with_another_tac, ["C01", "119 right TACs"]),
-        (lost, ["clearing refused a batch: a record in it cannot be read", "records cleared"]),
+        (
+            misnumbered,
+            ["clearing refused a batch: a record in it cannot be read", "records cleared"],
+        ),
     ],
 )
 def test_who_tampers_with_records_is_found(change, said):
@@ -106,6 +126,36 @@ def test_a_card_that_no_gate_lets_through_is_told_of():
     refused = 2 * sum(trip.card == 0 for trip in street.trips)
     assert f"60 trips have {120 - refused} taps passed" in problems
     assert any(one.startswith("the tariff says") for one in problems)
+
+
+@pytest.mark.parametrize("way", ["what two trips cost", "what two cards hold"])
+def test_a_mistake_that_sums_hide_is_found(way):
+    street = Street(PLAN, 0)
+    street.play()
+    if way == "what two trips cost":
+        street._fares[0] += 100
+        street._fares[-1] -= 100
+        said = "trips that cost something else than the tariff says: 2"
+    else:
+        ends = [street.cards[0], street.cards[-1]]
+        street.cards[0], street.cards[-1] = ends[::-1]
+        said = "cards that do not hold what they had less their fares: 2"
+    street.clear(lambda records: records)
+    money = street.tally.money
+    assert money.faults() == []
+    assert said in street.tally.problems
+
+
+def test_the_most_memory_is_the_worker_s_own_and_not_of_who_started_it():
+    script = """if True:
+        import subprocess, sys
+        ballast = bytearray(400 << 20)
+        ballast[::4096] = bytes([1]) * len(ballast[::4096])
+        ask = "from bench.city.shard import peak_mib; print(peak_mib())"
+        print(subprocess.run([sys.executable, "-c", ask], stdout=-1, text=True).stdout)
+    """
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert 10 < float(done.stdout) < 300
 
 
 def test_a_tally_survives_json(played):

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -12,6 +13,7 @@ from bench.honest import DEBITS, TRIPS
 from issuer.balance import balance_of, days
 from issuer.clearing import Clearing, Policy
 from issuer.database import open_database
+from issuer.errors import DatabaseError
 from issuer.faults import BY_CODE, Fault
 from reader.batch import Refusal, build_batch, parse_batch
 from reader.taprecord import EP_LOAD, Mark
@@ -120,6 +122,32 @@ def test_a_batch_delivered_again_is_taken_once_and_noted(clearing: Clearing):
     assert clearing.examine() == {Fault.BATCH_AGAIN: 1}
     assert list(clearing.exceptions(notes=False)) == []
     assert balance_of(clearing.engine, DAY) == before
+
+
+def test_many_batches_in_one_transaction_come_to_the_same_as_one_by_one(clearing: Clearing):
+    parts = messages(batches_of(honest_day()))
+    post = [*parts, parts[0], parts[1][:-20], parts[1][:-20]]
+    one_by_one = clearing_at(":memory:", honest_day())
+    singly = [one_by_one.receive(part, RECEIVED) for part in post]
+    assert clearing.receive_all(post, RECEIVED) == singly
+    refusals = [answer.refusal for answer in singly[len(parts) :]]
+    assert refusals == [Refusal.DUPLICATE, Refusal.END_MARK, Refusal.END_MARK]
+    assert clearing.examine() == one_by_one.examine()
+    assert list(clearing.exceptions()) == list(one_by_one.exceptions())
+
+
+def test_of_many_batches_nothing_is_stored_if_one_cannot_be(tmp_path: Path):
+    parts = messages(batches_of(honest_day()))
+    clearing = clearing_at(str(tmp_path / "books.db"), honest_day())
+    with clearing.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON batches WHEN "
+            "(SELECT count(*) FROM batches) = 2 BEGIN SELECT RAISE(ABORT, 'no more'); END"
+        )
+    with pytest.raises(DatabaseError, match="no more"):
+        clearing.receive_all(parts, RECEIVED)
+    gates = {parse_batch(part).gate for part in parts}
+    assert {clearing.last(gate) for gate in gates} == {0}
 
 
 def test_a_record_that_comes_late_mends_what_its_absence_broke(clearing: Clearing):
