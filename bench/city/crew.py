@@ -29,6 +29,11 @@ MOST_TRIES = 5
 _AHEAD = 1
 """Shards given out for each worker beyond the one it plays."""
 
+SLOWEST_TRIP_S = 0.05
+"""A worker that takes fifty times as long as others need for a trip hangs."""
+
+LEAST_PATIENCE_S = 60.0
+
 _MOMENT_S = 0.05
 _PR_SET_PDEATHSIG = 1
 
@@ -100,8 +105,7 @@ class Processes:
             is_broken = not self._give_out(plan, fresh, again, under_way)
             if not under_way and not is_broken:
                 return
-            done = wait(under_way, return_when=FIRST_COMPLETED).done if under_way else set()
-            for future in done:
+            for future in self._done(under_way, _patience_s(plan)):
                 number = under_way.pop(future)
                 try:
                     yield _result(future, number)
@@ -116,9 +120,28 @@ class Processes:
     def close(self) -> None:
         """See Crew."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._kill()
+
+    def _kill(self) -> None:
         for process in set(multiprocessing.active_children()) - self._others:
             process.kill()
             process.join()
+
+    def _done(
+        self, under_way: Iterable[Future[ShardResult]], patience_s: float
+    ) -> set[Future[ShardResult]]:
+        """What is done next. Workers that all do nothing for so long are killed.
+
+        An interpreter without memory may try for ever to get some, deaf to everything else.
+        """
+        given = set(under_way)
+        if not given:
+            return given
+        done = wait(given, patience_s, FIRST_COMPLETED).done
+        if not done:
+            self._kill()
+            done = wait(given, return_when=FIRST_COMPLETED).done
+        return done
 
     def _give_out(
         self,
@@ -147,7 +170,7 @@ class Processes:
         if most >= MOST_TRIES:
             raise Problem(
                 f"workers died {most} times with shard {number} under way; look for what kills "
-                "them, such as too little memory, and go on with the same command"
+                "or stops them, such as too little memory, and go on with the same command"
             )
         assert self.repeated is not None
         self.repeated += len(list(again))
@@ -175,6 +198,11 @@ def _starting() -> Iterator[None]:
         ) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _patience_s(plan: CityPlan) -> float:
+    """How long to wait for the next shard, while others are under way."""
+    return max(LEAST_PATIENCE_S, plan.shard_trips * SLOWEST_TRIP_S * (1 + _AHEAD))
 
 
 def _result(future: "Future[ShardResult]", number: int) -> ShardResult:

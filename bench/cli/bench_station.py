@@ -19,7 +19,6 @@ from bench.cli.crowd_made import (
 )
 from bench.cli.crowd_options import CrowdOptions
 from bench.clock import SHANGHAI
-from bench.files import demand_place
 from bench.problem import Problem
 from bench.throughput.document import Document
 from fixtures.crowds import Crowd, CrowdError, load_crowd, read_crowd
@@ -45,15 +44,10 @@ class StationOptions:
     scale: float = 1.0
     fail: tuple[str, ...] = ()
     emergency: str | None = None
-    model: bool = False
-    samples: int = 60
-    as_json: bool = False
-    html: Path | None = None
-    force: bool = False
 
     def as_json_options(self) -> dict[str, Any]:
         """For the document."""
-        own = ("profile", "gates", "lines", "scale", "emergency", "model", "samples")
+        own = ("profile", "gates", "lines", "scale", "emergency")
         told = {name: getattr(self, name) for name in own} | {"fail": list(self.fail)}
         return self.crowd.as_json() | told
 
@@ -61,8 +55,7 @@ class StationOptions:
 def bench_station(options: StationOptions) -> int:
     """Simulate and show. Returns 130 after Ctrl-C."""
     demand_packages()
-    if options.html is not None:
-        demand_place(options.html, options.force)
+    options.crowd.output.demand()
     from bench.throughput.crowd.station import simulate_station
 
     run = run_of(options)
@@ -91,8 +84,8 @@ def run_of(options: StationOptions) -> "StationRun":
         options.scale,
         tuple(_outage(text) for text in options.fail),
         None if options.emergency is None else _emergency(options.emergency),
-        options.model,
-        options.samples,
+        said.is_model,
+        said.samples,
     )
 
 
@@ -143,8 +136,9 @@ def _show(options: StationOptions, result: "StationResult") -> int:
         incomplete=incomplete,
     )
     title = f"{result.run.crowd.station}: {result.run.crowd.title}"
-    write_page(options.html, title, document, lambda: [why, *station_parts(result)], options.force)
-    if options.as_json:
+    output = options.crowd.output
+    write_page(output, title, document, lambda: [why, *station_parts(result)])
+    if output.as_json:
         print(document.text(), end="")
         return ended(incomplete)
     rows = [(name, *cells(measure)) for name, measure in document.measures.items()]

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,7 +17,7 @@ from rich.progress import (
 )
 
 from bench.cli.air_options import find_timing
-from bench.cli.bench_show import print_grid
+from bench.cli.bench_show import Output, print_grid
 from bench.cli.crowd_options import CrowdOptions
 from bench.files import write_whole
 from bench.problem import Problem
@@ -109,13 +108,11 @@ def print_table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ..
     print_grid(Grid(title, heads, list(rows)))
 
 
-def write_page(
-    path: Path | None, title: str, document: Document, parts: Parts, force: bool
-) -> None:
+def write_page(output: Output, title: str, document: Document, parts: Parts) -> None:
     """Write the page that was asked for, if one was. Raises Problem."""
-    if path is not None:
-        write_whole(path, page_html(title, document, parts()).encode(), force)
-        print(f"{path} written", file=sys.stderr)
+    if output.html is not None:
+        write_whole(output.html, page_html(title, document, parts()).encode(), output.force)
+        print(f"{output.html} written", file=sys.stderr)
 
 
 def ended(incomplete: str) -> int:
@@ -128,7 +125,9 @@ def ended(incomplete: str) -> int:
 
 def basis(timing: "Timing | None") -> str:
     """What the figures are, for whoever quotes them: simulated, and on which assumptions."""
-    times = "card and PSAM take no time" if timing is None else f"card and PSAM: {timing.title}"
+    times = "card and PSAM take no time"
+    if timing is not None:
+        times = f"times of card and PSAM are {timing.title.replace(':', ',', 1)}"
     return (
         "Simulated, not measured at a gate: real transactions of gate and card over a computed"
         f" air; {times}; walking, barrier and phones are assumed (docs/throughput.md)."

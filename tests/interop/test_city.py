@@ -11,6 +11,7 @@ from datetime import date
 
 import pytest
 
+from bench.city import crew
 from bench.city.crew import MOST_TRIES, Alone, Processes
 from bench.city.plan import CityPlan
 from bench.city.run import run_city
@@ -67,19 +68,30 @@ def test_a_worker_that_is_killed_loses_nothing_and_counts_nothing_twice(whole):
     assert killer.worker is not None
 
 
+def test_a_worker_that_hangs_is_killed_and_loses_nothing(whole, monkeypatch):
+    monkeypatch.setattr(crew, "LEAST_PATIENCE_S", 5.0)
+    monkeypatch.setattr(crew, "SLOWEST_TRIP_S", 0.0)
+    stopper = Once(lambda worker: os.kill(worker, signal.SIGSTOP))
+    city = run_city(PLAN, Processes(1), None, stopper)
+    assert city.is_good
+    assert (city.digest, city.tally) == (whole.digest, whole.tally)
+    assert city.repeated > 0
+    assert len(city.workers) == 2
+
+
 def test_workers_that_die_again_and_again_end_the_run_with_a_sentence():
-    crew = Processes(1)
+    dying = Processes(1)
     # Killed while it is given its shards, each time.
-    original = crew._give_out
+    original = dying._give_out
 
     def deadly(*arguments):
         given = original(*arguments)
-        for process in list(crew._pool._processes.values()):
+        for process in list(dying._pool._processes.values()):
             process.kill()
         return given
 
-    crew._give_out = deadly
-    city = run_city(PLAN, crew)
+    dying._give_out = deadly
+    city = run_city(PLAN, dying)
     assert f"workers died {MOST_TRIES} times with shard" in city.incomplete
     assert not city.is_whole
 
