@@ -5,6 +5,7 @@ Everything is looked up in the command table and the file table; nothing is rest
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from apdu.codec import Record, WireError
@@ -144,7 +145,7 @@ def _command(command: bytes, found: _Found) -> Explanation:
     if found is None:
         return _foreign(command)
     spec, call = found
-    lines = [Line(k, v) for k, v in spec.params.describe(call.p1, call.p2).items()]
+    lines = [*_parameters(spec, call.p1, call.p2)]
     if spec is UPDATE_CACHE:
         lines += content_lines(call.p2 >> 3, command[5 : 5 + command[4]])
     elif isinstance(call.data, Record):
@@ -152,6 +153,12 @@ def _command(command: bytes, found: _Found) -> Explanation:
     if call.ne is not None:
         lines.append(Line("Le", str(call.ne)))
     return Explanation("command", spec.name, lines)
+
+
+@lru_cache(maxsize=1024)
+def _parameters(spec: CommandSpec[Any, Any], p1: int, p2: int) -> tuple[Line, ...]:
+    """P1 and P2 in words. Remembered: a day's traces hold the same few."""
+    return tuple(Line(name, said) for name, said in spec.params.describe(p1, p2).items())
 
 
 def _foreign(command: bytes) -> Explanation:

@@ -42,10 +42,15 @@ def throughput_page() -> str:
         "`tapbench bench gate` puts live taps inside a queue: passengers walk up, hold a card or a"
         " phone against the reader, and walk through. Each tap is the gate's own transaction on a"
         " live card over the simulated air; what it takes in virtual time is what the queue waits."
-        " The walking is a model, and its times are assumptions that are options.",
+        " The walking is a model, and its times are assumptions that are options. So nothing here"
+        " was measured at a gate: who quotes a figure says that it is simulated, with which"
+        " options. The table is the same on every machine.",
         f"```sh\n{COMMAND}\n```",
         _grid("measured"),
-        "Persons a minute where somebody always waits. Time in field: from the card's coming to"
+        "Persons a minute where somebody always waits: those who pass, over the time in which"
+        " somebody has the reader. With `--rate` as many pass as come, and what could pass is told"
+        " beside it, with the share of time in which the gate is busy.",
+        "Time in field: from the card's coming to"
         " the verdict, the median, with the reader's search (20 ms and the field's guard time of"
         " 5.1 ms, at any point of which a card comes) and activation. A phone with the card in an"
         " app offers 106 kbit/s alone: its ATS says so.",
@@ -86,7 +91,13 @@ def throughput_page() -> str:
         "## The model",
         "`--model` taps 60 live passengers of each kind (card, carrier, early removal) and draws"
         " from what they took; `--check-model` runs both and fails if the persons a minute differ"
-        " by more than 2 %. It is some twenty times faster, for stations of many gates.",
+        " by more than 2 %; where fewer come than could pass, what would pass if somebody waited is"
+        " compared too. It is some twenty times faster, for stations of many gates. With much noise"
+        " two live runs differ by more than that among themselves: `--runs 5` compares the means.",
+        "## Chance",
+        "The same seed gives the same result. `--runs 5` simulates a gate with five seeds, that of"
+        " `--seed` and those that follow, and tells of each figure the least and the greatest run;"
+        " `tapbench bench compare` says of two such results what is more than chance.",
         "## What is not in it",
         "A gate with two readers in a row, luggage, people who stand beside the queue, a second"
         " card in the purse. A barrier's passage time is one number for everybody.",
@@ -97,7 +108,7 @@ def throughput_page() -> str:
 def _grid(timing: str) -> str:
     from bench.throughput.crowd.grid import HEADS, grid, rows
 
-    return table(HEADS, rows(list(grid(_gate(timing, "entry"), PERSONS))))
+    return table(HEADS, rows(list(grid(_gate(timing, "entry"), PERSONS, [SEED]))))
 
 
 def _gate(timing: str, direction: str) -> "GateRun":

@@ -14,6 +14,8 @@ def demand_place(path: str | Path, force: bool | None = False) -> None:
     force: whether a file that is there will be replaced; None if the user cannot ask for that.
     """
     target = Path(path)
+    if str(path) == "-":  # whoever means standard output would look for it there in vain
+        raise Problem("no file can be written at -: give the name of a file")
     try:
         folder = Path(os.path.realpath(path)).parent  # of a link, where the file at its end is
         is_there = os.path.lexists(target)

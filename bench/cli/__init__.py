@@ -8,7 +8,8 @@ __all__ = ["main"]
 def main() -> NoReturn:
     """Run the command line and leave with its exit code.
 
-    0 done; 1 the job ran and failed; 2 wrong input or something missing, told in one sentence.
+    0 done; 1 the job ran and failed; 2 wrong input or something missing, told in one sentence;
+    130 stopped by Ctrl-C.
     """
     import sys
 

@@ -6,7 +6,7 @@ from apdu.event import Event, Source
 from apdu.frame import Frame
 from bench.cli.air_options import find_timing
 from bench.cli.bench_show import Output
-from bench.files import write_whole
+from bench.files import demand_place, write_whole
 from bench.throughput.air import AirTap, air_tap
 from bench.throughput.air_picture import air_svg
 from bench.throughput.document import Document
@@ -25,6 +25,8 @@ def bench_air(timing: str, frames: bool, svg: str | None, output: Output) -> Non
     """Simulate and print. Raises Problem."""
     times = find_timing(timing)
     output.demand(charts=False)
+    if svg is not None:
+        demand_place(svg, output.force)
     taps = [air_tap(rate, times) for rate in range(len(RATES_KBIT))]
     who = "card and PSAM compute at once" if times is None else times.title
     title = f"One entry tap on air; {who}"

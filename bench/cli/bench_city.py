@@ -123,8 +123,14 @@ def _study(asked: CityOptions, plan: CityPlan) -> int:
 
     if asked.out is not None or asked.ray is not None:
         raise Problem("a scale study runs processes and keeps no shards; leave --out and --ray out")
-    with _progress(plan) as tell:
-        made = study(plan, asked.processes, Processes, tell)
+    try:
+        with _progress(plan) as tell:
+            made = study(plan, asked.processes, Processes, tell)
+    except Problem as problem:
+        if str(problem) != INTERRUPTED:
+            raise
+        print("tapbench: the study was stopped; nothing of it is kept", file=sys.stderr)
+        return _CTRL_C
     document = document_of(made)
     asked.output.give(title_of(made), document, parts_of(made))
     return _GOOD

@@ -15,7 +15,13 @@ def bench_city(
         int, typer.Option(min=1, max=1_000_000_000, help="Trips of the day; two taps each.")
     ] = 100_000,
     day: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Which day it is.")
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="Which day it is.",
+            show_default="2026-09-01",
+        ),
     ] = datetime(2026, 9, 1),
     workers: Annotated[
         int | None,
@@ -34,7 +40,10 @@ def bench_city(
         typer.Option(metavar="ADDRESS", help="Use a Ray cluster: HOST:PORT, or local for our own."),
     ] = None,
     scale_study: Annotated[
-        bool, typer.Option("--scale-study", help="Measure four sizes up to --trips, and project.")
+        bool,
+        typer.Option(
+            "--scale-study", help="Measure four sizes up to --trips, and project 10,000,000."
+        ),
     ] = False,
     html: Html = None,
     force: Force = False,

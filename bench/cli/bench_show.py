@@ -11,11 +11,14 @@ from bench.files import demand_place, write_whole
 from bench.problem import Problem
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bench.throughput.document import Document
     from bench.throughput.histogram import Measure
     from bench.throughput.page import Grid, Picture
 
 _WIDTH = 140
+"""Columns where nobody looks: in a file or a pipe."""
 SPREAD_HEADS = ("min", "p50", "p90", "p99", "p99.9", "max")
 
 
@@ -63,27 +66,65 @@ class Output:
         _print(parts, "")
 
 
-def _print(parts: "Iterable[Grid | Picture | str]", incomplete: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def tell_missed(number: str, name: str) -> int:
+    """Say on standard error that a target is missed. Returns the exit code."""
+    print(f"missed: {number}, {name}", file=sys.stderr)
+    return 1
 
-    from bench.throughput.page import Grid
+
+def print_grid(grid: "Grid", console: "Console | None" = None) -> None:
+    """A table, or a paragraph for each row where the terminal is too narrow: no digit is cut."""
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or _console()
+    columns = zip(grid.heads, *grid.rows, strict=True)
+    widths = [max(cell_len(cell) for cell in column) for column in columns]
+    if sum(min(width, _UNCUT) + 3 for width in widths) + 1 > console.width:
+        _print_rows(grid, console)
+        return
+    table = Table(title=grid.title)
+    for at, (head, width) in enumerate(zip(grid.heads, widths, strict=True)):
+        table.add_column(head, justify="right" if at else "left", no_wrap=width <= _UNCUT)
+    for row in grid.rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+_UNCUT = 16
+"""Columns of a cell that is shown in one line; longer ones are words, and may be wrapped."""
+
+
+def _print_rows(grid: "Grid", console: "Console") -> None:
+    console.print(grid.title, style="italic", markup=False, highlight=False)
+    for row in grid.rows:
+        told = (
+            f"{head} {cell}".strip() for head, cell in zip(grid.heads, row, strict=True) if cell
+        )
+        console.print("; ".join(told), markup=False, highlight=False)
+
+
+def _console() -> "Console":
+    from rich.console import Console
 
     console = Console()
     if not console.is_terminal:
         console.width = _WIDTH
+    return console
+
+
+def _print(parts: "Iterable[Grid | Picture | str]", incomplete: str) -> None:
+    from bench.throughput.page import Grid
+
+    console = _console()
     if incomplete:
         console.print(f"Incomplete: {incomplete}", markup=False)
     for part in parts:
         if isinstance(part, str):
             console.print(part, markup=False, highlight=False)
         elif isinstance(part, Grid) and part.rows:
-            table = Table(title=part.title)
-            for at, head in enumerate(part.heads):
-                table.add_column(head, justify="right" if at else "left")
-            for row in part.rows:
-                table.add_row(*row)
-            console.print(table)
+            print_grid(part, console)
 
 
 def spread_grid(title: str, measures: "Mapping[str, Measure]", first: str = "") -> "Grid":

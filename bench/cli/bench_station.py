@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import fixtures
 from bench.cli.crowd_made import (
+    basis,
     demand_packages,
+    ended,
     gear_of,
     habits_of,
     print_table,
     progress,
+    write_page,
 )
 from bench.cli.crowd_options import CrowdOptions
 from bench.clock import SHANGHAI
-from bench.files import demand_place, write_whole
 from bench.problem import Problem
 from bench.throughput.document import Document
 from fixtures.crowds import Crowd, CrowdError, load_crowd, read_crowd
@@ -42,15 +44,10 @@ class StationOptions:
     scale: float = 1.0
     fail: tuple[str, ...] = ()
     emergency: str | None = None
-    model: bool = False
-    samples: int = 60
-    as_json: bool = False
-    html: Path | None = None
-    force: bool = False
 
     def as_json_options(self) -> dict[str, Any]:
         """For the document."""
-        own = ("profile", "gates", "lines", "scale", "emergency", "model", "samples")
+        own = ("profile", "gates", "lines", "scale", "emergency")
         told = {name: getattr(self, name) for name in own} | {"fail": list(self.fail)}
         return self.crowd.as_json() | told
 
@@ -58,8 +55,7 @@ class StationOptions:
 def bench_station(options: StationOptions) -> int:
     """Simulate and show. Returns 130 after Ctrl-C."""
     demand_packages()
-    if options.html is not None:
-        demand_place(options.html, options.force)
+    options.crowd.output.demand()
     from bench.throughput.crowd.station import simulate_station
 
     run = run_of(options)
@@ -88,8 +84,8 @@ def run_of(options: StationOptions) -> "StationRun":
         options.scale,
         tuple(_outage(text) for text in options.fail),
         None if options.emergency is None else _emergency(options.emergency),
-        options.model,
-        options.samples,
+        said.is_model,
+        said.samples,
     )
 
 
@@ -130,23 +126,21 @@ def _show(options: StationOptions, result: "StationResult") -> int:
     )
 
     incomplete = "" if result.is_whole else STOPPED
+    why = basis(result.run.gear.timing)
     document = Document(
         "station",
         options.as_json_options(),
         measures(result),
-        station_detail(result),
+        station_detail(result) | {"basis": why},
         options.crowd.seed,
         incomplete=incomplete,
     )
     title = f"{result.run.crowd.station}: {result.run.crowd.title}"
-    if options.html is not None:
-        from bench.throughput.page import page_html
-
-        page = page_html(title, document, station_parts(result))
-        write_whole(options.html, page.encode(), options.force)
-    if options.as_json:
+    output = options.crowd.output
+    write_page(output, title, document, lambda: [why, *station_parts(result)])
+    if output.as_json:
         print(document.text(), end="")
-        return 0 if result.is_whole else 130
+        return ended(incomplete)
     rows = [(name, *cells(measure)) for name, measure in document.measures.items()]
     print_table(title, HEADS, rows)
     print_table("Gates", GATE_HEADS, gate_rows(result))
@@ -158,4 +152,5 @@ def _show(options: StationOptions, result: "StationResult") -> int:
         f" {result.still} are still there.{f' Sent away: {refused}.' if refused else ''}"
         f" {result.took_ns / 60e9:.0f} minutes simulated in {result.cpu_s:.1f} s of processor time."
     )
-    return 0 if result.is_whole else 130
+    print(why)
+    return ended(incomplete)

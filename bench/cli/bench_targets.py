@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
-from bench.cli.bench_show import Output, demand_extra, figure, ranged
+from bench.cli.bench_show import Output, demand_extra, figure, ranged, tell_missed
 from bench.cli.bench_tap import progressing
 from bench.problem import Problem
 from bench.throughput.document import Document
@@ -17,21 +18,27 @@ _NOT_PINNED = frozenset({"T12"})
 
 
 def bench_targets(only: str, effort: Effort, pin: bool, output: Output) -> int:
-    """Measure and print. Returns 1 if a target is missed. Raises Problem."""
+    """Measure and print. Returns 1 if a target is missed, 130 after Ctrl-C. Raises Problem."""
     wanted = chosen(only)
     output.demand()
     demand_extra("hdrh")
+    _demand_folder(effort.where)
     results: list[Result] = []
+    incomplete = ""
     with progressing(len(wanted)) as tick:
-        for target in wanted:
-            with one_processor(pin and target.number not in _NOT_PINNED):
-                results += judge(target, effort)
-            tick()
+        try:
+            for target in wanted:
+                with one_processor(pin and target.number not in _NOT_PINNED):
+                    results += judge(target, effort)
+                tick()
+        except KeyboardInterrupt:
+            done = len({one.target.number for one in results})
+            incomplete = f"stopped after {done} of {len(wanted)} targets"
     measures = {
         f"{one.target.number} {one.bound.name}": one.measure for one in results if one.measure
     }
     options = {"only": only, **asdict(effort), "pin": pin}
-    document = Document("targets", options, measures, _detail(results))
+    document = Document("targets", options, measures, _detail(results), incomplete=incomplete)
     parts: list[Grid | Picture | str] = [_grid(results), _commands(wanted)]
     parts += _pictures(output, results)
     output.give("Performance targets", document, parts)
@@ -42,8 +49,16 @@ def bench_targets(only: str, effort: Effort, pin: bool, output: Output) -> int:
             )
     missed = [one for one in results if one.verdict == "missed"]
     for one in missed:
-        print(f"missed: {one.target.number}, {one.bound.name}", file=sys.stderr)
+        tell_missed(one.target.number, one.bound.name)
+    if incomplete:
+        print(f"tapbench: {incomplete}", file=sys.stderr)
+        return 130
     return 1 if missed else 0
+
+
+def _demand_folder(where: str) -> None:
+    if not Path(where).is_dir():
+        raise Problem(f"--in {where} is no directory; give one on the disk to measure")
 
 
 def chosen(only: str) -> list[Target]:
@@ -95,7 +110,7 @@ def _detail(results: list[Result]) -> Mapping[str, object]:
 
 
 def _pictures(output: Output, results: list[Result]) -> list[Picture]:
-    if output.html is None:
+    if output.html is None or not any(one.measure for one in results):
         return []
     from bench.throughput.target_chart import target_chart
 

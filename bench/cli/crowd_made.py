@@ -15,11 +15,14 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from bench.cli.air_options import find_timing
+from bench.cli.bench_show import Output, print_grid
 from bench.cli.crowd_options import CrowdOptions
+from bench.files import write_whole
 from bench.problem import Problem
+from bench.throughput.document import Document
+from bench.throughput.page import Grid, Picture, page_html
 from emulator.radio.timing import RATES_KBIT
 from reader.barrier import NORMALLY_CLOSED, NORMALLY_OPEN
 from reader.modes import Mode
@@ -28,6 +31,10 @@ from reader.policy import Policy
 if TYPE_CHECKING:  # they need packages of the extra
     from bench.throughput.crowd.people import Habits
     from bench.throughput.crowd.taps import Gear
+    from fixtures.timing import Timing
+
+Parts = Callable[[], Iterable[Grid | Picture | str]]
+"""Makes what a page holds, in order: drawing takes a second."""
 
 
 def gear_of(options: CrowdOptions, barrier: str = NORMALLY_CLOSED) -> "Gear":
@@ -98,12 +105,30 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
 
 def print_table(title: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """A table; the first column names the row."""
-    table = Table(title=title, title_justify="left")
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 140
-    console.print(table)
+    print_grid(Grid(title, heads, list(rows)))
+
+
+def write_page(output: Output, title: str, document: Document, parts: Parts) -> None:
+    """Write the page that was asked for, if one was. Raises Problem."""
+    if output.html is not None:
+        write_whole(output.html, page_html(title, document, parts()).encode(), output.force)
+        print(f"{output.html} written", file=sys.stderr)
+
+
+def ended(incomplete: str) -> int:
+    """The exit code, after a sentence on standard error if the crowd was not through."""
+    if incomplete:
+        print(f"tapbench: {incomplete}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def basis(timing: "Timing | None") -> str:
+    """What the figures are, for whoever quotes them: simulated, and on which assumptions."""
+    times = "card and PSAM take no time"
+    if timing is not None:
+        times = f"times of card and PSAM are {timing.title.replace(':', ',', 1)}"
+    return (
+        "Simulated, not measured at a gate: real transactions of gate and card over a computed"
+        f" air; {times}; walking, barrier and phones are assumed (docs/throughput.md)."
+    )

@@ -1,78 +1,32 @@
-"""Options of crowds at gates. What is made of them is in `bench.cli.crowd_made`."""
+"""What people say of crowds at gates. What is made of it is in `bench.cli.crowd_made`."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-Timing = Annotated[
-    str, typer.Option(help="How long card and PSAM compute: none, measured or budget.")
-]
-Kbit = Annotated[int, typer.Option(help="Bit rate asked for: 106, 212, 424 or 848 kbit/s.")]
-Barrier = Annotated[
-    str | None, typer.Option(help="normally_closed or normally_open; on a bus there is none.")
-]
-Cards = Annotated[
-    str | None,
-    typer.Option(
-        metavar="MIX",
-        help="Cards by weight, NAME[:YUAN]=WEIGHT with commas; student:50 if left out.",
-    ),
-]
-Carriers = Annotated[
-    str | None,
-    typer.Option(
-        metavar="MIX", help="plastic and phones by weight, such as plastic=4,huawei-ese=6."
-    ),
-]
-Early = Annotated[float, typer.Option(help="Share that takes the card away early and taps again.")]
-Hold = Annotated[float, typer.Option(help="Who is early holds the card up to so many seconds.")]
-Noise = Annotated[float, typer.Option(help="Share of frames that suffer on air.")]
-PhoneWake = Annotated[float, typer.Option(help="Until a phone answers REQA, ms. Assumed.")]
-PhoneSecure = Annotated[
-    float, typer.Option(help="A secure element's or SIM's more a command, ms. Assumed.")
-]
-PhoneApp = Annotated[float, typer.Option(help="An app's more a command, ms. Assumed.")]
-Gap = Annotated[float, typer.Option(help="From person to person at the reader, s. Assumed.")]
-GapSpread = Annotated[float, typer.Option(help="Its standard deviation, as a share. Assumed.")]
-Open = Annotated[float, typer.Option("--open", help="Motion of the barrier, s. Assumed.")]
-Walk = Annotated[float, typer.Option(help="Through an open barrier, s. Assumed.")]
-BackOut = Annotated[float, typer.Option(help="Away from the reader when refused, s. Assumed.")]
-Retap = Annotated[float, typer.Option(help="Until a card is held up again, s. Assumed.")]
-Tries = Annotated[int, typer.Option(help="Taps after which a passenger gives up.")]
-Modes = Annotated[
-    list[str] | None, typer.Option("--mode", help="A mode of the gate; may be repeated.")
-]
-Model = Annotated[
-    bool, typer.Option("--model", help="Draw service times of live taps measured beforehand.")
-]
-Samples = Annotated[int, typer.Option(help="With --model: live passengers of each kind.")]
-Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="A page with charts.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")]
+from bench.cli.bench_show import Output
 
 
 @dataclass(frozen=True, slots=True)
 class CrowdOptions:
-    """What the command line says of people, cards and readers. See the options above.
+    """What the command line says of people, cards and readers, and of the result.
 
-    early: None for the share that a crowd's file says.
+    early, cards, carriers, barrier: None for what is usual at the place.
     """
 
-    timing: str = "measured"
-    kbit: int = 106
-    barrier: str | None = None
-    cards: str | None = None
-    carriers: str | None = None
-    early: float | None = 0.0
-    hold: float = 0.3
-    noise: float = 0.0
-    phones: tuple[float, float, float] = (100.0, 10.0, 25.0)
-    pace: tuple[float, float, float, float, float, float, int] = (
-        0.8, 0.3, 0.3, 0.7, 2.5, 1.0, 3,
-    )  # fmt: skip
-    modes: tuple[str, ...] = ()
-    seed: int = 1
+    timing: str
+    kbit: int
+    barrier: str | None
+    cards: str | None
+    carriers: str | None
+    early: float | None
+    hold: float
+    noise: float
+    phones: tuple[float, float, float]
+    pace: tuple[float, float, float, float, float, float, int]
+    is_model: bool
+    samples: int
+    seed: int
+    output: Output
 
     def as_json(self) -> dict[str, Any]:
         """For a document; the seed has a place of its own there."""
@@ -87,7 +41,8 @@ class CrowdOptions:
             "noise": self.noise,
             **dict(zip(PHONES, self.phones, strict=True)),
             **dict(zip(PACE, self.pace, strict=True)),
-            "modes": list(self.modes),
+            "model": self.is_model,
+            "samples": self.samples,
         }
 
 

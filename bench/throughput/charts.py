@@ -1,6 +1,7 @@
 """Charts of benchmarks, as SVG that needs nothing else. matplotlib draws; one style for all."""
 
 import io
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ def chart(
 
     Returns an <svg> element, the same bytes for the same data.
     """
+    # Without a home it tells on standard error where it keeps its fonts.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

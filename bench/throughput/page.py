@@ -15,14 +15,14 @@ _PAGE = Template("""\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>
-body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; max-width: 62rem; margin: 2rem auto;
+body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; max-width: 76rem; margin: 2rem auto;
   padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 figcaption, .facts { color: #555; font-size: .9rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd;
+th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd;
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 .banner { background: #fbe9d0; border-left: 4px solid #b3772c; padding: .6rem 1rem; }
@@ -83,7 +83,8 @@ def page_html(title: str, document: Document, parts: Iterable[Picture | Grid | s
 
 def _fact(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_fact(one)}" for name, one in value.items())
+        given = {name: one for name, one in value.items() if one not in (None, "", [])}
+        return ", ".join(f"{name} {_fact(one)}" for name, one in given.items())
     if isinstance(value, list):
         return " ".join(str(one) for one in value)
     return str(value)

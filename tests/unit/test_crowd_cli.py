@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from bench.cli.app import run_app
+from bench.cli.crowd_app import asked
 from bench.crowd_docs import COMMAND
 from bench.docs import FOLDER
+from bench.throughput.crowd.model import SAMPLES
+from bench.throughput.crowd.people import Habits, Pace, Phones
 from bench.throughput.document import read_document
 
 QUICK = ("--persons", "20")
@@ -112,7 +115,32 @@ def test_the_model_is_checked_against_live_taps(capsys):
     )
     found = told(capsys, *words[1:])
     assert found["detail"]["agrees"] is True
-    assert found["measures"]["model over live"]["typical"] == pytest.approx(1, abs=0.02)
+    ratio = found["measures"]["model over live, persons a minute"]
+    assert ratio["typical"] == pytest.approx(1, abs=0.02)
+
+
+def test_a_model_where_nobody_waits_is_checked_by_what_would_pass(capsys):
+    words = ("gate", "--check-model", "--rate", "10", "--minutes", "5", "--runs", "2")
+    found = told(capsys, *words)["measures"]
+    assert len(found["model over live, persons a minute if somebody waits"]["runs"]) == 2
+
+
+def test_runs_can_be_compared(capsys, tmp_path):
+    for name, gap in (("before", "0.8"), ("after", "1.6")):
+        found = told(capsys, "gate", *QUICK, "--runs", "3", "--gap", gap)
+        (tmp_path / name).write_text(json.dumps(found))
+        assert len(found["measures"]["time in field"]["runs"]) == 3
+        assert found["detail"]["passed"] == 60
+    paths = [str(tmp_path / name) for name in ("before", "after")]
+    assert run_app(["bench", "compare", *paths]) == 1
+    assert "Worse by more than 10%: persons a minute" in capsys.readouterr().out
+
+
+def test_what_is_left_out_is_what_the_simulation_leaves_out():
+    said = asked()
+    assert Pace(*said.pace) == Pace()
+    assert Phones(*said.phones) == Phones()
+    assert (said.hold, said.noise, said.samples) == (Habits().hold, 0, SAMPLES)
 
 
 def test_the_documented_command_makes_the_documented_table(capsys):
@@ -155,6 +183,12 @@ def test_the_documented_command_makes_the_documented_table(capsys):
         (("gate", "--arrivals", "/nowhere/at/all"), "cannot be read"),
         (("gate", "--arrivals", "x", "--rate", "3"), "--rate and --arrivals exclude each other"),
         (("gate", "--model", "--grid"), "exclude each other"),
+        (("gate", "--grid", "--journal", "j"), "a journal is one gate's, of one run"),
+        (("gate", "--runs", "2", "--journal", "j"), "a journal is one gate's, of one run"),
+        (("gate", "--grid", "--carriers", "plastic"), "--grid goes through carriers and barriers"),
+        (("gate", "--runs", "0"), "invalid value for '--runs'"),
+        (("gate", "--persons", "9" * 400), "the number of persons is 999999999999..."),
+        (("station", "--fail", f"{'9' * 400}@1+1"), "the number of a gate that fails is 999999"),
         (("gate", "--check-model", "--html", "x"), "--check-model makes no page"),
         (("gate", "--grid", "--rate", "3"), "--grid is of gates where somebody always waits"),
         (("gate", "--grid", "--direction", "single"), "--grid is of gates with a barrier"),

@@ -129,6 +129,21 @@ def test_the_queue_of_a_gate_that_fails_goes_over_to_the_others_and_comes_back()
     assert is_conserved(result)
 
 
+def test_a_gate_that_fails_again_while_it_is_down_is_down_until_both_are_over():
+    twice = Outage(1, 0.5, 1.0), Outage(1, 1.0, 1.5), Outage(2, 0.2, 0.1)
+    result = simulate_station(station(outages=twice, lines=("Line 1",)))
+    first, second = (place.aisle for place in result.halls[0].places[:2])
+    assert (first.down_ns, second.down_ns) == (2 * 60 * 10**9, 6 * 10**9)
+
+
+def test_a_gate_is_busy_with_whom_it_serves_at_the_end():
+    result = simulate_station(station(Step(0, 200, 0), gates=2, lines=("Line 1",)))
+    aisle = result.halls[0].places[0].aisle
+    assert aisle.serving is not None
+    idle_ns = aisle.length.points[1][0]  # until the first one came
+    assert aisle.busy_ns == result.took_ns - idle_ns
+
+
 def test_where_every_gate_has_failed_people_wait():
     run = station(Step(0, 0, 30), gates=1, lines=("Line 1",), outages=(Outage(1, 0.5, 1.0),))
     result = simulate_station(run)
@@ -222,6 +237,7 @@ def test_gates_are_as_many_as_wanted_and_serve_both_ways(gates, weights):
         ({"scale": 1e9}, "the scale is 1e+09"),
         ({"lines": ("Line 2",)}, "no line 'Line 2' stops at Xidan; choose of: Line 1, Line 4"),
         ({"outages": (Outage(9, 0, 1),)}, "the number of a gate that fails is 9; expected 1 to 8"),
+        ({"outages": (Outage(10**400, 0, 1),)}, "the number of a gate that fails is 1000000"),
         ({"outages": (Outage(0, 0, 1),)}, "the number of a gate that fails is 0"),
         ({"outages": (Outage(1, 99, 1),)}, "a minute at which something happens is 99"),
         ({"emergency": Emergency(1, 0)}, "how many minutes it lasts is 0"),

@@ -60,7 +60,7 @@ class Aisle:
         self._env, self._pace, self._tallies, self._move = env, pace, tallies, move
         self._is_normally_open = policy.barrier == NORMALLY_OPEN
         self._wake = env.event()
-        self._down_since_ns = 0
+        self._down_since_ns = self._serving_since_ns = 0
         env.process(self._run())
 
     @property
@@ -120,7 +120,9 @@ class Aisle:
         return self.serves(who.direction) and not (self.is_released and who.direction in WAYS_IN)
 
     def finish(self) -> None:
-        """The run is over: what still lasts is counted up to now."""
+        """The run is over: what still lasts is counted up to now. Called once."""
+        if self.serving is not None:
+            self.busy_ns += self._env.now_ns - self._serving_since_ns
         if self.is_down:
             self.down_ns += self._env.now_ns - self._down_since_ns
             self._down_since_ns = self._env.now_ns
@@ -138,11 +140,11 @@ class Aisle:
                 self._wake = self._env.event()
                 yield self._wake
                 continue
-            since_ns = self._env.now_ns
+            self._serving_since_ns = self._env.now_ns
             self.serving = self.queue.popleft()
             yield from self._serve(self.serving)
             self.serving = None
-            self.busy_ns += self._env.now_ns - since_ns
+            self.busy_ns += self._env.now_ns - self._serving_since_ns
             self._note()
 
     def _serve(self, who: Passenger) -> Process:

@@ -80,7 +80,7 @@ def read_trace(path: Path) -> Traced:
     Lines that begin with # and empty ones do not matter. Raises Problem.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # spreadsheets begin a file with a mark
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -49,6 +49,8 @@ class GateRun:
 class GateResult:
     """What came of it. took_ns: simulated. cpu_s: processor time, without gathering a model.
 
+    busy_ns: while somebody had the reader, from their turn until the next one may come.
+
     still: people who are still here. is_whole: nobody stopped it.
     """
 
@@ -57,11 +59,32 @@ class GateResult:
     still: int
     took_ns: int
     cpu_s: float
+    busy_ns: int
     is_whole: bool = True
 
     @property
+    def is_saturated(self) -> bool:
+        """Whether somebody always waits."""
+        return isinstance(self.run.arrivals, Saturated)
+
+    @property
+    def busy(self) -> float:
+        """The share of the time in which somebody had the reader."""
+        return self.busy_ns / self.took_ns if self.took_ns else 0.0
+
+    @property
+    def capacity(self) -> float:
+        """Persons a minute that the gate passes while somebody waits."""
+        return self.tally.passed * 60e9 / self.busy_ns if self.busy_ns else 0.0
+
+    @property
     def per_minute(self) -> float:
-        """Persons through the gate."""
+        """Persons through the gate: its capacity, or as many of those who come as it can.
+
+        Where somebody always waits, the last one's walk behind an open barrier is no part of it.
+        """
+        if self.is_saturated:
+            return self.capacity
         return self.tally.passed * 60e9 / self.took_ns if self.took_ns else 0.0
 
     @property
@@ -100,8 +123,10 @@ def simulate(
         env.run(until=everybody.over if run.until_s is None else round(run.until_s * SECOND_NS))
     except KeyboardInterrupt:
         is_whole = False
+    aisle.finish()
     cpu_s = time.process_time() - begin_s
-    return GateResult(run, tally, aisle.people + aisle.walking, env.now_ns, cpu_s, is_whole)
+    still = aisle.people + aisle.walking
+    return GateResult(run, tally, still, env.now_ns, cpu_s, aisle.busy_ns, is_whole)
 
 
 class _Everybody:

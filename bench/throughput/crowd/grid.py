@@ -1,6 +1,6 @@
 """Persons a minute by bit rate, carrier and barrier: the table of `docs/throughput.md`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from statistics import median
@@ -8,8 +8,9 @@ from typing import Any
 
 from bench.throughput.charts import chart
 from bench.throughput.crowd.arrivals import Saturated
-from bench.throughput.crowd.gate import GateResult, GateRun, simulate
+from bench.throughput.crowd.gate import GateRun
 from bench.throughput.crowd.people import PLASTIC
+from bench.throughput.crowd.runs import GateResults, simulate_runs
 from emulator.radio.timing import RATES_KBIT
 from reader.barrier import NORMALLY_CLOSED, NORMALLY_OPEN
 
@@ -28,7 +29,7 @@ class Cell:
     kbit: int
     carrier: str
     barrier: str
-    result: GateResult
+    result: GateResults
 
     @property
     def name(self) -> str:
@@ -41,8 +42,10 @@ class Cell:
         return median(self.result.tally.field_ns) / 1e6 if self.result.tally.field_ns else 0.0
 
 
-def grid(base: GateRun, persons: int, tick: Callable[[], None] = lambda: None) -> Iterator[Cell]:
-    """The cells, one after another. tick: called when a passenger has gone."""
+def grid(
+    base: GateRun, persons: int, seeds: Sequence[int], tick: Callable[[], None] = lambda: None
+) -> Iterator[Cell]:
+    """The cells, one after another; each runs with every seed. tick: a passenger has gone."""
     timing = base.gear.timing
     for kbit, carrier, barrier in product(KBITS, CARRIERS, BARRIERS):
         policy = replace(base.gear.policy, barrier=barrier)
@@ -53,7 +56,7 @@ def grid(base: GateRun, persons: int, tick: Callable[[], None] = lambda: None) -
             arrivals=Saturated(persons),
             until_s=None,
         )
-        result = simulate(run, lambda _: tick())
+        result = simulate_runs(run, seeds, lambda _: tick())
         yield Cell(timing.name if timing else "none", kbit, carrier, barrier, result)
         if not result.is_whole:
             return

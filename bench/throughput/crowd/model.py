@@ -1,8 +1,10 @@
 """Service times measured beforehand: what a crowd's taps take, without tapping each.
 
 A number of passengers of every kind that is to come tap live, each until the gate has decided, and
-a passenger of the model takes what one of them took. What they are is in `Passenger.kind`; which of
-them is drawn is the passenger's own chance, so that the same seed gives the same result.
+a passenger of the model takes what one of them took. When they come and how long they hold the card
+is spread evenly over what is possible, so that few of them are like many. What they are is in
+`Passenger.kind`; which of them is drawn is the passenger's own chance, so that the same seed gives
+the same result.
 """
 
 from collections.abc import Callable, Iterable
@@ -86,12 +88,20 @@ def _people(post: Post, habits: Habits, count: int, chance: Random) -> Iterable[
     cards = [card for card, weight in habits.cards.items() if weight]
     carriers = [carrier for carrier, weight in habits.carriers.items() if weight]
     kinds = list(product(cards, carriers, is_early))
+    # Each kind in turn, so that a card has rested before it is lent again.
+    places = [(_even(chance, count), _even(chance, count)) for _ in kinds]
     for number in range(count * len(kinds)):
-        card, carrier, early = kinds[number % len(kinds)]
-        hold_ns = round(chance.random() * habits.hold * SECOND_NS) if early else None
-        yield Passenger(
-            -1 - number, post.direction, card, carrier, 0, chance.random(), hold_ns, 0.0
-        )
+        at, of = divmod(number, len(kinds))
+        (card, carrier, early), (phases, holds) = kinds[of], places[of]
+        hold_ns = round(holds[at] * habits.hold * SECOND_NS) if early else None
+        yield Passenger(-1 - number, post.direction, card, carrier, 0, phases[at], hold_ns, 0.0)
+
+
+def _even(chance: Random, count: int) -> list[float]:
+    """Numbers from 0 up to 1, by chance one in each of `count` equal parts, in any order."""
+    found = [(part + chance.random()) / count for part in range(count)]
+    chance.shuffle(found)
+    return found
 
 
 class ModelReader:

@@ -1,7 +1,6 @@
 """Numbers that people give: rates, shares, times. A wrong one is a `Problem` in one sentence."""
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import TypeVar
 
 from bench.problem import Problem
@@ -13,9 +12,17 @@ SECOND_NS = 1_000_000_000
 
 def in_range(what: str, number: float, least: float, most: float) -> float:
     """The number, if it is one from `least` to `most`. Raises Problem."""
-    if not isfinite(number) or not least <= number <= most:
-        raise Problem(f"{what} is {number:g}; expected {least:g} to {most:g}")
+    if not least <= number <= most:  # no nan is
+        raise Problem(f"{what} is {_short(number)}; expected {least:g} to {most:g}")
     return number
+
+
+def _short(number: float) -> str:
+    """A number that may be a whole one of hundreds of digits, which no float holds."""
+    try:
+        return f"{number:g}"
+    except OverflowError:
+        return f"{str(number)[:12]}..."
 
 
 def read_number(what: str, text: str, least: float, most: float) -> float:

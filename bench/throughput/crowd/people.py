@@ -23,6 +23,9 @@ PLASTIC = "plastic"
 
 MOST_YUAN = 100_000
 
+_LEAST_SPREAD = 1e-6
+"""Below it everybody walks alike: it is less than a microsecond of a second."""
+
 
 class CardKind(NamedTuple):
     """A card of the library. balance: fen, None for the profile's own."""
@@ -170,10 +173,10 @@ class People:
     def _gap(self) -> float:
         """Gamma distributed: never negative, and the mean is the knob's."""
         mean, spread = self._pace.gap, self._pace.spread
-        if not spread or not mean:
+        if spread < _LEAST_SPREAD:
             return mean
         shape = 1 / spread**2
-        return self._chance.gammavariate(shape, mean / shape)
+        return mean * self._chance.gammavariate(shape, spread**2)
 
 
 class Said(NamedTuple):

@@ -1,11 +1,15 @@
 """What a crowd's tally says, as measures, tables and charts."""
 
 from collections.abc import Iterable, Sequence
-from itertools import cycle
+from fractions import Fraction
+from itertools import chain, cycle
+from math import ceil
+from statistics import median
 from typing import Any
 
 from bench.throughput.charts import chart
 from bench.throughput.crowd.gate import GateResult
+from bench.throughput.crowd.runs import GateResults
 from bench.throughput.crowd.tally import Series, Tally
 from bench.throughput.histogram import PERCENTILES, Measure, Spread
 from bench.throughput.page import Grid, Picture
@@ -18,6 +22,7 @@ LOGGED_MS = 376
 
 SIMULATED = "simulated time over processor time"
 PER_MINUTE = "persons a minute"
+CAPACITY, BUSY = "persons a minute if somebody waits", "gate busy"
 FIELD, APDUS, WAITED = "time in field", "transaction", "wait in queue"
 
 _POINTS = 600
@@ -32,41 +37,54 @@ def share_over(took_ns: Sequence[int], mark_ms: int) -> float:
     return sum(one > mark_ms * 1_000_000 for one in took_ns) / len(took_ns) if took_ns else 0.0
 
 
-def measures(result: GateResult) -> dict[str, Measure]:
-    """Everything that can be compared, by name."""
-    found = {PER_MINUTE: Measure("1/min", (result.per_minute,), "more", count=result.tally.passed)}
-    found |= tally_measures(result.tally, result.took_ns)
-    found[SIMULATED] = Measure("ratio", (result.ratio,), "more")
+def measures(results: Sequence[GateResult]) -> dict[str, Measure]:
+    """Everything that can be compared, by name. results: one of each run, at least one."""
+    passed = sum(one.tally.passed for one in results)
+    rates = tuple(one.per_minute for one in results)
+    found = {PER_MINUTE: Measure("1/min", rates, "more", count=passed)}
+    if not results[0].is_saturated and passed:
+        capacities = tuple(one.capacity for one in results)
+        found[CAPACITY] = Measure("1/min", capacities, "more", count=passed)
+        found[BUSY] = Measure("share", tuple(one.busy for one in results))
+    found |= tally_measures([(one.tally, one.took_ns) for one in results])
+    found[SIMULATED] = Measure("ratio", tuple(one.ratio for one in results), "more")
     return found
 
 
-def tally_measures(tally: Tally, took_ns: int) -> dict[str, Measure]:
-    """Times and queues of a tally; what nobody did is left out."""
+def tally_measures(runs: Sequence[tuple[Tally, int]]) -> dict[str, Measure]:
+    """Times and queues; what nobody did is left out. runs: tallies, and what each run took, ns."""
     found: dict[str, Measure] = {}
-    for name, times in ((FIELD, tally.field_ns), (APDUS, tally.apdus_ns)):
+    fields = [tally.field_ns for tally, _ in runs if tally.field_ns]
+    for name, times in ((FIELD, fields), (APDUS, [t.apdus_ns for t, _ in runs if t.apdus_ns])):
         if times:
             spread = Spread()
-            spread.add_run(times)
+            for one in times:
+                spread.add_run(one)
             found[name] = spread.measure("ms")
     for mark in MARKS_MS:
-        if tally.field_ns:
-            share = share_over(tally.field_ns, mark)
-            found[f"taps over {mark} ms"] = Measure("share", (share,), count=len(tally.field_ns))
-    if tally.waited_ns:
-        found[WAITED] = in_seconds(tally.waited_ns)
-    found["people at the gate, mean"] = Measure("persons", (tally.waiting.mean(took_ns),))
-    found["people at the gate, most"] = Measure("persons", (float(tally.waiting.longest),))
+        if fields:
+            shares = tuple(share_over(one, mark) for one in fields)
+            found[f"taps over {mark} ms"] = Measure("share", shares, count=sum(map(len, fields)))
+    waits = [tally.waited_ns for tally, _ in runs if tally.waited_ns]
+    if waits:
+        found[WAITED] = in_seconds(*waits)
+    means = tuple(tally.waiting.mean(took_ns) for tally, took_ns in runs)
+    most = tuple(float(tally.waiting.longest) for tally, _ in runs)
+    found["people at the gate, mean"] = Measure("persons", means)
+    found["people at the gate, most"] = Measure("persons", most)
     return found
 
 
-def in_seconds(times_ns: Sequence[int]) -> Measure:
-    """Waits, which may be longer than a histogram holds. There is at least one."""
-    ordered = sorted(times_ns)
+def in_seconds(*runs_ns: Sequence[int]) -> Measure:
+    """Waits, which may be longer than a histogram holds, by nearest rank. Each run has some."""
+    ordered = sorted(chain.from_iterable(runs_ns))
     spread = {"min": ordered[0] / 1e9}
     for name, percent in PERCENTILES.items():
-        spread[name] = ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] / 1e9
+        rank = ceil(len(ordered) * Fraction(str(percent)) / 100)
+        spread[name] = ordered[rank - 1] / 1e9
     spread["max"] = ordered[-1] / 1e9
-    return Measure("s", (spread["p50"],), "less", spread, len(ordered))
+    medians = tuple(median(one) / 1e9 for one in runs_ns)
+    return Measure("s", medians, "less", spread, len(ordered))
 
 
 def detail(tally: Tally, still: int, took_ns: int) -> dict[str, Any]:
@@ -109,6 +127,8 @@ def queue_chart(
     lines: Iterable[tuple[str, Series]], took_ns: int, title: str, spans: Sequence[Span] = ()
 ) -> str:
     """Queue lengths over time, as SVG. lines: names, empty for none, and queues."""
+    from matplotlib.ticker import MaxNLocator
+
     drawn = [(name, queue_points(series, took_ns)) for name, series in lines]
 
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -119,6 +139,7 @@ def queue_chart(
             axes.axvspan(from_min, to_min, color=colour, alpha=0.15, linewidth=0, label=what)
         axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))  # nobody stands there by half
 
     return chart(draw, title, "time, minutes", "people")
 
@@ -152,10 +173,10 @@ def parts_chart(tally: Tally, title: str) -> str:
     return chart(draw, title, "mean of a tap, ms", "", (9.0, 0.9 + 0.27 * max(4, len(found))))
 
 
-def gate_parts(result: GateResult, note: str) -> list[Picture | Grid | str]:
+def gate_parts(result: GateResults, note: str) -> list[Picture | Grid | str]:
     """A gate's page, in order. note: what was asked for, in words."""
     tally = result.tally
-    found = measures(result)
+    found = measures(result.each)
     rows = [(name, *cells(measure)) for name, measure in found.items()]
     shown: list[Picture | Grid | str] = [note, Grid("What came of it", HEADS, rows)]
     if tally.rejected:
@@ -172,16 +193,17 @@ def gate_parts(result: GateResult, note: str) -> list[Picture | Grid | str]:
                 "Per cent of the time in the field.",
             ),
         ]
+    first, several = result.each[0], "; the first run" if len(result.each) > 1 else ""
     shown.append(
         Picture(
-            queue_chart([("", tally.waiting)], result.took_ns, "People at the gate"),
-            "Waiting, tapping and walking through.",
+            queue_chart([("", first.tally.waiting)], first.took_ns, "People at the gate"),
+            f"Waiting, tapping and walking through{several}.",
         )
     )
     return shown
 
 
-HEADS = ("what", "unit", "typical", "p50", "p90", "p99", "max", "count")
+HEADS = ("what", "unit", "typical", "p50", "p90", "p99", "max", "count", "runs")
 
 
 def cells(measure: Measure) -> tuple[str, ...]:
@@ -196,4 +218,5 @@ def cells(measure: Measure) -> tuple[str, ...]:
         f"{measure.typical:,.{digits}f}",
         *told,
         str(measure.count) if measure.count else "",
+        " - ".join(f"{one:,.{digits}f}" for one in measure.range) if len(measure.runs) > 1 else "",
     )

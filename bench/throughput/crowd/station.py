@@ -39,6 +39,11 @@ class Outage(NamedTuple):
     at_min: float
     lasts_min: float
 
+    @property
+    def until_min(self) -> float:
+        """When it works again."""
+        return self.at_min + self.lasts_min
+
 
 class Emergency(NamedTuple):
     """All barriers are open. Times: minutes."""
@@ -135,7 +140,7 @@ def simulate_station(run: StationRun, tick: Callable[[], None] = lambda: None) -
     for number, hall in enumerate(halls):
         for direction in (ENTRY, EXIT):
             env.process(_come(env, run, hall, direction, number))
-    for outage in run.outages:
+    for outage in joined(run.outages):
         env.process(_fail(env, halls, outage))
     if run.emergency is not None:
         env.process(_release(env, halls, run.emergency))
@@ -215,6 +220,19 @@ def _fail(env: Virtual, halls: list[Hall], outage: Outage) -> Process:
     _change(hall, [place], Mode.FAULT, on=True)
     yield env.after(outage.lasts_min * 60)
     _change(hall, [place], Mode.FAULT, on=False)
+
+
+def joined(outages: Iterable[Outage]) -> list[Outage]:
+    """The same failures, those of one gate that overlap or touch as one; by gate and time."""
+    found: list[Outage] = []
+    for outage in sorted(outages):
+        last = found[-1] if found else None
+        if last is None or last.gate != outage.gate or outage.at_min > last.until_min:
+            found.append(outage)
+        else:
+            until_min = max(last.until_min, outage.until_min)
+            found[-1] = last._replace(lasts_min=until_min - last.at_min)
+    return found
 
 
 def _release(env: Virtual, halls: list[Hall], emergency: Emergency) -> Process:

@@ -1,5 +1,6 @@
 """What a station's gates did, as measures, tables and charts."""
 
+from statistics import median
 from typing import Any
 
 from bench.throughput.charts import chart
@@ -21,7 +22,7 @@ from bench.throughput.page import Grid, Picture
 
 GATE_HEADS = (
     "gate", "line", "kind", "passed", "sent away", "a minute", "busy", "queue mean", "queue most",
-    "wait p50 s", "out of service min",
+    "wait p50 s", "down min",
 )  # fmt: skip
 
 _LINES_IN_A_CHART = 2
@@ -33,7 +34,7 @@ def measures(result: StationResult) -> dict[str, Measure]:
     """Everything that can be compared, by name."""
     tally = result.tally
     found = {PER_MINUTE: Measure("1/min", (result.per_minute,), "more", count=tally.passed)}
-    found |= tally_measures(tally, result.took_ns)
+    found |= tally_measures([(tally, result.took_ns)])
     found[SIMULATED] = Measure("ratio", (result.ratio,), "more")
     return found
 
@@ -63,7 +64,6 @@ def _row(hall: Hall, place: Place, took_ns: int) -> tuple[str, ...]:
 
 def _gate(hall: Hall, place: Place, took_ns: int) -> dict[str, Any]:
     tally, aisle = place.tally, place.aisle
-    waits = sorted(tally.waited_ns)
     up_ns = max(1, took_ns - aisle.down_ns)
     return {
         "gate": place.number,
@@ -77,7 +77,7 @@ def _gate(hall: Hall, place: Place, took_ns: int) -> dict[str, Any]:
         "busy": aisle.busy_ns / took_ns if took_ns else 0.0,
         "queue_mean": aisle.length.mean(took_ns),
         "queue_most": aisle.length.longest,
-        "wait_p50_s": waits[len(waits) // 2] / 1e9 if waits else None,
+        "wait_p50_s": median(tally.waited_ns) / 1e9 if tally.waited_ns else None,
         "down_min": aisle.down_ns / 60e9,
     }
 
@@ -137,7 +137,7 @@ def _spans(result: StationResult) -> list[Span]:
     """Failures and the emergency."""
     run = result.run
     spans: list[Span] = [
-        (outage.at_min, outage.at_min + outage.lasts_min, f"gate {outage.gate} out of service")
+        (outage.at_min, outage.until_min, f"gate {outage.gate} out of service")
         for outage in run.outages
     ]
     if run.emergency is not None:

@@ -1,7 +1,7 @@
 """What is counted while people pass."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.throughput.crowd.people import Passenger
@@ -67,7 +67,6 @@ class Tally:
     taps: int = 0
     again: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
-    outcomes: Counter[str] = field(default_factory=Counter)
     field_ns: list[int] = field(default_factory=list)
     apdus_ns: list[int] = field(default_factory=list)
     passes_ns: list[int] = field(default_factory=list)
@@ -124,3 +123,16 @@ class Tally:
     def _ends(self, now_ns: int) -> None:
         self.waiting.note(now_ns, self.present())
         self.on_end()
+
+
+def merged(tallies: Sequence[Tally]) -> Tally:
+    """What several runs counted, in one, but for the instants, which are each run's own."""
+    whole = Tally()
+    for one in tallies:
+        for name in ("arrived", "passed", "released", "taps", "again"):
+            setattr(whole, name, getattr(whole, name) + getattr(one, name))
+        whole.rejected.update(one.rejected)
+        whole.parts.update(one.parts)
+        for times in ("field_ns", "apdus_ns", "waited_ns"):
+            getattr(whole, times).extend(getattr(one, times))
+    return whole
