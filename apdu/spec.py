@@ -301,19 +301,19 @@ class CommandTable:
     @staticmethod
     def shape(spec: CommandSpec[Any, Any], command: bytes) -> Call[Any]:
         """Check Lc, Le and the data's length against the statement. Raises Refuse(6700)."""
-        size = len(command)
-        if size == 5 and spec.data is None:  # a read, the most frequent form by far
+        size, layout = len(command), spec.data
+        if size == 5 and layout is None:  # a read, the most frequent form by far
             return Call(spec, command[2], command[3], None, command[4] or 256)
         try:
-            if size > 6 and command[4] == size - 6 and spec.data is not None:  # data, and Le
-                asked = spec.data.parse(command[5:-1])
+            if size > 6 and command[4] == size - 6 and layout is not None:  # data, and Le
+                asked = layout.parse(command[5:-1])
                 return Call(spec, command[2], command[3], asked, command[-1] or 256)
             data, ne = body(command)
-            if spec.data is None:
+            if layout is None:
                 if data:
                     raise Refuse(SW.WRONG_LENGTH)
                 return Call(spec, command[2], command[3], None, ne)
-            return Call(spec, command[2], command[3], spec.data.parse(data), ne)
+            return Call(spec, command[2], command[3], layout.parse(data), ne)
         except WireError:
             raise Refuse(SW.WRONG_LENGTH) from None
 
