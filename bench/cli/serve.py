@@ -5,6 +5,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -45,7 +46,8 @@ def serve(place: Place, host: str, port: int) -> None:
             number = listening.getsockname()[1]
             print(f"serving {place.folder} at http://{_shown(host)}:{number}", flush=True)
             _warn_of(host)
-            uvicorn.Server(uvicorn.Config(app, **HTTP)).run(sockets=[listening])
+            with suppress(KeyboardInterrupt):  # uvicorn has ended in order by then: code 0
+                uvicorn.Server(uvicorn.Config(app, **HTTP)).run(sockets=[listening])
     finally:
         close_office(office)
 

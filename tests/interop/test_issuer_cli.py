@@ -71,8 +71,9 @@ def serving(here: Path, now: tuple[str, str] = NOW):
         yield re.search(r"http://127\.0\.0\.1:\d+", line)[0], process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        ended = process.wait(20)
         process.stdout.close()
+    assert ended in (0, -signal.SIGKILL)
 
 
 @contextmanager
