@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import nan, sqrt
+from math import log10, nan, sqrt
 from statistics import linear_regression, mean, median
 from typing import Any
 
@@ -41,37 +41,38 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A straight line by least squares. base: at no trips. slope: for a trip.
+    """A straight line by least squares. base: where `by` is zero. slope: for one of it.
 
-    points: that it was fitted to: sizes and values.
+    points: that it was fitted to: sizes and values. by: of the size, what the line goes along.
     """
 
     base: float
     slope: float
     points: tuple[tuple[int, float], ...] = ()
+    by: Callable[[float], float] = float
 
     def at(self, trips: int) -> float:
         """The line's value."""
-        return self.base + self.slope * trips
+        return self.base + self.slope * self.by(trips)
 
     def margin(self, trips: int) -> float:
         """How far from `at` a new measurement is, at most, in 95 of 100 cases.
 
         As if the points strayed evenly about a line; nan if there are too few or too many.
         """
-        free, sizes = len(self.points) - 2, [x for x, _ in self.points]
+        free, along = len(self.points) - 2, [self.by(x) for x, _ in self.points]
         if free not in _T95:
             return nan
-        middle = mean(sizes)
+        middle = mean(along)
         error = sqrt(sum((y - self.at(x)) ** 2 for x, y in self.points) / free)
-        apart = (trips - middle) ** 2 / sum((x - middle) ** 2 for x in sizes)
-        return _T95[free] * error * sqrt(1 + 1 / len(sizes) + apart)
+        apart = (self.by(trips) - middle) ** 2 / sum((x - middle) ** 2 for x in along)
+        return _T95[free] * error * sqrt(1 + 1 / len(along) + apart)
 
     @classmethod
-    def of(cls, points: Sequence[tuple[int, float]]) -> "Fit":
+    def of(cls, points: Sequence[tuple[int, float]], by: Callable[[float], float] = float) -> "Fit":
         """Through two points of different size at least."""
-        slope, base = linear_regression([x for x, _ in points], [y for _, y in points])
-        return cls(base, slope, tuple(points))
+        slope, base = linear_regression([by(x) for x, _ in points], [y for _, y in points])
+        return cls(base, slope, tuple(points), by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,12 @@ class Study:
 
     @property
     def memory(self) -> Fit:
-        """MiB of a worker by trips, by the two largest sizes: the first shards fill caches."""
-        return Fit.of([(one.trips, one.peak_mib) for one in self.points[-2:]])
+        """MiB of a worker, along the logarithm of the trips.
+
+        A worker keeps nothing of a shard, so its peak is the greatest of many alike, which grows
+        with the logarithm of their number at most.
+        """
+        return Fit.of([(one.trips, one.peak_mib) for one in self.points], log10)
 
     @property
     def minutes(self) -> float:
@@ -154,7 +159,11 @@ def document_of(made: Study) -> Document:
             "us_a_trip": time.slope * 1e6,
             "projected_margin_s": time.margin(PROJECTED),
         },
-        "memory_fit": {"base_mib": memory.base, "mib_a_million_trips": memory.slope * 1e6},
+        "memory_fit": {
+            "base_mib": memory.base,
+            "mib_for_ten_times_the_trips": memory.slope,
+            "projected_margin_mib": memory.margin(PROJECTED),
+        },
     }
     options = {
         "trips": plan.trips,
@@ -169,14 +178,15 @@ def document_of(made: Study) -> Document:
 def summary(made: Study) -> list[str]:
     """The study in sentences."""
     time, memory = made.time, made.memory
-    margin = time.margin(PROJECTED) / 60
+    margin, most = time.margin(PROJECTED) / 60, memory.at(PROJECTED)
     return [
         f"Time fits {time.base:.1f} s + {time.slope * 1e6:.0f} us a trip with {made.workers} "
         f"workers: {PROJECTED:,} trips would take {made.minutes:.1f} minutes "
         f"({max(made.minutes - margin, 0):.1f} to {made.minutes + margin:.1f} with 95 % confidence "
         f"if it stays a line; target {TARGET_MINUTES:g} on two processors).",
-        f"A worker's memory, by the two largest sizes, fits {memory.base:.0f} MiB + "
-        f"{memory.slope * 1e6:.1f} MiB a million trips.",
+        f"A worker's memory, the most of any of its shards, fits {memory.slope:.1f} MiB more for "
+        f"ten times the trips: {most:.0f} MiB at {PROJECTED:,}, give or take "
+        f"{memory.margin(PROJECTED):.0f} with 95 % confidence.",
         f"Two workers are {median(made.speedups):.2f} times as fast as one "
         f"({min(made.speedups):.2f} to {max(made.speedups):.2f} in {len(made.speedups)} pairs; "
         f"target {TARGET_SPEEDUP}).",
@@ -220,8 +230,9 @@ def parts_of(made: Study) -> list[Picture | Grid | str]:
 
 def _line(points: Sequence[Point], name: str, fit: Fit, title: str, unit: str) -> Picture:
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
-        most = points[-1].trips
-        axes.plot([0, most], [fit.at(0), fit.at(most)], color=COLOURS[1], label="fit")
+        least, most = points[0].trips, points[-1].trips
+        along = [least + (most - least) * step // 50 for step in range(51)]
+        axes.plot(along, [fit.at(one) for one in along], color=COLOURS[1], label="fit")
         measured = [getattr(one, name) for one in points]
         axes.plot([one.trips for one in points], measured, "o", label="measured")
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])

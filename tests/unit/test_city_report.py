@@ -106,6 +106,10 @@ def test_a_fit_goes_through_points_on_a_line():
     made = Study(PLAN, 2, points, (1.8, 1.9))
     assert made.minutes == pytest.approx((2 + PROJECTED / 1000) / 60)
     assert made.memory.at(PROJECTED) == pytest.approx(80.0)
+    grown = tuple(Point(10**n, 1.0, 0.0, 100.0 + 4 * n, 90.0) for n in (3, 4, 5, 6))
+    memory = Study(PLAN, 2, grown, (1.9,)).memory
+    assert memory.at(PROJECTED) == pytest.approx(128.0)
+    assert memory.margin(PROJECTED) == pytest.approx(0, abs=1e-6)
     assert "166.7 minutes" in summary(made)[0]
 
 
