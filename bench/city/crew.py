@@ -30,7 +30,7 @@ _AHEAD = 1
 """Shards given out for each worker beyond the one it plays."""
 
 SLOWEST_TRIP_S = 0.05
-"""A worker that takes fifty times as long as others need for a trip hangs."""
+"""A worker that takes longer hangs: half a millisecond is usual, some on a busy machine."""
 
 LEAST_PATIENCE_S = 60.0
 
