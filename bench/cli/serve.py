@@ -4,9 +4,10 @@ import ipaddress
 import logging
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from signal import SIGINT, SIGTERM, signal
 from time import monotonic
 from typing import Any
 
@@ -40,14 +41,17 @@ def serve(place: Place, host: str, port: int) -> None:
         ) from error
     office = open_office(place.folder, _running(place.now), place.db or None)
     try:
-        _log_to_stderr(JsonLines())
         app = make_app(office, House(office, Limits(), names=station_names()))
-        with _bound(host, port) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, **HTTP))
+
+        def end(signum: int, frame: object) -> None:
+            server.should_exit = True
+
+        with _logged_to_stderr(JsonLines()), _bound(host, port) as listening, _on_signals(end):
             number = listening.getsockname()[1]
             print(f"serving {place.folder} at http://{_shown(host)}:{number}", flush=True)
             _warn_of(host)
-            with suppress(KeyboardInterrupt):  # uvicorn has ended in order by then: code 0
-                uvicorn.Server(uvicorn.Config(app, **HTTP)).run(sockets=[listening])
+            server.run(sockets=[listening])
     finally:
         close_office(office)
 
@@ -58,6 +62,17 @@ def _running(text: str) -> Callable[[], datetime]:
         return wall_clock
     began, at = monotonic(), parse_moment(text)
     return lambda: at + timedelta(seconds=monotonic() - began)
+
+
+@contextmanager
+def _on_signals(end: Callable[[int, object], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end what is served, also before uvicorn listens to them and after."""
+    before = {number: signal(number, end) for number in (SIGINT, SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal(number, handler)
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -98,10 +113,16 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _log_to_stderr(form: logging.Formatter) -> None:
+@contextmanager
+def _logged_to_stderr(form: logging.Formatter) -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(form)
-    for name in ("tapbench.service", "issuer"):
-        log = logging.getLogger(name)
+    logs = [logging.getLogger(name) for name in ("tapbench.service", "issuer")]
+    for log in logs:
         log.setLevel(logging.INFO)
         log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for log in logs:
+            log.removeHandler(handler)

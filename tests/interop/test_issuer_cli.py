@@ -308,6 +308,25 @@ def test_serve_listens_on_this_machine_alone_unless_told(here):
     assert "in the clear" not in (here / "log").read_text()
 
 
+class Reading(io.StringIO):
+    """Standard output of somebody who ends the program on its first line."""
+
+    def flush(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_serve_ended_as_soon_as_it_has_said_its_address_ends_in_order(here):
+    before = signal.getsignal(signal.SIGTERM)
+    out, err = Reading(), io.StringIO()
+    try:
+        with chdir(here), redirect_stdout(out), redirect_stderr(err):
+            code = run_app(["issuer", "serve", "--port", "0", *NOW])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (code, err.getvalue()) == (0, "")
+    assert "serving office at http://127.0.0.1:" in out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("host", "is_warned"),
     [
