@@ -11,10 +11,10 @@ from fixtures.timing import load_timing
 if TYPE_CHECKING:
     from bench.throughput.crowd.gate import GateRun
 
-PERSONS, SEED = 100, 1
-"""Passengers of each gate of the table."""
+PERSONS, SEED, RUNS = 100, 1, 5
+"""Passengers of each run of the table's gates."""
 
-COMMAND = f"tapbench bench gate --grid --persons {PERSONS} --seed {SEED}"
+COMMAND = f"tapbench bench gate --grid --persons {PERSONS} --seed {SEED} --runs {RUNS}"
 
 _KNOBS = (
     ("--gap", "0.8 s", "from one person to the next at the reader, mean of a gamma distribution",
@@ -48,8 +48,9 @@ def throughput_page() -> str:
         f"```sh\n{COMMAND}\n```",
         _grid("measured"),
         "Persons a minute where somebody always waits: those who pass, over the time in which"
-        " somebody has the reader. With `--rate` as many pass as come, and what could pass is told"
-        " beside it, with the share of time in which the gate is busy.",
+        f" somebody has the reader; the median of {RUNS} seeds, with the least and the greatest."
+        " With `--rate` as many pass as come, and what could pass is told beside it, with the share"
+        " of time in which the gate is busy.",
         "Time in field: from the card's coming to"
         " the verdict, the median, with the reader's search (20 ms and the field's guard time of"
         " 5.1 ms, at any point of which a card comes) and activation. A phone with the card in an"
@@ -95,9 +96,10 @@ def throughput_page() -> str:
         " compared too. It is some twenty times faster, for stations of many gates. With much noise"
         " two live runs differ by more than that among themselves: `--runs 5` compares the means.",
         "## Chance",
-        "The same seed gives the same result. `--runs 5` simulates a gate with five seeds, that of"
-        " `--seed` and those that follow, and tells of each figure the least and the greatest run;"
-        " `tapbench bench compare` says of two such results what is more than chance.",
+        "The same seed gives the same result. `--runs 5` simulates a gate or a station with five"
+        " seeds, that of `--seed` and those that follow, and tells of each figure the least and the"
+        " greatest run; a station's queues and gates are shown of the first run. `tapbench bench"
+        " compare` says of two such results what is more than chance.",
         "## What is not in it",
         "A gate with two readers in a row, luggage, people who stand beside the queue, a second"
         " card in the purse. A barrier's passage time is one number for everybody.",
@@ -108,7 +110,8 @@ def throughput_page() -> str:
 def _grid(timing: str) -> str:
     from bench.throughput.crowd.grid import HEADS, grid, rows
 
-    return table(HEADS, rows(list(grid(_gate(timing, "entry"), PERSONS, [SEED]))))
+    seeds = range(SEED, SEED + RUNS)
+    return table(HEADS, rows(list(grid(_gate(timing, "entry"), PERSONS, seeds))))
 
 
 def _gate(timing: str, direction: str) -> "GateRun":

@@ -24,7 +24,8 @@ from bench.throughput.document import Document
 from fixtures.crowds import Crowd, CrowdError, load_crowd, read_crowd
 
 if TYPE_CHECKING:
-    from bench.throughput.crowd.station import Emergency, Outage, StationResult, StationRun
+    from bench.throughput.crowd.runs import StationResults
+    from bench.throughput.crowd.station import Emergency, Outage, StationRun
 
 STOPPED = "stopped before the crowd was through"
 
@@ -44,10 +45,16 @@ class StationOptions:
     scale: float = 1.0
     fail: tuple[str, ...] = ()
     emergency: str | None = None
+    runs: int = 1
+
+    @property
+    def seeds(self) -> range:
+        """One for each run."""
+        return range(self.crowd.seed, self.crowd.seed + self.runs)
 
     def as_json_options(self) -> dict[str, Any]:
         """For the document."""
-        own = ("profile", "gates", "lines", "scale", "emergency")
+        own = ("profile", "gates", "lines", "scale", "emergency", "runs")
         told = {name: getattr(self, name) for name in own} | {"fail": list(self.fail)}
         return self.crowd.as_json() | told
 
@@ -56,12 +63,12 @@ def bench_station(options: StationOptions) -> int:
     """Simulate and show. Returns 130 after Ctrl-C."""
     demand_packages()
     options.crowd.output.demand()
-    from bench.throughput.crowd.station import simulate_station
+    from bench.throughput.crowd.runs import simulate_stations
 
     run = run_of(options)
     with progress("passengers", None) as move:
-        result = simulate_station(run, move)
-    return _show(options, result)
+        results = simulate_stations(run, options.seeds, move)
+    return _show(options, results)
 
 
 def run_of(options: StationOptions) -> "StationRun":
@@ -115,42 +122,44 @@ def _emergency(text: str) -> "Emergency":
     return Emergency(float(found[1]), float(found[2]))
 
 
-def _show(options: StationOptions, result: "StationResult") -> int:
+def _show(options: StationOptions, results: "StationResults") -> int:
     from bench.throughput.crowd.result import HEADS, cells
     from bench.throughput.crowd.station_result import (
         GATE_HEADS,
         gate_rows,
         measures,
+        of_run,
         station_detail,
         station_parts,
     )
 
-    incomplete = "" if result.is_whole else STOPPED
-    why = basis(result.run.gear.timing)
+    incomplete = "" if results.is_whole else STOPPED
+    why = basis(results.run.gear.timing)
     document = Document(
         "station",
         options.as_json_options(),
-        measures(result),
-        station_detail(result) | {"basis": why},
+        measures(results.each),
+        station_detail(results) | {"basis": why},
         options.crowd.seed,
         incomplete=incomplete,
     )
-    title = f"{result.run.crowd.station}: {result.run.crowd.title}"
+    title = f"{results.run.crowd.station}: {results.run.crowd.title}"
     output = options.crowd.output
-    write_page(output, title, document, lambda: [why, *station_parts(result)])
+    write_page(output, title, document, lambda: [why, *station_parts(results)])
     if output.as_json:
         print(document.text(), end="")
         return ended(incomplete)
     rows = [(name, *cells(measure)) for name, measure in document.measures.items()]
     print_table(title, HEADS, rows)
-    print_table("Gates", GATE_HEADS, gate_rows(result))
-    tally = result.tally
+    print_table(f"Gates{of_run(results)}", GATE_HEADS, gate_rows(results.each[0]))
+    tally = results.tally
     refused = "; ".join(f"{number} {reason}" for reason, number in tally.rejected.most_common())
     print(
         f"{f'INCOMPLETE, {STOPPED}: ' if incomplete else ''}{tally.arrived} came, {tally.passed}"
         f" passed ({tally.released} without a tap), {tally.refused} were sent away,"
-        f" {result.still} are still there.{f' Sent away: {refused}.' if refused else ''}"
-        f" {result.took_ns / 60e9:.0f} minutes simulated in {result.cpu_s:.1f} s of processor time."
+        f" {results.still} are still there.{f' Sent away: {refused}.' if refused else ''}"
+        f" {results.took_ns / 60e9:.0f} minutes simulated in {results.cpu_s:.1f} s of processor"
+        " time."
     )
     print(why)
     return ended(incomplete)

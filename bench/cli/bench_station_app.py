@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.bench_options import Runs
 from bench.cli.crowd_app import takes_crowd
 from bench.cli.crowd_options import CrowdOptions
 
@@ -27,10 +28,15 @@ def bench_station(
         str | None,
         typer.Option(metavar="AT+LASTS", help="All barriers open, in minutes."),
     ] = None,
+    runs: Runs = 1,
 ) -> None:
-    """Send a crowd through a station's gates: queues, failures, an emergency. Live taps."""
+    """Send a crowd through a station's gates: queues, failures, an emergency. Live taps.
+
+    Several runs have the seeds that follow on --seed; queues and gates are shown of the first.
+    """
     from bench.cli.bench_station import StationOptions
     from bench.cli.bench_station import bench_station as command
 
-    options = StationOptions(crowd, profile, gates, lines, scale, tuple(fail or ()), emergency)
+    failures = tuple(fail or ())
+    options = StationOptions(crowd, profile, gates, lines, scale, failures, emergency, runs)
     raise typer.Exit(command(options))

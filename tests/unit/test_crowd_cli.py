@@ -71,6 +71,36 @@ def test_a_station_repeats_with_the_seed(capsys):
     assert sum(gate["passed"] for gate in gates) == first["detail"]["passed"]
 
 
+def test_several_runs_of_a_station_have_the_seeds_that_follow(capsys, tmp_path):
+    words = ("station", "--profile", "quiet", "--gates", "2", "--model", "--samples", "3")
+    page = tmp_path / "station.html"
+    both = told(capsys, *words, "--runs", "2", "--seed", "7", "--html", str(page))
+    alone = [told(capsys, *words, "--seed", seed) for seed in ("7", "8")]
+    rates = [one["measures"]["persons a minute"]["runs"][0] for one in alone]
+    assert both["measures"]["persons a minute"]["runs"] == rates
+    assert rates[0] != rates[1]
+    for count in ("arrived", "passed", "taps", "still", "simulated_s"):
+        assert both["detail"][count] == sum(one["detail"][count] for one in alone), count
+    for what in ("gates", "halls"):
+        assert both["detail"][what] == [each for one in alone for each in one["detail"][what]]
+    assert [gate["seed"] for gate in both["detail"]["gates"]] == [7, 7, 8, 8]
+    shown = page.read_text()
+    assert "Gates, run of seed 7" in shown
+    assert "Queues of" in shown
+    assert "run of seed 8" not in shown
+
+
+def test_a_grid_of_several_runs_tells_the_least_and_the_greatest(capsys):
+    words = ("bench", "gate", "--grid", "--persons", "4", "--runs", "3")
+    found = told(capsys, *words[1:])
+    assert run_app(list(words)) == 0
+    shown = capsys.readouterr().out
+    for name, measure in found["measures"].items():
+        rates = sorted(measure["runs"])
+        assert len(rates) == 3, name
+        assert f"{rates[1]:.1f} ({rates[0]:.1f} to {rates[2]:.1f})" in shown, name
+
+
 def test_people_who_come_at_a_rate_may_still_be_there(capsys):
     found = told(capsys, "gate", "--rate", "60", "--minutes", "1", "--seed", "2")["detail"]
     assert found["simulated_s"] == 60
@@ -147,7 +177,7 @@ def test_the_documented_command_makes_the_documented_table(capsys):
     assert run_app([*COMMAND.split()[1:], "--json"]) == 0
     measures = json.loads(capsys.readouterr().out)["measures"]
     rows = re.findall(
-        r"^\| (\d+) \| ([\w-]+) \| \d+ \| ([\d.]+) \| ([\d.]+) \|$",
+        r"^\| (\d+) \| ([\w-]+) \| \d+ \| ([\d. to()]+) \| ([\d. to()]+) \|$",
         (FOLDER / "throughput.md").read_text("utf-8"),  # that it is fresh is tested elsewhere
         re.MULTILINE,
     )
@@ -155,7 +185,8 @@ def test_the_documented_command_makes_the_documented_table(capsys):
     for kbit, carrier, opened, closed in rows[:6]:
         for barrier, shown in (("normally_open", opened), ("normally_closed", closed)):
             measure = measures[f"measured {kbit} kbit/s {carrier} {barrier}"]
-            assert f"{measure['typical']:.1f}" == shown
+            rates = (measure["typical"], min(measure["runs"]), max(measure["runs"]))
+            assert "{:.1f} ({:.1f} to {:.1f})".format(*rates) == shown
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bench.problem import Problem
 from bench.throughput.crowd.hall import KINDS, kinds_of
+from bench.throughput.crowd.runs import StationResults
 from bench.throughput.crowd.station import Emergency, Outage, StationRun, arrivals, simulate_station
 from bench.throughput.crowd.station_result import gate_rows, measures, station_parts
 from fixtures.crowds import Crowd, Step
@@ -270,9 +271,9 @@ def test_a_station_that_is_stopped_says_so():
 @pytest.mark.parametrize("gates", [1, 4])
 def test_charts_show_every_gate(gates):
     result = simulate_station(station(gates=gates, outages=(Outage(1, 1, 1),)))
-    svgs = "".join(getattr(part, "svg", "") for part in station_parts(result))
+    svgs = "".join(getattr(part, "svg", "") for part in station_parts(StationResults.of([result])))
     for place in (place for hall in result.halls for place in hall.places):
         assert f"{place.number} {place.kind}" in svgs or f"gate {place.number}, " in svgs
     for words in ("time, minutes", "people", "time in the field, ms", "gate 1 out of service"):
         assert words in svgs
-    assert measures(result)["persons a minute"].typical == result.per_minute
+    assert measures([result])["persons a minute"].typical == result.per_minute

@@ -18,7 +18,9 @@ KBITS = (106, 424)
 CARRIERS = (PLASTIC, "huawei-ese", "android-hce")
 BARRIERS = (NORMALLY_OPEN, NORMALLY_CLOSED)
 
-_COLUMNS, _BAR = 3, 0.38
+_BAR = 0.38
+_ABOVE = 3
+"""Points between a bar and its number, for the ends of what several runs had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,12 @@ class Cell:
     def name(self) -> str:
         """Of its measure."""
         return f"{self.timing} {self.kbit} kbit/s {self.carrier} {self.barrier}"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Persons a minute of the run with the fewest and of that with the most."""
+        rates = [one.per_minute for one in self.result.each]
+        return min(rates), max(rates)
 
     @property
     def field_ms(self) -> float:
@@ -76,23 +84,36 @@ def rows(cells: list[Cell]) -> list[tuple[str, ...]]:
             str(kbit),
             carrier,
             f"{next(iter(by.values())).field_ms:.0f}",
-            *(f"{by[word].result.per_minute:.1f}" if word in by else "" for word in BARRIERS),
+            *(_told(by[word]) if word in by else "" for word in BARRIERS),
         )
         for (kbit, carrier), by in found.items()
     ]
 
 
+def _told(cell: Cell) -> str:
+    """Persons a minute, and of several runs the least and the greatest."""
+    least, most = cell.range
+    spread = f" ({least:.1f} to {most:.1f})" if len(cell.result.each) > 1 else ""
+    return f"{cell.result.per_minute:.1f}{spread}"
+
+
 def grid_chart(cells: list[Cell], title: str) -> str:
     """The table as bars, as SVG: a pair for each bit rate and carrier."""
-    told = rows(cells)
-    names = [f"{carrier}\n{kbit} kbit/s" for kbit, carrier, *_ in told]
+    whole = [cell for cell in cells if cell.result.is_whole]
+    names = list(dict.fromkeys(f"{cell.carrier}\n{cell.kbit} kbit/s" for cell in whole))
 
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
         for at, word in enumerate(BARRIERS):
-            heights = [float(row[_COLUMNS + at] or 0) for row in told]
-            places = [n + (at - 0.5) * _BAR for n in range(len(told))]
-            bars = axes.bar(places, heights, _BAR, label=word.replace("_", " "))
-            axes.bar_label(bars, fmt="%.0f", fontsize=8)
+            bars = [cell for cell in whole if cell.barrier == word]
+            places = [n + (at - 0.5) * _BAR for n in range(len(bars))]
+            heights = [cell.result.per_minute for cell in bars]
+            drawn = axes.bar(places, heights, _BAR, label=word.replace("_", " "))
+            axes.bar_label(drawn, fmt="%.0f", fontsize=8, padding=_ABOVE)
+            for place, height, cell in zip(places, heights, bars, strict=True):
+                least, most = cell.range
+                if least < most:
+                    off = [[height - least], [most - height]]
+                    axes.errorbar(place, height, off, color="#333333", linewidth=1, capsize=2)
         axes.set_xticks(range(len(names)), names, fontsize=8)
         axes.grid(visible=False, axis="x")
         axes.margins(y=0.25)

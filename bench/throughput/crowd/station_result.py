@@ -1,5 +1,6 @@
 """What a station's gates did, as measures, tables and charts."""
 
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -16,6 +17,7 @@ from bench.throughput.crowd.result import (
     queue_chart,
     tally_measures,
 )
+from bench.throughput.crowd.runs import StationResults
 from bench.throughput.crowd.station import StationResult
 from bench.throughput.histogram import Measure
 from bench.throughput.page import Grid, Picture
@@ -30,12 +32,13 @@ _LINES_IN_A_CHART = 2
 _SLOTS = 120
 
 
-def measures(result: StationResult) -> dict[str, Measure]:
-    """Everything that can be compared, by name."""
-    tally = result.tally
-    found = {PER_MINUTE: Measure("1/min", (result.per_minute,), "more", count=tally.passed)}
-    found |= tally_measures([(tally, result.took_ns)])
-    found[SIMULATED] = Measure("ratio", (result.ratio,), "more")
+def measures(results: Sequence[StationResult]) -> dict[str, Measure]:
+    """Everything that can be compared, by name. results: one of each run, at least one."""
+    passed = sum(one.tally.passed for one in results)
+    rates = tuple(one.per_minute for one in results)
+    found = {PER_MINUTE: Measure("1/min", rates, "more", count=passed)}
+    found |= tally_measures([(one.tally, one.took_ns) for one in results])
+    found[SIMULATED] = Measure("ratio", tuple(one.ratio for one in results), "more")
     return found
 
 
@@ -82,11 +85,19 @@ def _gate(hall: Hall, place: Place, took_ns: int) -> dict[str, Any]:
     }
 
 
-def station_detail(result: StationResult) -> dict[str, Any]:
-    """What is counted, for JSON."""
-    found = detail(result.tally, result.still, result.took_ns)
-    gates = [_gate(hall, place, result.took_ns) for hall in result.halls for place in hall.places]
-    halls = [
+def station_detail(results: StationResults) -> dict[str, Any]:
+    """What is counted, for JSON: of all runs together, and of each its halls and gates."""
+    found = detail(results.tally, results.still, results.took_ns)
+    found["cpu_s"] = results.cpu_s
+    for what, told in (("halls", _halls), ("gates", _gates)):
+        found[what] = [
+            {"seed": one.run.gear.seed} | each for one in results.each for each in told(one)
+        ]
+    return found
+
+
+def _halls(result: StationResult) -> list[dict[str, Any]]:
+    return [
         {
             "line": hall.line,
             "arrived": hall.tally.arrived,
@@ -97,13 +108,22 @@ def station_detail(result: StationResult) -> dict[str, Any]:
         }
         for hall in result.halls
     ]
-    return found | {"cpu_s": result.cpu_s, "halls": halls, "gates": gates}
 
 
-def station_parts(result: StationResult) -> list[Picture | Grid | str]:
-    """A station's page, in order."""
-    run, tally = result.run, result.tally
-    rows = [(name, *cells(measure)) for name, measure in measures(result).items()]
+def _gates(result: StationResult) -> list[dict[str, Any]]:
+    return [_gate(hall, place, result.took_ns) for hall in result.halls for place in hall.places]
+
+
+def of_run(results: StationResults) -> str:
+    """Which run a table or chart of one run shows, for the end of its title."""
+    return f", run of seed {results.run.gear.seed}" if len(results.each) > 1 else ""
+
+
+def station_parts(results: StationResults) -> list[Picture | Grid | str]:
+    """A station's page, in order. Queues and gates are those of the first run."""
+    run, tally, result = results.run, results.tally, results.each[0]
+    rows = [(name, *cells(measure)) for name, measure in measures(results.each).items()]
+    which = of_run(results)
     shown: list[Picture | Grid | str] = [
         f"{run.crowd.title}. The crowd is {run.crowd.grade}: how many come when is nowhere"
         f" published; times {run.scale:g}. {'Modelled' if run.is_model else 'Live'} taps.",
@@ -112,14 +132,14 @@ def station_parts(result: StationResult) -> list[Picture | Grid | str]:
             queue_chart(
                 [(hall.line, hall.tally.waiting) for hall in result.halls],
                 result.took_ns,
-                "People at each line's gates",
+                f"People at each line's gates{which}",
                 _spans(result),
             ),
             "Waiting, tapping and walking through." + _events(result),
         ),
     ]
-    shown += [_hall_picture(hall, result.took_ns) for hall in result.halls]
-    shown.append(Grid("Gates", GATE_HEADS, gate_rows(result)))
+    shown += [_hall_picture(hall, result.took_ns, which) for hall in result.halls]
+    shown.append(Grid(f"Gates{which}", GATE_HEADS, gate_rows(result)))
     if tally.rejected:
         refused = [(reason, str(number)) for reason, number in tally.rejected.most_common()]
         shown.append(Grid("Sent away", ("reason", "persons"), refused))
@@ -157,8 +177,8 @@ def _events(result: StationResult) -> str:
     return "".join(told)
 
 
-def _hall_picture(hall: Hall, took_ns: int) -> Picture:
-    title = f"Queues of {hall.line}"
+def _hall_picture(hall: Hall, took_ns: int, which: str) -> Picture:
+    title = f"Queues of {hall.line}{which}"
     if len(hall.places) <= _LINES_IN_A_CHART:  # queues of gates are alike, and overlie
         lines = [(f"gate {p.number}, {p.kind}", p.aisle.length) for p in hall.places]
         return Picture(queue_chart(lines, took_ns, title), "People at each gate.")
