@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from queue import Empty, Queue
 from threading import Thread
 
 from bench.conformance.gate.foreign import Operator
+from tests.ending import end
 
 WAIT_S = 30.0
 
@@ -44,9 +44,8 @@ class AtOurGate:
 
     def leave(self) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.communicate(timeout=20)
-            self._process = None
+            process, self._process = self._process, None
+            end(process)
 
     def _start(self, direction: str, station: str) -> None:
         self.leave()

@@ -16,6 +16,7 @@ import nfc.clf
 import nfc.tag
 import pytest
 
+from tests.ending import end
 from tests.needs import require_module, require_tool
 
 
@@ -41,9 +42,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        end(process)
 
 
 def read_until(process: subprocess.Popen[str], wanted: str) -> str:

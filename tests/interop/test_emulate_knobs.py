@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 import termios
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ending import end
 from tests.interop.test_cli import gate_on, read_until, running, tapbench
 from tests.needs import require_module, require_tool
 
@@ -117,9 +117,7 @@ def at_a_terminal() -> Iterator[tuple[subprocess.Popen[str], int]]:
     try:
         yield process, keyboard
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        end(process)
         os.close(keyboard)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from bench.cli.app import run_app
 from bench.cli.serve import _bound, _warn_of
+from tests.ending import end
 from tests.offices import document
 
 NOW = ("--now", "2025-10-09T10:00:00+08:00")
@@ -70,10 +71,8 @@ def serving(here: Path, now: tuple[str, str] = NOW):
         line = process.stdout.readline()
         yield re.search(r"http://127\.0\.0\.1:\d+", line)[0], process
     finally:
-        process.send_signal(signal.SIGTERM)
-        ended = process.wait(20)
-        process.stdout.close()
-    assert ended in (0, -signal.SIGKILL)
+        end(process, signal.SIGTERM)
+    assert process.returncode in (0, -signal.SIGKILL)
 
 
 @contextmanager
@@ -90,8 +89,7 @@ def held(here: Path, phone: str):
     try:
         yield next(found[0] for line in process.stdout if (found := re.search(r"udp:\S+", line)))
     finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        end(process)
 
 
 def test_an_office_and_a_phone_hold_money_and_keys_for_their_owner_alone(ready):
