@@ -62,19 +62,24 @@ def open_office(
     now: Now = wall_clock,
     url: str | None = None,
     choice: Choice | None = None,
+    *,
+    may_make: bool = True,
 ) -> Office:
     """The office of a folder, made if there is none yet. Close it with `close_office`.
 
     now: the time, aware. url: where the database is if not in the folder, such as
     postgresql://user@host/name. choice: its policy goes before one in the folder.
-    Raises Problem.
+    may_make: otherwise a folder without an office is a problem. Raises Problem.
     """
     home, chosen = Path(folder), choice or Choice()
+    needed = (DOCUMENT_KEY,) if url else (DATABASE, DOCUMENT_KEY)
+    if not (may_make or all((home / name).exists() for name in needed)):
+        raise Problem(f"there is no office at {home}; tapbench issuer init makes one")
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         policy = chosen.policy or _policy_in(home)
         documents = Documents(load_key(home / DOCUMENT_KEY))
-        engine = open_database(url or str(home / DATABASE))
+        engine = open_database(url or str(home / DATABASE), may_make=may_make)
     except OSError as error:
         raise Problem(f"no office can be kept at {home}: {error.strerror}") from error
     except (DatabaseError, KeyFileError) as error:

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from random import SystemRandom
 from typing import Any, TypeVar
 
@@ -42,14 +43,19 @@ _LOST_AGAINST_ANOTHER = frozenset(("40001", "40P01", "55P03"))
 T = TypeVar("T")
 
 
-def open_database(where: str, wait_s: float = WAIT_S) -> Engine:
+def open_database(where: str, wait_s: float = WAIT_S, *, may_make: bool = True) -> Engine:
     """The engine of a database with all tables of clearing and office, made or migrated.
 
     where: a file's path (SQLite, made with mode 0600) or a URL such as
-    postgresql://user@host/name. Raises DatabaseError.
+    postgresql://user@host/name. may_make: otherwise a file that is not there is an error, for a
+    mistyped name is no empty database. Raises DatabaseError.
     """
     url = _url(where)
     is_file = url.get_backend_name() == "sqlite"
+    if is_file and not may_make and not Path(url.database or "").exists():
+        raise DatabaseError(
+            f"there is no database {url.database}; give the file of one that is there"
+        )
     arguments: dict[str, Any] = (
         {"timeout": wait_s} if is_file else {"connect_timeout": max(int(wait_s), 2)}
     )

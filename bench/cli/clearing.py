@@ -78,7 +78,7 @@ def _take(clearing: Clearing, paths: list[Path], at: datetime) -> tuple[dict[str
 def exceptions(db: str, notes: bool, as_json: bool) -> int:
     """Print every exception with its record."""
     alarms = 0
-    with _opened(db) as clearing:
+    with _opened(db, may_make=False) as clearing:
         for one in clearing.exceptions(notes):
             alarms += not one.fault.is_note
             print(json.dumps(_told(one), ensure_ascii=False) if as_json else _line(one))
@@ -88,7 +88,7 @@ def exceptions(db: str, notes: bool, as_json: bool) -> int:
 def report(db: str, day: str, svg: str | None, force: bool, as_json: bool) -> int:
     """Print the balance of a day, or of all."""
     chosen = [int(_moment(f"{day}T00:00:00").strftime("%Y%m%d"))] if day else []
-    with _opened(db) as clearing:
+    with _opened(db, may_make=False) as clearing:
         wanted = chosen or days(clearing.engine)
         balances = [balance_of(clearing.engine, one) for one in wanted]
     if svg:
@@ -104,8 +104,8 @@ def report(db: str, day: str, svg: str | None, force: bool, as_json: bool) -> in
 
 
 @contextmanager
-def _opened(db: str) -> Iterator[Clearing]:
-    clearing = Clearing(open_database(db), fixtures.load_roots()["TMK"])
+def _opened(db: str, *, may_make: bool = True) -> Iterator[Clearing]:
+    clearing = Clearing(open_database(db, may_make=may_make), fixtures.load_roots()["TMK"])
     try:
         yield clearing
     finally:

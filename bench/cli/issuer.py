@@ -49,9 +49,10 @@ class Place:
     as_json: bool
 
     @contextmanager
-    def office(self) -> Iterator[Office]:
-        """The office. Raises Problem."""
-        made = open_office(self.folder, clock_at(self.now), self.db or None)
+    def office(self, *, may_make: bool = False) -> Iterator[Office]:
+        """The office. may_make: if there is none. Raises Problem."""
+        now = clock_at(self.now)
+        made = open_office(self.folder, now, self.db or None, may_make=may_make)
         try:
             yield made
         finally:
@@ -64,7 +65,7 @@ class Place:
 
 def init(place: Place, has_sample: bool) -> None:
     """Make an office. Raises Problem, RosterError."""
-    with place.office() as office:
+    with place.office(may_make=True) as office:
         taken = roster.Taken()
         if has_sample:
             taken = _take(office, parse_toml(sample_roster(), "the sample"))
@@ -73,7 +74,7 @@ def init(place: Place, has_sample: bool) -> None:
 
 def take_roster(place: Place, path: Path) -> None:
     """Take a roster over. Raises Problem, RosterError."""
-    with place.office() as office:
+    with place.office(may_make=True) as office:
         taken = _take(office, read_roster(path))
     place.tell(asdict(taken), lambda found: f"{path}: {_lines(found)}")
 

@@ -44,7 +44,7 @@ class Place:
             with self._remote() as desk:
                 yield desk
             return
-        office = open_office(self.office, clock_at(self.now))
+        office = open_office(self.office, clock_at(self.now), may_make=False)
         try:
             yield LocalOffice(office, folder.about.login, station_names())
         finally:

@@ -39,7 +39,7 @@ def serve(place: Place, host: str, port: int) -> None:
         raise Problem(
             f"{error.name} is missing; install it with pip install 'tapbench[issuer]'"
         ) from error
-    office = open_office(place.folder, _running(place.now), place.db or None)
+    office = open_office(place.folder, _running(place.now), place.db or None, may_make=False)
     try:
         app = make_app(office, House(office, Limits(), names=station_names()))
         server = uvicorn.Server(uvicorn.Config(app, **HTTP))

@@ -161,6 +161,32 @@ def test_a_wrong_wish_is_one_sentence_and_changes_nothing(opened, arguments, wor
     assert tapbench(opened, "issuer", "report") == before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("issuer", "report"),
+        ("issuer", "verify"),
+        ("issuer", "settle"),
+        ("issuer", "serve", "--port", "0"),
+        ("issuer", "report", "--office", "offcie"),
+        ("issuer", "report", "--db", "offcie.db"),
+        ("issuer", "token", "gate", "--out", "token"),
+        ("clearing", "report"),
+        ("clearing", "exceptions", "--db", "claering.db"),
+    ],
+)
+def test_a_name_where_nothing_is_is_not_an_empty_office(here, arguments):
+    assert "tapbench: there is no " in tapbench(here, *arguments, code=2)
+    assert not list(here.iterdir())
+
+
+def test_a_phone_needs_an_office(here):
+    tapbench(here, "phone", "new", "xiaoming")
+    said = tapbench(here, "phone", "prove", *PROVE, *NOW, code=2)
+    assert said == "tapbench: there is no office at office; tapbench issuer init makes one\n"
+    assert not (here / "office").exists()
+
+
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory) -> Path:
     here = tmp_path_factory.mktemp("opened")
@@ -301,19 +327,22 @@ def test_a_service_that_is_killed_in_the_middle_of_a_top_up_loses_nothing(here):
 
 
 def test_serve_listens_on_this_machine_alone_unless_told(here):
+    tapbench(here, "issuer", "init")
     with serving(here) as (url, _):
         assert url.startswith("http://127.0.0.1:")
     assert "in the clear" not in (here / "log").read_text()
 
 
 class Reading(io.StringIO):
-    """Standard output of somebody who ends the program on its first line."""
+    """Standard output of somebody who ends the program as soon as it serves."""
 
     def flush(self) -> None:
-        signal.raise_signal(signal.SIGTERM)
+        if self.getvalue().startswith("serving"):
+            signal.raise_signal(signal.SIGTERM)
 
 
 def test_serve_ended_as_soon_as_it_has_said_its_address_ends_in_order(here):
+    tapbench(here, "issuer", "init")
     before = signal.getsignal(signal.SIGTERM)
     out, err = Reading(), io.StringIO()
     try:
@@ -350,6 +379,7 @@ def test_who_knows_the_address_is_let_in_before_the_service_is_up():
 
 @pytest.mark.parametrize("host", ["nosuch.invalid", "192.0.2.1", "a..b", "::zz", "\0"])
 def test_an_address_that_cannot_be_served_is_one_sentence(here, host):
+    tapbench(here, "issuer", "init")
     assert "nothing can be served" in tapbench(here, "issuer", "serve", "--host", host, code=2)
 
 
