@@ -23,6 +23,7 @@ from issuer import (
     cards_book,
     ledger,
     losses,
+    renewals,
     returns,
     roster,
     setting_free,
@@ -158,12 +159,29 @@ def revoke(place: Place, path: Path) -> None:
 
 def outlet_refund(place: Place, serial: str, key: str, login: str) -> None:
     """Refund a card in cash. Raises Problem, RuleError."""
-    if len(serial) != 20 or not (serial.isascii() and serial.isdecimal()):
-        raise Problem(f"'{serial}' is no serial; expected 20 digits")
+    number = _serial(serial)
     with place.office() as office:
         staff = transact(office.engine, lambda s: accounts.log_in(s, login)).id
-        found = told(returns.outlet_refund(office, staff, key, bytes.fromhex(serial)))
+        found = told(returns.outlet_refund(office, staff, key, number))
     place.tell(found, lambda one: f"{money(one['amount'])} yuan paid in cash for card {serial}")
+
+
+def _serial(text: str) -> bytes:
+    if len(text) != 20 or not (text.isascii() and text.isdecimal()):
+        raise Problem(f"'{text}' is no serial; expected 20 digits")
+    return bytes.fromhex(text)
+
+
+def allow_renewal(place: Place, serial: str, login: str) -> None:
+    """Forget that a card has refused the renewal's MAC. Raises Problem."""
+    number = _serial(serial)
+    with place.office() as office:
+        staff = transact(office.engine, lambda s: accounts.log_in(s, login)).id
+        try:
+            renewals.allow_again(office, staff, number)
+        except LookupError as error:
+            raise Problem(f"{error} of this office; nothing changed") from error
+    place.tell({"serial": serial}, lambda one: f"card {serial} may be renewed again")
 
 
 def set_free(place: Place, school: str, number: str, login: str) -> None:

@@ -163,6 +163,22 @@ def set_free(
     command(Place(office, db, now, as_json), school, number, login)
 
 
+@issuer_app.command("allow-renewal")
+def allow_renewal(
+    serial: Annotated[str, typer.Argument(help="The card's serial, 20 digits.")],
+    login: Annotated[str, typer.Option(help="The member of staff.")] = "outlet",
+    office: Office = OFFICE,
+    db: Db = "",
+    now: Now = "",
+    as_json: Json = False,
+) -> None:
+    """Let a card be renewed again that has refused the MAC twice, once it is known why (R28)."""
+    from bench.cli.issuer import Place
+    from bench.cli.issuer import allow_renewal as command
+
+    command(Place(office, db, now, as_json), serial, login)
+
+
 @issuer_app.command()
 def settle(office: Office = OFFICE, db: Db = "", now: Now = "", as_json: Json = False) -> None:
     """Settle the balances of lost cards whose time is over (R29)."""

@@ -14,6 +14,7 @@ from stat import S_IMODE
 
 import pytest
 
+import fixtures
 from bench.cli.app import run_app
 from bench.cli.serve import _bound, _warn_of
 from tests.ending import end
@@ -140,6 +141,8 @@ def test_json_has_what_the_words_have(ready):
         (("issuer", "token", "staff", "--out", "x"), "--login"),
         (("issuer", "token", "gate", "--out", "token"), "choose another name\n"),
         (("issuer", "refund", "12", "--key", "a"), "20 digits"),
+        (("issuer", "allow-renewal", "12"), "20 digits"),
+        (("issuer", "allow-renewal", "0" * 20), "there is no card 00000000000000000000"),
         (("issuer", "report", "--db", "nosuch://x"), "no database"),
         (("issuer", "topup", "5", "--key", "k", *NOW), "--phone"),
         (("issuer", "topup", "5", "--key", "k", "--phone", "phone", "--via", "pcsc"), "--phone"),
@@ -331,6 +334,24 @@ def test_serve_listens_on_this_machine_alone_unless_told(here):
     with serving(here) as (url, _):
         assert url.startswith("http://127.0.0.1:")
     assert "in the clear" not in (here / "log").read_text()
+
+
+@pytest.mark.rule("R28")
+def test_an_outlet_lets_a_card_be_renewed_again_that_has_refused_the_mac(ready, monkeypatch):
+    tapbench(ready, "phone", "open", *NOW)
+    serial = json.loads(tapbench(ready, "phone", "show", *NOW, "--json"))["card"]["serial"]
+    later = ("--now", "2026-09-10T10:00:00+08:00")
+    roots = fixtures.load_roots()
+    with monkeypatch.context() as patch:  # an office whose key is another than the card's
+        patch.setattr("fixtures.load_roots", lambda: {**roots, "AMK": roots["PMK"]})
+        for key in "12":
+            said = tapbench(ready, "phone", "renew", *later, "--key", key, code=2)
+            assert "third wrong MAC" in said
+    said = tapbench(ready, "phone", "renew", *later, "--key", "3", code=2)
+    assert "R28" in said
+    told = tapbench(ready, "issuer", "allow-renewal", serial, *later)
+    assert told == f"card {serial} may be renewed again\n"
+    assert "2027-09-30" in tapbench(ready, "phone", "renew", *later, "--key", "3")
 
 
 class Reading(io.StringIO):
