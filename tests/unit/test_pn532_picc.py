@@ -108,6 +108,24 @@ def test_a_response_that_comes_while_the_reader_waits_goes_out_at_once() -> None
     assert said["response"] == b"\x90\x00"
 
 
+def test_a_command_that_comes_before_the_host_looks_leaves_it_the_rats() -> None:
+    listening = picc_session(lambda command: "")
+    antenna = listening.host.chip.antenna
+    antenna.on_news = lambda: None  # a host that gets no time from its machine
+    activated(listening)
+
+    def say(body: str) -> str:
+        reply = antenna.receive(Frame.whole(bytes.fromhex(body)), LISTEN_NS)
+        assert reply is not None
+        return (reply.frame.body() or b"").hex()
+
+    assert say("0200B0950000") == "f204"
+    assert listening.host.resume(0x8C) == bytes.fromhex("08e080")
+    assert listening.host.ask("86") == "0000b0950000"
+    assert listening.host.ask("8E 9000") == "00"
+    assert say("F204") == "029000"
+
+
 def test_a_response_without_a_command_is_out_of_context() -> None:
     listening = picc_session(lambda command: "")
     activated(listening)

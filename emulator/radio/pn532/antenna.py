@@ -119,6 +119,7 @@ class Antenna:
         self._changed = Condition()
         self._phase = Phase.OFF
         self._was_deselected = False
+        self._first: Inbound | None = None
         self._inbox: Inbound | None = None
         self._outbox: Frame | None = None
         self._is_awaited = False
@@ -160,8 +161,15 @@ class Antenna:
             self._enter(Phase.OFF)
 
     def take(self) -> Inbound | None:
-        """What came for the host, once."""
+        """What came for the host, once.
+
+        The RATS that began PICC comes first, however quick the reader is with its first command:
+        it is the answer to TgInitAsTarget, and the command that of TgGetData.
+        """
         with self._changed:
+            if self._first is not None:
+                first, self._first = self._first, None
+                return first
             inbound, self._inbox = self._inbox, None
             if inbound is None and self._phase is Phase.RELEASED:
                 return Inbound(Status.RELEASED)
@@ -235,7 +243,8 @@ class Antenna:
         ats = self._isodep.activate(body) if wanted.runs_picc else None
         if ats is not None and not wanted.only_dep:
             self._enter(Phase.PICC)
-            self._deliver(Inbound(Status.OK, body))
+            self._first = Inbound(Status.OK, body)
+            self.on_news()
             return Reply(Frame.whole(ats))
         if wanted.only_picc or (wanted.only_dep and not is_atr_request(body)):
             self._isodep.reset()
@@ -310,7 +319,7 @@ class Antenna:
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
-        self._inbox = None
+        self._first = self._inbox = None
         self._changed.notify_all()
 
 
