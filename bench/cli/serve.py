@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from signal import SIGINT, SIGTERM, signal
 from time import monotonic
 from typing import Any
 
 from bench.cli.issuer import Place
 from bench.cli.options import parse_moment
+from bench.cli.stopping import on_stop
 from bench.clock import now as wall_clock
 from bench.office import close_office, open_office, station_names
 from bench.problem import Problem
@@ -44,10 +44,11 @@ def serve(place: Place, host: str, port: int) -> None:
         app = make_app(office, House(office, Limits(), names=station_names()))
         server = uvicorn.Server(uvicorn.Config(app, **HTTP))
 
-        def end(signum: int, frame: object) -> None:
+        def end(number: int, frame: object) -> None:
+            """Also before uvicorn listens to signals, and after."""
             server.should_exit = True
 
-        with _logged_to_stderr(JsonLines()), _bound(host, port) as listening, _on_signals(end):
+        with _logged_to_stderr(JsonLines()), _bound(host, port) as listening, on_stop(end):
             number = listening.getsockname()[1]
             print(f"serving {place.folder} at http://{_shown(host)}:{number}", flush=True)
             _warn_of(host)
@@ -62,17 +63,6 @@ def _running(text: str) -> Callable[[], datetime]:
         return wall_clock
     began, at = monotonic(), parse_moment(text)
     return lambda: at + timedelta(seconds=monotonic() - began)
-
-
-@contextmanager
-def _on_signals(end: Callable[[int, object], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end what is served, also before uvicorn listens to them and after."""
-    before = {number: signal(number, end) for number in (SIGINT, SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal(number, handler)
 
 
 def _bound(host: str, port: int) -> socket.socket:

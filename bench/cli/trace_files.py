@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, SIGTERM, signal
+from signal import SIG_IGN
 
 from apdu.event import Layer, Source, Trace
+from bench.cli.stopping import on_stop
 from bench.files import demand_place
 from bench.problem import Problem
 from bench.recording import Recorder
@@ -130,7 +131,7 @@ def recorded_to(path: Path, title: str) -> Iterator[Recorder]:
     try:
         yield recorder
     finally:
-        with _undisturbed():
+        with on_stop(SIG_IGN):
             # Not to standard output: that may be JSON.
             print(keep_rest(recorder.trace(), path), file=sys.stderr)
 
@@ -140,14 +141,3 @@ def keep_rest(trace: Trace, path: Path, named: str | None = None, force: bool = 
     if not trace.events:
         return f"{path}: not written, nothing was recorded"
     return keep(trace, path, named, force)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No Ctrl-C and no SIGTERM for the length of a block: the first has been obeyed already."""
-    before = {number: signal(number, SIG_IGN) for number in (SIGINT, SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal(number, handler)
