@@ -8,6 +8,8 @@ import pytest
 from apdu.frame import Frame
 from emulator.radio.medium import Trouble, drive
 from emulator.radio.pcd import LinkDead, PcdIsoDep
+from emulator.radio.pn532.antenna import Antenna, Inbound
+from emulator.radio.pn532.status import Status
 from tests.pn532_listener import ATS, CARD, LISTEN_NS, Listening, init
 
 
@@ -124,6 +126,46 @@ def test_a_command_that_comes_before_the_host_looks_leaves_it_the_rats() -> None
     assert listening.host.ask("86") == "0000b0950000"
     assert listening.host.ask("8E 9000") == "00"
     assert say("F204") == "029000"
+
+
+def silent(listening: Listening) -> Antenna:
+    """The antenna of a chip whose host gets no time from its machine until it is resumed."""
+    antenna = listening.host.chip.antenna
+    antenna.on_news = lambda: None
+    return antenna
+
+
+def test_a_reader_that_goes_while_the_rats_is_told_has_made_the_chip_a_picc_all_the_same() -> None:
+    listening = picc_session(lambda command: "")
+    antenna = silent(listening)
+    activated(listening)
+    take = antenna.take
+
+    def take_and_lose_the_field() -> Inbound | None:
+        came = take()
+        antenna.field_off()
+        return came
+
+    antenna.take = take_and_lose_the_field  # type: ignore[method-assign]
+    assert listening.host.resume(0x8C) == bytes.fromhex("08e080")
+    assert listening.host.ask("86") == "29"
+
+
+def test_a_response_to_a_reader_that_goes_in_this_moment_was_released() -> None:
+    listening = picc_session(lambda command: "")
+    antenna = silent(listening)
+    activated(listening)
+    assert listening.host.resume(0x8C) == bytes.fromhex("08e080")
+    assert antenna.receive(Frame.whole(bytes.fromhex("0200B0")), LISTEN_NS) is not None
+    assert listening.host.ask("86") == "0000b0"
+    respond = antenna.respond
+
+    def lose_the_field_and_respond(response: bytes) -> Status:
+        antenna.field_off()
+        return respond(response)
+
+    antenna.respond = lose_the_field_and_respond  # type: ignore[method-assign]
+    assert listening.host.ask("8E 9000") == "29"
 
 
 def test_a_response_without_a_command_is_out_of_context() -> None:

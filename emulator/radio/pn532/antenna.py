@@ -71,10 +71,11 @@ class Invitation:
 
 @value
 class Inbound:
-    """What came for the host."""
+    """What came for the host. is_picc: it is the RATS that began PICC."""
 
     status: Status
     data: bytes = b""
+    is_picc: bool = False
 
 
 class _HostIsoDep(IsoDep):
@@ -183,14 +184,16 @@ class Antenna:
                 self._outbox = frame
                 self._changed.notify_all()
 
-    def respond(self, response: bytes) -> bool:
-        """Answer the reader's command in PICC. Returns whether there was one."""
+    def respond(self, response: bytes) -> Status:
+        """Answer the reader's command in PICC, if there is one and the reader is still there."""
         with self._changed:
-            if self._host.command is None:
-                return False
+            if self._phase is Phase.RELEASED:
+                return Status.RELEASED
+            if self._phase is not Phase.PICC or self._host.command is None:
+                return Status.CONTEXT
             self._host.command, self._host.response = None, response
             self._changed.notify_all()
-            return True
+            return Status.OK
 
     # The reader's side: medium.Guest.
 
@@ -243,7 +246,7 @@ class Antenna:
         ats = self._isodep.activate(body) if wanted.runs_picc else None
         if ats is not None and not wanted.only_dep:
             self._enter(Phase.PICC)
-            self._first = Inbound(Status.OK, body)
+            self._first = Inbound(Status.OK, body, is_picc=True)
             self.on_news()
             return Reply(Frame.whole(ats))
         if wanted.only_picc or (wanted.only_dep and not is_atr_request(body)):

@@ -55,7 +55,7 @@ def _wait_for_reader(chip: State, invitation: Invitation) -> Work:
             yield Pause()
         elif came.status or len(came.data) > MAX_FETCH:
             antenna.listen(invitation, chip.registers)  # the reader has gone already, or is mad
-        elif antenna.phase is Phase.PICC:
+        elif came.is_picc:  # what the chip has become by now is for the next command
             return bytes([_ACTIVATED_PICC]) + came.data
         else:
             return bytes([_ACTIVATED_DEP if is_atr_request(came.data) else 0x00]) + came.data
@@ -133,11 +133,8 @@ def _fetch(chip: State) -> bytes:
 def tg_set_data(chip: State, parameters: bytes) -> bytes:
     """TgSetData: the response to the reader's command, or its last part."""
     response, chip.pending = chip.pending + parameters, b""
-    if chip.antenna.phase is Phase.RELEASED:
-        return chip.failed(Status.RELEASED)
-    if chip.antenna.phase is not Phase.PICC or not chip.antenna.respond(response):
-        return chip.failed(Status.CONTEXT)
-    return bytes([Status.OK])
+    status = chip.antenna.respond(response)
+    return chip.failed(status) if status else bytes([Status.OK])
 
 
 def tg_set_meta_data(chip: State, parameters: bytes) -> bytes:
