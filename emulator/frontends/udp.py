@@ -11,15 +11,17 @@ they mean a new field too, unless the card waits for them in IDLE or HALT. There
 wants silence and a fall back to IDLE; but a reader asks again only after it has switched its
 field off, which real cards notice and a lost datagram hides.
 
-A card that computes does not listen. What arrives while the card is late for its answer, in
-practice the reader's R(NAK), is thrown away; answered afterwards it would look like the answer to
-the next command. RFOFF and REQA, which are about the field, still count.
+A card that computes does not listen. What has arrived before the card answers, in practice the
+reader's R(NAK), is thrown away, whether the card was late or its process got no time; answered
+afterwards it would look like the answer to the next command. RFOFF and REQA, which are about the
+field, still count.
 
 `observe` is told of every frame and of the field, as it happens. This air carries no checksums:
 frames that have one are reported as having lost it.
 """
 
 import logging
+import select
 import socket
 import threading
 import time
@@ -79,6 +81,8 @@ class UdpFrontend:
         self._card = Station(Watched(picc, on_exchange), service, contactless_of)
         self._observe = observe
         self._socket = _bind(host, port)
+        self._arrived = select.poll()
+        self._arrived.register(self._socket, select.POLLIN)
         self._peer: Address | None = None
         self._fields = 0  # how many have ended
         self._stopped = threading.Event()
@@ -137,7 +141,7 @@ class UdpFrontend:
             answer, after_ns = reply
             if after_ns:
                 self._stopped.wait(after_ns / 1e9 - (time.monotonic() - started_s))
-            if time.monotonic() - started_s > self._card.link.isodep.waiting_time_s:
+            if self._arrived.poll(0):
                 self._skip_missed(peer)
             if field == self._fields:  # the reader that asked is still there
                 self._report(Source.PICC, answer, frame)
@@ -213,7 +217,7 @@ class UdpFrontend:
         )
 
     def _skip_missed(self, peer: Address) -> None:
-        """Drop the blocks that came while the card computed; obey what came about the field."""
+        """Drop the blocks that came before the answer; obey what came about the field."""
         field = self._fields
         with suppress(BlockingIOError):
             while field == self._fields:

@@ -15,6 +15,7 @@ import nfc.clf
 import nfc.tag.tt4
 import pytest
 
+from apdu.event import Event
 from emulator.frontends.errors import FrontendError
 from emulator.frontends.udp import UdpFrontend
 from reader.transport.base import CardLost, NoCard, ReaderFault
@@ -296,6 +297,28 @@ def test_a_busy_card_misses_what_is_sent_meanwhile() -> None:
         card.late.set()
         assert reader.socket.recv(64) == b"106A 02" + ANSWER.hex().encode()
         assert reader.ask(b"106A 03" + COMMAND.hex().encode()).startswith(b"106A 03")
+
+
+def test_a_reader_that_asks_again_before_the_card_gets_time_is_answered_once() -> None:
+    """nfcpy waits 42 ms and takes a second answer for the one to its next command."""
+    held, free = threading.Event(), threading.Event()
+
+    def hold(event: Event) -> None:
+        if event.data == b"\xff":  # no block, so the card itself takes no time
+            held.set()
+            assert free.wait(5)
+
+    card = EchoCard()
+    with on_air(card, observe=hold) as (frontend, _), by_hand(frontend) as reader:
+        Pcd(reader.air).activate()
+        reader.send(b"106A ff")
+        assert held.wait(5)
+        reader.send(b"106A 02" + COMMAND.hex().encode())
+        reader.send(b"106A b2")
+        free.set()
+        assert reader.socket.recv(64) == b"106A 02" + ANSWER.hex().encode()
+        assert reader.ask(b"106A 03" + COMMAND.hex().encode()).startswith(b"106A 03")
+    assert card.seen == [COMMAND] * 2
 
 
 @pytest.mark.parametrize("gone", [b"RFOFF", b"106A 26"])
