@@ -13,6 +13,8 @@ How a session goes and ends:
 - A frame with a bad checksum or worse: the card is silent, as ISO-DEP wants it.
 - After S(DESELECT) a card is in HALT and hears WUPA alone. The chip starts afresh and hears REQA
   too; the halted card it plays would stay silent.
+- A card that has left, before the chip was selected or in a session, is not played any further,
+  and whoever says what is shown is asked before the chip listens again.
 - nfcpy's `udp` driver takes frames from everywhere: a poll within a session is another reader's.
 
 Which readers listen is in docs/hardware.md.
@@ -31,7 +33,7 @@ from emulator.frontends.errors import FrontendError
 from emulator.frontends.nfc_chip import FieldLost, ListeningChip, Selected
 from emulator.frontends.watched import OnExchange, Watched
 from emulator.picc import Contactless, ContactlessOf, Picc
-from emulator.radio.activation import cascade
+from emulator.radio.activation import State, cascade
 from emulator.radio.station import Service, Station
 
 __all__ = ["FrontendError", "NfcTarget", "changes"]
@@ -82,6 +84,7 @@ class NfcTarget:
         self._card = Station(Watched(picc, on_exchange), service, lambda: self.shown)
         self._observe = observe
         self._stopped = threading.Event()
+        self._has_left = False  # since it was last asked what is shown
 
     def serve(self) -> None:
         """Answer readers until `stop`, in this thread. The card is powered off afterwards.
@@ -90,9 +93,11 @@ class NfcTarget:
         """
         is_same_field = False
         while not self._stopped.is_set():
-            if not is_same_field and not self._is_shown():
-                self._stopped.wait(_LISTEN_S)  # a phone that is off
-                continue
+            if not is_same_field:
+                self._has_left = False
+                if not self._is_shown():
+                    self._stopped.wait(_LISTEN_S)  # a phone that is off
+                    continue
             started_s = time.monotonic()
             selected = self._chip.listen(self.shown, _LISTEN_S)
             is_same_field = selected is not None and self._session(selected)
@@ -105,6 +110,7 @@ class NfcTarget:
 
     def leave(self) -> None:
         """Take the card out of the field it is in; the next field is asked about. Any thread."""
+        self._has_left = True
         self._card.leave()
 
     def close(self) -> None:
@@ -165,8 +171,10 @@ class NfcTarget:
         """From RATS until the field goes, or S(DESELECT)."""
         card = self._card
         try:
-            card.field_on()
+            card.field_on()  # whoever leaves from here on is heard by the card itself
             self._report(Source.FIELD, b"\x01")
+            if self._has_left:
+                raise FieldLost("the card left while the chip listened")
             for frame in _selection(self.shown):
                 card.receive_body(frame)
             answer = self._answer(selected.rats)
@@ -176,6 +184,8 @@ class NfcTarget:
                 answer = self._answer(self._next(answer))
             if answer is not None:
                 self._chip.send(answer)
+            if card.link.activation.state is State.POWER_OFF:
+                raise FieldLost("the card has left")
         finally:
             card.field_off()
             self._report(Source.FIELD, b"\x00")

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,6 +13,7 @@ import fixtures
 from apdu.event import Event, Source
 from bench.roads import in_process
 from bench.scenario import fresh_card, play
+from emulator.frontends.nfc_chip import Selected
 from emulator.frontends.nfc_target import NfcTarget
 from emulator.frontends.udp import UdpFrontend
 from emulator.picc import Contactless, Picc
@@ -291,6 +292,66 @@ def test_a_uid_lasts_as_long_as_the_field() -> None:
         assert pcd.is_present()
         reader.send(b"RFOFF")
         assert Pcd(reader.air).select() != first
+
+
+class Leaving:
+    """A card that is shown once, and gone for good after `goes`."""
+
+    def __init__(self) -> None:
+        self.card = EchoCard()
+        self.is_away = False
+        self.asked = threading.Event()
+        self.leave: Callable[[], object] = lambda: None
+
+    def shown(self) -> Contactless | None:
+        contactless = None if self.is_away else self.card.contactless
+        if self.is_away:
+            self.asked.set()
+        return contactless
+
+    def goes(self) -> None:
+        self.is_away = True
+        self.leave()
+
+
+def test_a_card_that_leaves_after_it_was_asked_what_is_shown_is_not_played() -> None:
+    class LeavingAtOnce(Leaving):
+        def shown(self) -> Contactless | None:
+            contactless = super().shown()
+            self.goes()  # between the question and the reader that comes
+            return contactless
+
+    away = LeavingAtOnce()
+    path = f"udp:127.0.0.1:{free_port()}"
+    front = NfcTarget(away.card, path, contactless_of=away.shown)
+    away.leave = front.leave
+    with front.running(), by_hand(path) as reader:
+        assert Pcd(reader.air).select() is not None  # the driver does that alone
+        reader.send(b"106A e080")
+        assert away.asked.wait(5)
+    assert away.card.power == []
+
+
+def test_a_card_that_leaves_in_a_session_is_not_shown_again() -> None:
+    away = Leaving()
+    path = f"udp:127.0.0.1:{free_port()}"
+    front = NfcTarget(away.card, path, contactless_of=away.shown)
+    away.leave = front.leave
+    listen, listened = front._chip.listen, list[bool]()
+
+    def watched(shown: Contactless, timeout_s: float) -> Selected | None:
+        listened.append(away.is_away)
+        return listen(shown, timeout_s)
+
+    front._chip.listen = watched  # type: ignore[method-assign]
+    with front.running(), by_hand(path) as reader:
+        assert Pcd(reader.air).activate().transmit(COMMAND) == ANSWER
+        away.goes()
+        reader.send(b"106A 03" + COMMAND.hex().encode())
+        assert away.asked.wait(5)
+    assert True not in listened
+    assert away.card.seen == [COMMAND]
+    assert away.card.power == ["on", "off"]
 
 
 def test_a_stop_within_a_session_powers_the_card_off() -> None:
