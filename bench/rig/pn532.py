@@ -177,17 +177,10 @@ class VirtualPn532:
 
     def _listen(self, is_let_go: bool) -> None:
         """Take what the host has said. is_let_go: and has closed, which is told only once."""
-        while True:
-            try:
-                chunk = os.read(self._master, _CHUNK)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != EIO:
-                    raise
-                self._was_let_go = True  # everybody has closed the terminal
-                self._chip.link.forget()
-                return
+        if is_let_go and not self._is_closed():
+            self._let_go()  # the next host is here already; what is there to read may be of it
+            is_let_go = False
+        while chunk := self._read(is_let_go):
             link = self._chip.link
             if self._was_let_go or link.is_unsettled or link.rate != self._rate:
                 self._look_at_rate()
@@ -195,6 +188,29 @@ class VirtualPn532:
                 self._say(piece)
             if len(chunk) < _CHUNK and not is_let_go:
                 return
+
+    def _read(self, is_let_go: bool) -> bytes:
+        """What is there to be read, b"" for nothing."""
+        try:
+            return os.read(self._master, _CHUNK)
+        except BlockingIOError:
+            if is_let_go:  # the next host has come in this moment
+                self._let_go()
+        except OSError as error:
+            if error.errno != EIO:
+                raise
+            self._let_go()
+        return b""
+
+    def _let_go(self) -> None:
+        """Everybody has closed the terminal."""
+        self._was_let_go = True
+        self._chip.link.forget()
+
+    def _is_closed(self) -> bool:
+        line = select.poll()
+        line.register(self._master, 0)  # a hang-up is told unasked
+        return any(what & select.POLLHUP for _, what in line.poll(0))
 
     def _say(self, piece: bytes) -> None:
         if piece:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -106,6 +107,33 @@ def test_the_next_user_is_understood_whatever_the_last_one_left(last_words: byte
         os.close(line)  # at once: the chip may see both as one event
         wait(lambda: chip.is_free)
         assert "1 ISO14443A" in libnfc(chip, "nfc-list")
+
+
+@pytest.mark.parametrize("is_prompt", [True, False])
+def test_a_port_that_is_opened_again_before_the_chip_has_looked_was_free(is_prompt: bool) -> None:
+    with in_field() as chip:
+        line = os.open(chip.path, os.O_RDWR | os.O_NOCTTY)
+        os.write(line, WAKE_UP + frame(bytes.fromhex("12 40")))  # no preamble and postamble
+        assert heard(line, 13)[6:] == bytes.fromhex("00FF02FED51318")
+        with chip.at_rest():
+            os.close(line)
+            threading.Event().wait(0.2)  # its thread has heard of it, and waits
+            line = os.open(chip.path, os.O_RDWR | os.O_NOCTTY)
+            if is_prompt:
+                os.write(line, WAKE_UP + frame(b"\x02"))
+        if not is_prompt:
+            wait(lambda: chip.is_free)
+            os.write(line, WAKE_UP + frame(b"\x02"))
+        assert heard(line, 19)[6:] == bytes.fromhex("0000FF06FAD50332010607E800")
+        assert not chip.is_free
+        os.close(line)
+
+
+def heard(line: int, size: int) -> bytes:
+    said = b""
+    while len(said) < size and select.select([line], [], [], WAIT_S)[0]:
+        said += os.read(line, size - len(said))
+    return said
 
 
 def test_a_chip_that_goes_away_is_told_in_one_sentence() -> None:
