@@ -54,6 +54,9 @@ class _Result(IntEnum):
     REMOVED_CARD = 0x80100069
 
 
+_EVENTS_AT, _EVENTS_MASK = 16, 0xFFFF
+
+
 class _State(IntFlag):
     """The bits of a reader's state that we look at (PC/SC Part 5); the upper half counts events."""
 
@@ -227,6 +230,7 @@ class PcscCoupler:
             self._scard.SCARD_SHARE_SHARED if is_shared else self._scard.SCARD_SHARE_EXCLUSIVE
         )
         self._card: PcscTransport | None = None
+        self._events: int | None = None  # the reader's count when the card was found
         self._context: int | None = _establish(self._scard)
         try:
             self.name = choose_reader(self.list_readers(), reader)
@@ -255,7 +259,7 @@ class PcscCoupler:
             while state & _State.PRESENT and not state & _State.MUTE:
                 card = self._connect()
                 if card is not None:
-                    self._card = card
+                    self._card, self._events = card, state >> _EVENTS_AT
                     return card
                 if time.monotonic() > deadline:
                     break
@@ -265,8 +269,12 @@ class PcscCoupler:
         raise NoCard(f"no card came to {self.name} within {timeout_s:g} s; present one.")
 
     def wait_gone(self, timeout_s: float) -> bool:
-        """Wait until the card has left the field. Returns whether it has."""
-        return any(state & _State.EMPTY for state in self._states(timeout_s))
+        """Wait until the card has left the field. Returns whether it has.
+
+        A card that another has followed before we looked has left too.
+        """
+        states = self._states(timeout_s)
+        return any(state & _State.EMPTY or self._is_followed(state) for state in states)
 
     def close(self) -> None:
         """Unpower the card and leave the service. May be called more than once."""
@@ -278,7 +286,16 @@ class PcscCoupler:
     def _let_go(self) -> None:
         if self._card is not None:
             self._card.disconnect()
-            self._card = None
+            self._card = self._events = None
+
+    def _is_followed(self, state: int) -> bool:
+        """Whether another card has come after ours: one event of going, one of coming.
+
+        Our own coming may have been counted after we found it: one event more means nothing.
+        """
+        if self._events is None:
+            return False
+        return (state >> _EVENTS_AT) - self._events & _EVENTS_MASK >= 2
 
     def _connect(self) -> PcscTransport | None:
         protocols = self._scard.SCARD_PROTOCOL_T0 | self._scard.SCARD_PROTOCOL_T1

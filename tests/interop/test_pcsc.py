@@ -160,6 +160,20 @@ def test_a_card_can_leave_and_come_back(pcscd, echo, coupler):
         assert coupler.wait_gone(NOTICED_S)
 
 
+def test_a_card_that_another_followed_while_nobody_looked_has_left(pcscd, coupler):
+    name = pcscd.reader_names[0]
+    with PcscCoupler(name) as watcher:
+        with VpcdFrontend(EchoCard(), pcscd.port).running():
+            assert coupler.wait_card(NOTICED_S).transmit(SELECT) == SELECT + OK
+            watcher.wait_card(NOTICED_S)
+        assert watcher.wait_gone(NOTICED_S)
+        with VpcdFrontend(EchoCard(), pcscd.port).running():
+            watcher.wait_card(NOTICED_S)
+            assert coupler.wait_gone(0)
+            assert coupler.wait_card(NOTICED_S).transmit(SELECT) == SELECT + OK
+            assert not coupler.wait_gone(0)
+
+
 def test_a_card_that_left_between_commands_is_lost(inserted, coupler):
     card = coupler.wait_card(NOTICED_S)
     assert card.transmit(SELECT) == SELECT + OK
