@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Protocol
 
 from bench.city.plan import CityPlan
@@ -90,11 +90,17 @@ class Processes:
     def ready(self) -> None:
         """See Crew."""
         there: set[int] = set()
-        with suppress(BrokenProcessPool):  # `play` mends that
+        deadline_s = time.monotonic() + LEAST_PATIENCE_S * self.workers
+        try:
             while len(there) < self.workers:
+                left_s = deadline_s - time.monotonic()
                 with _starting():
-                    asked = self._pool.map(_here, range(self.workers))
+                    asked = self._pool.map(_here, range(self.workers), timeout=left_s)
                 there.update(asked)
+        except BrokenProcessPool:
+            pass  # `play` mends that
+        except TimeoutError:  # one of them hangs
+            self._kill()
 
     def play(self, plan: CityPlan, shards: Iterable[int]) -> Iterator[ShardResult]:
         """See Crew."""
@@ -174,6 +180,7 @@ class Processes:
             )
         assert self.repeated is not None
         self.repeated += len(list(again))
+        self._kill()  # the pool asks them to end and waits, and who is stopped does not hear it
         self._pool.shutdown()
         self._pool = self._made()
 

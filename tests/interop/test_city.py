@@ -1,6 +1,7 @@
 """`tapbench bench city` with workers that live, die and run out of things."""
 
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -77,6 +78,36 @@ def test_a_worker_that_hangs_is_killed_and_loses_nothing(whole, monkeypatch):
     assert (city.digest, city.tally) == (whole.digest, whole.tally)
     assert city.repeated > 0
     assert len(city.workers) == 2
+
+
+def test_a_worker_that_hangs_while_another_dies_is_killed_too(whole):
+    def stop_the_other(worker):
+        for process in multiprocessing.active_children():
+            os.kill(process.pid, signal.SIGKILL if process.pid == worker else signal.SIGSTOP)
+
+    city = run_city(PLAN, Processes(2), None, Once(stop_the_other))
+    assert city.is_good
+    assert (city.digest, city.tally) == (whole.digest, whole.tally)
+    assert city.repeated > 0
+
+
+def test_a_worker_that_hangs_before_it_is_ready_is_killed_and_loses_nothing(whole, monkeypatch):
+    monkeypatch.setattr(crew, "LEAST_PATIENCE_S", 1.0)
+    monkeypatch.setattr(crew, "SLOWEST_TRIP_S", 0.5)
+    workers = Processes(2)
+    pool = workers._pool
+    ask = pool.map
+
+    def ask_and_stop_one(*arguments, **how):
+        asked = ask(*arguments, **how)  # which starts them all
+        os.kill(min(pool._processes), signal.SIGSTOP)
+        return asked
+
+    pool.map = ask_and_stop_one
+    city = run_city(PLAN, workers)
+    assert city.is_good
+    assert (city.digest, city.tally) == (whole.digest, whole.tally)
+    assert city.repeated > 0
 
 
 def test_workers_that_die_again_and_again_end_the_run_with_a_sentence():
