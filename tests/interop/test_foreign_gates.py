@@ -1,18 +1,26 @@
 """A gate in another process, judged as one that is not ours: by the card and an operator."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from socket import create_server
+from threading import Event, Thread
+from time import perf_counter_ns
 
 import pytest
 
+import fixtures
 from bench.conformance.case import Need, Verdict
 from bench.conformance.gate.foreign import ForeignGates, Operator, foreign_gates
+from bench.conformance.gate.fronts import held
+from bench.conformance.gate.played import PlayedCard
 from bench.conformance.gate.playing import gate_places, judge_gates
+from bench.conformance.gate.post import entry
 from bench.conformance.gate.runner import run_gate_case
 from bench.conformance.report import Run
 from bench.conformance.runner import Interrupted
 from bench.conformance.suite import chosen, gate_cases
 from bench.problem import Problem
+from emulator.frontends.vpcd import Control
 from tests.interop.test_nfc_target import free_port
 from tests.needs import require_module, require_tool
 from tests.operators import AtOurGate
@@ -120,6 +128,53 @@ def test_a_gate_that_asks_nothing_ends_the_suite():
     run = judged("jbgn.good_card_enters,jbgn.entered_card_leaves", "gate:udp:0", operator)
     assert "no gate has asked the card anything in 0.2 s" in run.incomplete
     assert not run.results
+
+
+def test_a_tap_at_a_gate_that_asks_without_end_ends():
+    operator = Operator(lambda question: True, lambda said: None, quiet_s=5.0, talk_s=0.3)
+    over = Event()
+    with foreign_gates("udp:0", operator) as gates:
+
+        def ask_on() -> None:
+            while not over.wait(0.05):
+                if not gates.played.is_away:
+                    gates.played.process(bytes.fromhex("00B0950000"))
+
+        Thread(target=ask_on, daemon=True).start()
+        gates.tap(entry(), gates.begins)
+        over.set()
+        assert gates.played.is_away
+
+
+class TakenAtOnce(PlayedCard):
+    """Somebody takes it away in the moment after it was seen to be here."""
+
+    is_seen = False
+
+    @property
+    def is_away(self) -> bool:
+        is_away = self._is_away
+        if not is_away and not self.is_seen:
+            self.is_seen = True
+            self.take_away()
+        return is_away
+
+    @is_away.setter
+    def is_away(self, is_away: bool) -> None:
+        self._is_away = is_away
+
+
+def test_a_card_that_is_taken_away_as_it_is_put_into_its_slot_leaves_it() -> None:
+    with closing(create_server(("127.0.0.1", 0))) as vpcd:
+        played = TakenAtOnce(fixtures.card("student"), perf_counter_ns)
+        with held(f"vpcd:{vpcd.getsockname()[1]}", played, lambda said: None):
+            vpcd.accept()[0].close()  # whether there is a slot
+            with closing(vpcd.accept()[0]) as slot:
+                slot.settimeout(4)
+                slot.sendall(bytes((0, 1, Control.GET_ATR)))
+                with suppress(ConnectionResetError):  # it has gone without a look at that
+                    while slot.recv(99):
+                        pass
 
 
 @contextmanager

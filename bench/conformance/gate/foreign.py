@@ -43,8 +43,8 @@ class Operator:
     ask: answers yes or no. tell: is told what to do. can: what the gate can be set up for, POST or
     CLOCK. wait_s: how long a gate may take to ask the card its first question. stopped_s: the same
     of a gate in a mode that asks none. quiet_s: a tap is over when it has asked nothing for so
-    long. patience_s: how much of the time that should go by between taps really does: more than a
-    card's pass-back time.
+    long. talk_s: or when it has gone on asking for so long. patience_s: how much of the time that
+    should go by between taps really does: more than a card's pass-back time.
     """
 
     ask: Ask
@@ -53,6 +53,7 @@ class Operator:
     wait_s: float = 60.0
     stopped_s: float = 10.0
     quiet_s: float = 1.0
+    talk_s: float = 60.0
     patience_s: float = 6.0
 
 
@@ -150,7 +151,10 @@ class ForeignGates:
         self._post = post
 
     def _await(self, seen: int, post: Post) -> None:
-        """Until the gate has asked the card something and then nothing more. Raises NoCard."""
+        """Until the gate has asked the card something and then nothing more. Raises NoCard.
+
+        A gate that taps a card again and again while it is there would never be done.
+        """
         wait_s = self._operator.stopped_s if _is_stopped(post) else self._operator.wait_s
         began = last = monotonic()
         count = seen
@@ -159,10 +163,12 @@ class ForeignGates:
             now = monotonic()
             quiet_s = self._operator.quiet_s + self.played.knobs.debit_delay_s
             if len(self.played.seen) != count:
+                began = now if count == seen else began
                 count, last = len(self.played.seen), now
-            elif count > seen and now - last > quiet_s:
-                return
-            elif count == seen and now - began > wait_s:
+            if count > seen:
+                if now - last > quiet_s or now - began > self._operator.talk_s:
+                    return
+            elif now - began > wait_s:
                 self._demand_held(wait_s)
                 return
 

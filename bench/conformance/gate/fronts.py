@@ -121,10 +121,10 @@ def _slot(played: PlayedCard, port: int) -> Iterator[None]:
 
     def work() -> None:
         while not ended.is_set():
+            out.clear()  # before the look: who takes the card away says so first and then sets it
             if played.is_away:
                 ended.wait(_POLL_S)
                 continue
-            out.clear()
             with suppress(FrontendError), ExitStack() as stack:
                 front = stay(stack)
                 while not (ended.is_set() or out.is_set() or front.is_over):
