@@ -29,6 +29,7 @@ from tests.pn532_rig import (
     libnfc_running,
     printed,
     stock,
+    wait,
 )
 from tests.unit.pcd import PHONE, EchoCard
 
@@ -134,6 +135,7 @@ def test_a_killed_libnfc_does_not_block_the_port() -> None:
             printed(process, "removing")
             process.kill()
             process.wait(WAIT_S)
+        wait(lambda: chip.is_free)  # sooner, and the next would read what the last one asked for
         with coupled(chip) as coupler:
             coupler.wait_card(WAIT_S)
         assert "1 ISO14443A" in libnfc(chip, "nfc-list")
