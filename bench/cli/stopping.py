@@ -1,9 +1,45 @@
-"""Ctrl-C and SIGTERM, where raising KeyboardInterrupt would be wrong."""
+"""Ctrl-C and SIGTERM: what they do to a program, and where they do something else."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from signal import SIGINT, SIGTERM, Handlers, signal
-from typing import Any
+from signal import SIG_IGN, SIGINT, SIGTERM, Handlers, getsignal, signal
+from time import monotonic
+from typing import Any, Final
+
+SAME_S: Final = 1.0
+"""A signal so soon after another is the same wish: of two hands, a supervisor or a bouncing key."""
+
+
+def heed_stops() -> None:
+    """From now on Ctrl-C and SIGTERM raise KeyboardInterrupt, both as one if both come.
+
+    The first is obeyed with files, cards and child processes put right, and the next must not
+    break into that. Who has waited for longer may break in: it may be that which hangs.
+    """
+    at_s = float("-inf")
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal at_s
+        before_s, at_s = at_s, monotonic()
+        if at_s - before_s > SAME_S:
+            raise KeyboardInterrupt
+
+    for number in (SIGINT, SIGTERM):
+        if getsignal(number) is not SIG_IGN:  # as a shell starts what runs behind it
+            signal(number, stop)
+
+
+def heed_no_stops() -> None:
+    """From now on Ctrl-C and SIGTERM do nothing: all is done but to leave."""
+    for number in (SIGINT, SIGTERM):
+        signal(number, SIG_IGN)
+
+
+def stopped() -> int:
+    """Tell that the work was broken off. Returns the exit code."""
+    print("tapbench: stopped before it was done", file=sys.stderr)
+    return 130
 
 
 @contextmanager

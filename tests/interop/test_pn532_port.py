@@ -269,3 +269,34 @@ def test_a_port_with_something_else_behind_it_is_told_in_one_sentence(
             check=False,
         )
     refuse(done, said)
+
+
+HEARD_BY_ANOTHER = """
+import signal, sys, threading, time
+class Telling:
+    def write(self, text):
+        sys.__stdout__.write(text)
+        if "Ctrl-C" in text:
+            threading.Thread(target=send).start()
+    def flush(self):
+        sys.__stdout__.flush()
+def send():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+sys.stdout = Telling()
+from bench.cli import main
+main()
+"""
+"""`tapbench` that waits when another of its threads gets Ctrl-C, as a kernel may choose."""
+
+
+def test_the_card_goes_though_another_thread_got_the_signal() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HEARD_BY_ANOTHER, "emulate", "--via", "pn532"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "card removed, balance 50.00 yuan" in done.stdout
