@@ -13,6 +13,7 @@ def main() -> NoReturn:
     """
     import sys
 
+    code = None
     try:  # what the commands need takes most of a start, and a signal may come meanwhile
         from bench.cli.stopping import heed_no_stops, heed_stops, stopped
 
@@ -20,7 +21,10 @@ def main() -> NoReturn:
         from bench.cli.app import run_app
 
         code = run_app(sys.argv[1:])
+        heed_no_stops()
     except KeyboardInterrupt:
-        code = stopped()
-    heed_no_stops()
+        from bench.cli.stopping import heed_no_stops, stopped
+
+        heed_no_stops()
+        code = stopped() if code is None else code
     sys.exit(code)

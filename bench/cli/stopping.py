@@ -1,14 +1,20 @@
 """Ctrl-C and SIGTERM: what they do to a program, and where they do something else."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from signal import SIG_IGN, SIGINT, SIGTERM, Handlers, getsignal, signal
+from threading import Timer
 from time import monotonic
 from typing import Any, Final
 
 SAME_S: Final = 1.0
 """A signal so soon after another is the same wish: of two hands, a supervisor or a bouncing key."""
+
+
+AGAIN_S: Final = 0.02
+"""After which a signal that got lost is sent again."""
 
 
 def heed_stops() -> None:
@@ -17,17 +23,33 @@ def heed_stops() -> None:
     The first is obeyed with files, cards and child processes put right, and the next must not
     break into that. Who has waited for longer may break in: it may be that which hangs.
     """
-    at_s = float("-inf")
-
-    def stop(number: int, frame: object) -> None:
-        nonlocal at_s
-        before_s, at_s = at_s, monotonic()
-        if at_s - before_s > SAME_S:
-            raise KeyboardInterrupt
-
+    stops = _Stops()
     for number in (SIGINT, SIGTERM):
         if getsignal(number) is not SIG_IGN:  # as a shell starts what runs behind it
-            signal(number, stop)
+            signal(number, stops.stop)
+    sys.unraisablehook = stops.lost
+
+
+class _Stops:
+    """What signals do. What they raise in a finalizer Python drops, so it is raised once more."""
+
+    def __init__(self) -> None:
+        self._at_s = float("-inf")
+        self._told = sys.unraisablehook
+
+    def stop(self, number: int, frame: object) -> None:
+        before_s, self._at_s = self._at_s, monotonic()
+        if self._at_s - before_s > SAME_S:
+            raise KeyboardInterrupt
+
+    def lost(self, what: Any) -> None:  # noqa: ANN401 - a type of sys that has no name
+        if what.exc_type is not KeyboardInterrupt:
+            self._told(what)
+            return
+        self._at_s = float("-inf")
+        again = Timer(AGAIN_S, os.kill, (os.getpid(), SIGINT))
+        again.daemon = True
+        again.start()
 
 
 def heed_no_stops() -> None:

@@ -55,10 +55,32 @@ def test_a_signal_to_a_program_that_is_about_to_leave_does_not_change_its_code(n
     assert (done.returncode, done.stderr) == (0, "")
 
 
+IN_A_FINALIZER = """
+import signal, sys, time
+from bench.cli import main
+class Gone:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+def run(arguments):
+    Gone()
+    time.sleep(30)
+sys.modules["bench.cli.app"] = type(sys)("app")
+sys.modules["bench.cli.app"].run_app = run
+main()
+"""
+"""`tapbench` that is sent a signal while an object is done away with, where Python drops errors."""
+
+
+def test_a_signal_that_comes_in_a_finalizer_is_not_lost():
+    done = run(IN_A_FINALIZER)
+    assert (done.returncode, done.stderr) == (130, "tapbench: stopped before it was done\n")
+
+
 @pytest.fixture
 def clock(monkeypatch) -> Iterator[SimpleNamespace]:
     """A clock to set, and signals as the program has them."""
     before = {number: signal.getsignal(number) for number in BOTH}
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     found = SimpleNamespace(now_s=5.0)
     monkeypatch.setattr(stopping, "monotonic", lambda: found.now_s)
     stopping.heed_stops()
@@ -87,6 +109,7 @@ def test_who_has_waited_may_break_in_again(clock):
 
 def test_who_is_started_deaf_to_ctrl_c_stays_so(monkeypatch):
     before = {number: signal.getsignal(number) for number in BOTH}
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         stopping.heed_stops()
