@@ -23,6 +23,7 @@ from emulator.radio.pn532.link import ACK
 from emulator.radio.station import Station
 from reader.transport.base import ReaderFault
 from reader.transport.nfc import NfcCoupler
+from tests.ending import end
 from tests.interop.test_cli import read_until, running, tapbench
 from tests.pn532_host import WAKE_UP, frame
 from tests.pn532_rig import WAIT_S, coupled, in_field, libnfc, run_libnfc, wait
@@ -300,3 +301,33 @@ def test_the_card_goes_though_another_thread_got_the_signal() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "card removed, balance 50.00 yuan" in done.stdout
+
+
+def test_a_service_may_use_a_serial_port_that_hangs_up() -> None:
+    """A program without a terminal, as a service is, that reads a card through a chip and ends."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "tap", "--via", "pn532"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        start_new_session=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_service_that_holds_a_card_is_told_when_its_board_is_pulled_out() -> None:
+    air = Air(clock=Unpaced())
+    with VirtualPn532(air) as chip, chip.as_nfcpy_device() as device:
+        card = subprocess.Popen(
+            [sys.executable, "-m", "bench", "emulate", "--via", "nfc", "--device", device],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        read_until(card, "Ctrl-C")
+    _, errors = end(card, 0)
+    assert card.returncode == 2
+    assert "replug it" in errors
