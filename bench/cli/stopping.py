@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from signal import SIG_IGN, SIGINT, SIGTERM, Handlers, getsignal, signal
+from signal import SIG_IGN, SIGINT, SIGTERM, Handlers, getsignal, raise_signal, signal
 from threading import Timer
 from time import monotonic
 from typing import Any, Final
@@ -76,3 +76,13 @@ def on_stop(act: Callable[[int, Any], None] | Handlers) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal(number, handler)
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """For a moment's work that must not be broken into: Ctrl-C and SIGTERM come after it."""
+    came: list[int] = []
+    with on_stop(lambda number, frame: came.append(number)):
+        yield
+    for number in came[:1]:
+        raise_signal(number)
