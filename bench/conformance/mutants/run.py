@@ -227,7 +227,12 @@ def _outcome(mutant: Mutant, told: _Told, plan: Plan) -> Judged:
 
 async def _run(task: Task, plan: Plan) -> _Told:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *_COMMAND, stdin=PIPE, stdout=PIPE, env=_environment()
+        sys.executable,
+        *_COMMAND,
+        stdin=PIPE,
+        stdout=PIPE,
+        env=_environment(),
+        process_group=0,  # what ends the whole group is ours to hear: a child's end says nothing
     )
     try:
         return await _listen(process, task, plan)
