@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -115,11 +116,12 @@ def _judged(
     started = now()
     runs = tuple(_runs(found, cases, judge))
     report = Report(started, options.seed, options.level, options.only, runs, environment(), name)
+    data = cache(lambda: report_json(report))
     try:
-        _write(report, options)  # first: whoever reads the summary may stop reading
+        _write(report, options, data)  # first: whoever reads the summary may stop reading
     finally:
         if options.as_json:
-            sys.stdout.write(report_json(report))
+            sys.stdout.write(data())
         else:
             print_report(report)
     return int(report.ending)
@@ -187,15 +189,16 @@ def _demand_places(options: SuiteOptions) -> None:
         demand_place(options.junit, True)
 
 
-def _write(report: Report, options: SuiteOptions) -> None:
+def _write(report: Report, options: SuiteOptions, data: Callable[[], str]) -> None:
     """Write what was asked for, and say so. Raises Problem once all that can be written is."""
+    junit = cache(lambda: report_junit(report))  # seconds each, for who has pressed Ctrl-C too
     parts: dict[Path, Callable[[], bytes]] = {}
     if options.report is not None:
         parts[options.report / PAGE] = lambda: report_html(report).encode()
-        parts[options.report / DATA] = lambda: report_json(report).encode()
-        parts[options.report / JUNIT] = lambda: report_junit(report)
+        parts[options.report / DATA] = lambda: data().encode()
+        parts[options.report / JUNIT] = junit
     if options.junit is not None:
-        parts[options.junit] = lambda: report_junit(report)
+        parts[options.junit] = junit
     problems = []
     for path, made in parts.items():
         try:
