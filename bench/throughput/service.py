@@ -194,12 +194,13 @@ def _asked(
                 caller.ask(kind, turn)
         return perf_counter()
 
-    with ThreadPoolExecutor(len(callers)) as pool:
-        try:
-            ended = max(pool.map(live, callers))
-        finally:  # Ctrl-C, or one has failed: the others need not ask on
-            is_over.set()
-            ready.abort()
+    pool = ThreadPoolExecutor(len(callers))
+    try:
+        ended = max(pool.map(live, callers))
+    finally:  # of Ctrl-C, or where one has failed: the end of the service ends the others
+        is_over.set()
+        ready.abort()
+        pool.shutdown(wait=False, cancel_futures=True)
     took_ns = {kind: [one for caller in callers for one in caller.took_ns[kind]] for kind in KINDS}
     return took_ns, sum(caller.requests for caller in callers), ended - begun[0]
 
