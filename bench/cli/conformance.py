@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench.cli.conformance_show import print_report
 from bench.cli.operator import announce, operator, say_result
+from bench.cli.stopping import put_off
 from bench.clock import now
 from bench.conformance.case import Case, Verdict
 from bench.conformance.gate.playing import GatePlace, gate_places, judge_gates
@@ -121,7 +122,10 @@ def _judged(
         _write(report, options, data)  # first: whoever reads the summary may stop reading
     finally:
         if options.as_json:
-            sys.stdout.write(data())
+            whole = data()
+            with put_off():  # megabytes, in many pieces
+                sys.stdout.write(whole)
+                sys.stdout.flush()
         else:
             print_report(report)
     return int(report.ending)

@@ -80,9 +80,18 @@ def on_stop(act: Callable[[int, Any], None] | Handlers) -> Iterator[None]:
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """For a moment's work that must not be broken into: Ctrl-C and SIGTERM come after it."""
-    came: list[int] = []
-    with on_stop(lambda number, frame: came.append(number)):
+    """For what must not be broken into: Ctrl-C and SIGTERM come after it.
+
+    Who sends another after a while breaks in: a reader of what is written may not read.
+    """
+    came: list[tuple[int, float]] = []
+
+    def note(number: int, frame: object) -> None:
+        if came and monotonic() - came[0][1] > SAME_S:
+            raise KeyboardInterrupt
+        came.append((number, monotonic()))
+
+    with on_stop(note):
         yield
-    for number in came[:1]:
+    for number, _ in came[:1]:
         raise_signal(number)

@@ -119,3 +119,26 @@ def test_who_is_started_deaf_to_ctrl_c_stays_so(monkeypatch):
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def strike(clock: SimpleNamespace, every_s: float, done: list[int]) -> None:
+    """Send signals into what puts them off. done: takes those that have not broken into it."""
+    with stopping.put_off():
+        for number in BOTH:
+            clock.now_s += every_s
+            signal.raise_signal(number)
+            done.append(number)
+
+
+def test_what_is_put_off_comes_after_it_and_once(clock):
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        strike(clock, 0.0, done)
+    assert done == BOTH
+
+
+def test_who_has_waited_breaks_into_what_is_put_off(clock):
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        strike(clock, 1.5, done)
+    assert done == BOTH[:1]
