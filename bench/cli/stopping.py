@@ -12,7 +12,6 @@ from typing import Any, Final
 SAME_S: Final = 1.0
 """A signal so soon after another is the same wish: of two hands, a supervisor or a bouncing key."""
 
-
 AGAIN_S: Final = 0.02
 """After which a signal that got lost is sent again."""
 
