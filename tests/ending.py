@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from pathlib import Path
 
 
 def end(
@@ -19,3 +20,10 @@ def end(
         process.kill()
         process.communicate()
         raise
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started and that have not ended."""
+    return [
+        int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    ]

@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Protocol
 
+from bench.children import born_deaf, stay_deaf
 from bench.city.plan import CityPlan
 from bench.city.result import ShardResult
 from bench.city.shard import play_shard, warm
@@ -192,19 +193,14 @@ class Processes:
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """While processes may be started: Ctrl-C waits, and they are born deaf to it. Raises Problem.
-
-    Until `_begin` a worker would answer it with a traceback.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    """While processes may be started. Raises Problem."""
     try:
-        yield
+        with born_deaf():
+            yield
     except OSError as error:
         raise Problem(
             f"no more processes can be started ({error.strerror}); give fewer --workers"
         ) from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _patience_s(plan: CityPlan) -> float:
@@ -235,8 +231,7 @@ def _here(number: int) -> int:
 
 def _begin() -> None:
     """A worker leaves Ctrl-C to who started it, and does not outlive that."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    stay_deaf()
     if sys.platform == "linux":  # a worker that hangs without memory cannot run its thread
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()

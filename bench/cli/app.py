@@ -4,7 +4,6 @@ the command runs, so that `tapbench --help` stays quick.
 
 import errno
 import os
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 
 from bench.cli.lazy import lazy_group
 from bench.cli.road_options import Faults, Json, Noise, Seed, Timing, Trace, Via
+from bench.cli.stopping import stopped
 from bench.problem import Problem
 
 _ELSEWHERE = {
@@ -45,13 +45,16 @@ app = typer.Typer(
 
 def run_app(arguments: list[str]) -> int:
     """Run one command line. Returns the exit code; problems are told in one sentence."""
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        code = app(arguments, standalone_mode=False, prog_name="tapbench")
+    command = typer.main.get_command(app)
+    try:  # not as Typer runs it, which says nothing of Ctrl-C
+        with command.make_context("tapbench", arguments) as context:
+            code = command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except (KeyboardInterrupt, typer.Abort):
-        return 130
+        return stopped()
     except BrokenPipeError:
         _forget_output()
         return 1
@@ -90,10 +93,6 @@ def _forget_output() -> None:
     """Nobody reads standard output any more: the flush at the end must not fail as well."""
     with suppress(OSError, ValueError):  # a stream without a descriptor has nothing to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _terminate(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _known_problems() -> tuple[type[Exception], ...]:

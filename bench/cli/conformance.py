@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench.cli.conformance_show import print_report
 from bench.cli.operator import announce, operator, say_result
+from bench.cli.stopping import put_off
 from bench.clock import now
 from bench.conformance.case import Case, Verdict
 from bench.conformance.gate.playing import GatePlace, gate_places, judge_gates
@@ -115,11 +117,15 @@ def _judged(
     started = now()
     runs = tuple(_runs(found, cases, judge))
     report = Report(started, options.seed, options.level, options.only, runs, environment(), name)
+    data = cache(lambda: report_json(report))
     try:
-        _write(report, options)  # first: whoever reads the summary may stop reading
+        _write(report, options, data)  # first: whoever reads the summary may stop reading
     finally:
         if options.as_json:
-            sys.stdout.write(report_json(report))
+            whole = data()
+            with put_off():  # megabytes, in many pieces
+                sys.stdout.write(whole)
+                sys.stdout.flush()
         else:
             print_report(report)
     return int(report.ending)
@@ -187,15 +193,16 @@ def _demand_places(options: SuiteOptions) -> None:
         demand_place(options.junit, True)
 
 
-def _write(report: Report, options: SuiteOptions) -> None:
+def _write(report: Report, options: SuiteOptions, data: Callable[[], str]) -> None:
     """Write what was asked for, and say so. Raises Problem once all that can be written is."""
+    junit = cache(lambda: report_junit(report))  # seconds each, for who has pressed Ctrl-C too
     parts: dict[Path, Callable[[], bytes]] = {}
     if options.report is not None:
         parts[options.report / PAGE] = lambda: report_html(report).encode()
-        parts[options.report / DATA] = lambda: report_json(report).encode()
-        parts[options.report / JUNIT] = lambda: report_junit(report)
+        parts[options.report / DATA] = lambda: data().encode()
+        parts[options.report / JUNIT] = junit
     if options.junit is not None:
-        parts[options.junit] = lambda: report_junit(report)
+        parts[options.junit] = junit
     problems = []
     for path, made in parts.items():
         try:

@@ -32,6 +32,8 @@ from fixtures.phones import load_phone
 NEW_BALANCE = "50.00"
 AWAY_S = 1.5
 """How long a card that left is out of its slot: pcscd looks every 0.4 s."""
+HEARD_S = 0.5
+"""How long a wait may last. A signal that another thread has got does not end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,8 @@ def _over_pn532(held: Held, options: EmulateOptions) -> None:
             f"  nfcpy   {chip.nfcpy_path}{chip.nfcpy_remark}",
             f"  libnfc  LIBNFC_DEVICE={chip.libnfc_device}",
         )
-        is_unread.wait()
+        while not is_unread.wait(HEARD_S):
+            pass
         raise BrokenPipeError
 
 

@@ -1,6 +1,5 @@
 """Commands whose options are read when they are asked for: most starts need one of them."""
 
-import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -24,13 +23,6 @@ def lazy_group(places: Mapping[str, str]) -> type[TyperGroup]:
             if cmd_name in places and cmd_name not in self.commands:
                 self.commands[cmd_name] = _made(cmd_name, places[cmd_name])
             return super().get_command(ctx, cmd_name)
-
-        def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - private types
-            try:
-                return super().invoke(ctx)
-            except KeyboardInterrupt:  # Typer would leave with the code and no word
-                print("tapbench: stopped before it was done", file=sys.stderr)
-                raise typer.Exit(130) from None
 
     return Lazy
 

@@ -18,6 +18,7 @@ from rich.live import Live
 
 from bench.cli.panel_screen import panel_svg, screen
 from bench.cli.panel_state import PanelState, Phase, Title, masked
+from bench.cli.stopping import put_off
 from reader.barrier import Position
 from reader.modes import Mode
 from reader.outcome import Outcome
@@ -66,7 +67,8 @@ class Panel:
 
     def __enter__(self) -> Self:
         try:
-            self._live.start()
+            with put_off():  # Rich cannot undo half a start
+                self._live.start()
             self.tick()
             self._ticker.start()
         except BaseException:
@@ -80,11 +82,12 @@ class Panel:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
-        self._ended.set()
-        self._ticker.join()
-        self._live.stop()
-        rows = min(LEFT_ROWS, self._console.height)
-        self._console.print(screen(self.state, rows), height=rows)
+        with put_off():
+            self._ended.set()
+            self._ticker.join()
+            self._live.stop()
+            rows = min(LEFT_ROWS, self._console.height)
+            self._console.print(screen(self.state, rows), height=rows)
 
     def waiting(self) -> None:
         """The gate waits for a card. The last outcome stays to be read for a while."""

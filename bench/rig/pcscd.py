@@ -204,6 +204,7 @@ class PrivatePcscd:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=self._service_environ(),
+                    process_group=0,  # a terminal's Ctrl-C is for us, who still need it
                 )
 
     def _service_environ(self) -> dict[str, str]:

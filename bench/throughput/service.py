@@ -174,6 +174,7 @@ def _asked(
     """Nanoseconds by kind, how many requests, and seconds, of all callers together."""
     begun: list[float] = []
     ready = threading.Barrier(len(callers), action=lambda: begun.append(perf_counter()))
+    is_over = threading.Event()
 
     def live(caller: _Caller) -> float:
         hooks = {"request": [caller.note]}
@@ -188,11 +189,18 @@ def _asked(
                 raise
             caller.requests = 0
             for turn, kind in enumerate(islice(_mixed(caller.number), count)):
+                if is_over.is_set():
+                    break
                 caller.ask(kind, turn)
         return perf_counter()
 
-    with ThreadPoolExecutor(len(callers)) as pool:
+    pool = ThreadPoolExecutor(len(callers))
+    try:
         ended = max(pool.map(live, callers))
+    finally:  # of Ctrl-C, or where one has failed: the end of the service ends the others
+        is_over.set()
+        ready.abort()
+        pool.shutdown(wait=False, cancel_futures=True)
     took_ns = {kind: [one for caller in callers for one in caller.took_ns[kind]] for kind in KINDS}
     return took_ns, sum(caller.requests for caller in callers), ended - begun[0]
 

@@ -12,11 +12,13 @@ What nfcpy 1.0.4's drivers fix, and what is done about it:
 - PN53x drivers cannot wait without a time limit: None is a TypeError inside them.
 - The `udp` driver shows any UID. A port that is taken makes it return at once, as if nobody came;
   a datagram that is no frame fails inside it with ValueError or IndexError.
+- A serial port becomes the terminal of a program that has none, such as a service; see `_look_at`.
 
 nfcpy is imported when the first chip is opened: that takes 50 ms, which other front ends save.
 """
 
 import logging
+import os
 import socket
 import warnings
 from dataclasses import dataclass, replace
@@ -262,7 +264,13 @@ def _nfcpy() -> Any:  # noqa: ANN401 - nfcpy has no types
 
     if warnings.showwarning is not showwarning:
         logging.captureWarnings(False)
+    nfc.clf.transport.open = _look_at
     return nfc
+
+
+def _look_at(path: str) -> Any:  # noqa: ANN401 - a file
+    """Open a port without becoming its session: when it hangs up, SIGHUP would end a service."""
+    return open(path, opener=lambda name, flags: os.open(name, flags | os.O_NOCTTY))
 
 
 def _open(device: str) -> Any:  # noqa: ANN401 - nfcpy has no types

@@ -8,10 +8,13 @@ What is worked around here, all seen in nfcpy 1.0.4:
 - an empty command fails inside it with UnboundLocalError; refused here.
 - an ATS without TA or TB fails inside it with IndexError, a cut block likewise; such a card is
   passed over, or lost.
+- it looks at a serial port with an open that makes the port the terminal of a program that has
+  none, as a service has none; opened without that here.
 - on the UDP air a search that finds nothing takes one second, so `wait_card` may be that late.
 """
 
 import logging
+import os
 import time
 import warnings
 from contextlib import suppress
@@ -159,7 +162,13 @@ def _nfcpy() -> Any:  # noqa: ANN401 - nfcpy has no types
 
     if warnings.showwarning is not showwarning:
         logging.captureWarnings(False)
+    nfc.clf.transport.open = _look_at
     return nfc
+
+
+def _look_at(path: str) -> Any:  # noqa: ANN401 - a file
+    """Open a port without becoming its session: when it hangs up, SIGHUP would end a service."""
+    return open(path, opener=lambda name, flags: os.open(name, flags | os.O_NOCTTY))
 
 
 def _open(device: str) -> Any:  # noqa: ANN401 - nfcpy has no types

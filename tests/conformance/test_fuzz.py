@@ -1,9 +1,13 @@
 """The fuzzer for cards: it finds planted lies, leaves right cards alone, and repeats."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -24,6 +28,7 @@ from bench.conformance.fuzz.recipe import BENDS, NOISE, Fuzzer, Recipe, made
 from bench.conformance.fuzz.run import script
 from bench.conformance.reading import is_reading
 from bench.conformance.stand import own_stand
+from tests.ending import children
 from tests.unit.test_conformance_reader import card_of, stand_with, writable
 
 PLANTED = ("M-CARD-012", "M-CARD-115", "M-CARD-119", "M-CARD-162", "M-CARD-173", "M-CARD-180")
@@ -291,3 +296,43 @@ def test_a_run_prints_counts_or_json_and_writes_a_file(tmp_path, capsys):
     assert told == kept
     assert told["commands"] >= 600
     assert told["violations"] == []
+
+
+def test_ctrl_c_at_a_terminal_is_no_matter_of_the_workers():
+    """A terminal sends it to all of them; one that is starting would answer with a traceback."""
+    command = [sys.executable, "-m", "bench", "conformance", "fuzz", "--workers", "2"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        born = workers_of(process)
+        assert all(is_deaf(one) for one in born)
+        os.killpg(process.pid, signal.SIGINT)
+        said, errors = process.communicate(timeout=20)
+    assert (process.returncode, said) == (3, "")
+    assert errors.splitlines()[-1] == "Error: it was stopped by Ctrl-C or by a signal"
+    assert "Traceback" not in errors
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Both of them, as soon as they are there."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        there = [one for one in children(process.pid) if "spawn_main" in proc(one, "cmdline")]
+        if len(there) == 2:
+            return there
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+def is_deaf(process: int) -> bool:
+    """Whether Ctrl-C waits for a process, or is nothing to it."""
+    sets = dict(line.split(":\t") for line in proc(process, "status").splitlines())
+    return bool((int(sets["SigBlk"], 16) | int(sets["SigIgn"], 16)) >> signal.SIGINT - 1 & 1)
+
+
+def proc(process: int, name: str) -> str:
+    return Path(f"/proc/{process}/{name}").read_text()

@@ -1,6 +1,5 @@
 """Rigs for tests against unmodified third-party programs: each test has a pcscd of its own."""
 
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -21,17 +20,15 @@ Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def here(capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+def here(capsys: pytest.CaptureFixture[str]) -> Here:
     """Run `tapbench` in this process, which is ten times as fast as in one of its own."""
-    handler = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         capsys.readouterr()
         code = run_app([*map(str, arguments)])
         return subprocess.CompletedProcess([], code, *capsys.readouterr())
 
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+    return run
 
 
 @pytest.fixture

@@ -375,6 +375,23 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path, number: signal.Signals):
     incomplete(done, tmp_path, "it was stopped by Ctrl-C or by a signal, at CARD-")
 
 
+def test_ctrl_c_while_the_json_is_written_leaves_it_whole():
+    """It is longer than a pipe holds, so it is on its way when its first byte has come."""
+    command = [sys.executable, "-m", "bench", "conformance", "card", "--only", "CARD-CAPP-*"]
+    with subprocess.Popen(
+        [*command, "--via", "inproc", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": ""},  # unbuffered, Python drops what a signal cuts
+    ) as process:
+        assert process.stdout is not None
+        begun = os.read(process.stdout.fileno(), 1)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+    assert json.loads(begun + rest)["ending"] == "passed"
+    assert (process.returncode, errors) == (130, b"tapbench: stopped before it was done\n")
+
+
 def test_a_road_this_machine_lacks_makes_the_report_incomplete(
     here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

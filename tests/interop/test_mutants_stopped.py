@@ -1,9 +1,11 @@
 """Judging broken gates when a process dies, or somebody stops it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from bench.conformance.mutants.declared import Mutant
 from bench.conformance.mutants.run import Plan, judge_all, run_mutants
 from bench.conformance.mutants.score import Outcome
 from bench.problem import Problem
+from tests.ending import children
 
 DIES = Mutant(
     id="M-GATE-900",
@@ -47,6 +50,10 @@ def test_a_run_that_is_stopped_keeps_what_was_judged(tmp_path: Path, number: sig
     ) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
+        # What is sent to all of the program's group must not end a child before its parent knows.
+        for child in children(process.pid):
+            with suppress(ProcessLookupError):  # its case is over
+                assert os.getpgid(child) == child
         process.send_signal(number)
         said, errors = process.communicate(timeout=60)
     assert first.startswith("[1/")

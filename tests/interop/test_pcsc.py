@@ -321,6 +321,11 @@ def test_what_is_not_installed_is_named_with_its_package(lacking, monkeypatch):
         PrivatePcscd().__enter__()
 
 
+def test_what_is_sent_to_our_whole_group_does_not_end_the_service(pcscd):
+    """Ctrl-C at a terminal is: who puts the card away then must find the service alive."""
+    assert os.getpgid(pcscd.pid) == pcscd.pid != os.getpgrp()
+
+
 def test_nothing_is_left_behind(pcscd):
     with PrivatePcscd() as rig:
         folder, pid = rig.socket_path.parent, rig.pid

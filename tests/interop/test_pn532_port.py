@@ -24,6 +24,7 @@ from emulator.radio.pn532.link import ACK
 from emulator.radio.station import Station
 from reader.transport.base import ReaderFault
 from reader.transport.nfc import NfcCoupler
+from tests.ending import end
 from tests.interop.test_cli import read_until, running, tapbench
 from tests.pn532_host import WAKE_UP, frame
 from tests.pn532_rig import WAIT_S, coupled, in_field, libnfc, run_libnfc, wait
@@ -297,3 +298,64 @@ def test_a_port_with_something_else_behind_it_is_told_in_one_sentence(
             check=False,
         )
     refuse(done, said)
+
+
+HEARD_BY_ANOTHER = """
+import signal, sys, threading, time
+class Telling:
+    def write(self, text):
+        sys.__stdout__.write(text)
+        if "Ctrl-C" in text:
+            threading.Thread(target=send).start()
+    def flush(self):
+        sys.__stdout__.flush()
+def send():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+sys.stdout = Telling()
+from bench.cli import main
+main()
+"""
+"""`tapbench` that waits when another of its threads gets Ctrl-C, as a kernel may choose."""
+
+
+def test_the_card_goes_though_another_thread_got_the_signal() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HEARD_BY_ANOTHER, "emulate", "--via", "pn532"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "card removed, balance 50.00 yuan" in done.stdout
+
+
+def test_a_service_may_use_a_serial_port_that_hangs_up() -> None:
+    """A program without a terminal, as a service is, that reads a card through a chip and ends."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "tap", "--via", "pn532"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        start_new_session=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_service_that_holds_a_card_is_told_when_its_board_is_pulled_out() -> None:
+    air = Air(clock=Unpaced())
+    with VirtualPn532(air) as chip, chip.as_nfcpy_device() as device:
+        card = subprocess.Popen(
+            [sys.executable, "-m", "bench", "emulate", "--via", "nfc", "--device", device],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        read_until(card, "Ctrl-C")
+    _, errors = end(card, 0)
+    assert card.returncode == 2
+    assert "replug it" in errors

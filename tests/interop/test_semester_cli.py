@@ -1,12 +1,16 @@
 """`tapbench semester`, `tapbench bench issuer` and `bench service` as a user runs them."""
 
 import json
+import signal
 import stat
+import threading
+import time
 from contextlib import ExitStack
 
 import pytest
 
 from bench.cli.bench_issuer import MOST_GROWTH
+from bench.throughput import service
 from bench.throughput.document import Document, read_document
 from bench.throughput.histogram import Measure
 from bench.throughput.issuer import IssuerFigures, Speed
@@ -131,3 +135,21 @@ def test_the_waits_are_a_table_for_people_and_a_page(here, tmp_path):
     assert "a second." in done.stdout
     assert "2 clients at once" in page.read_text()
     assert here(*asked).returncode == 2
+
+
+def test_ctrl_c_ends_what_callers_of_the_service_ask(monkeypatch):
+    """As soon as the first has asked for something, of ten thousand times."""
+    asked, ask = [], service._Caller.ask
+
+    def strike(caller, kind: str, turn: int) -> None:
+        ask(caller, kind, turn)
+        asked.append(kind)
+        if len(asked) == 1:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    monkeypatch.setattr(service._Caller, "ask", strike)
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        service.measure(2, 10_000)
+    assert time.monotonic() - begun < 20
+    assert len(asked) < 1000

@@ -3,6 +3,7 @@
 import io
 import itertools
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -476,6 +477,28 @@ def test_the_terminal_is_given_back_even_after_an_error():
     _, _, rest = out.getvalue().partition("\x1b[?1049l")
     assert out.getvalue().count("\x1b[?25h") == 1
     assert "\x1b[?" not in rest
+
+
+class Struck(Console):
+    """A terminal at which Ctrl-C is pressed while the display takes it, or gives it back."""
+
+    taken: bool
+
+    def show_cursor(self, show: bool = True) -> bool:
+        if show is not self.taken:
+            signal.raise_signal(signal.SIGINT)
+        return super().show_cursor(show)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_ctrl_c_while_the_terminal_is_taken_or_given_back_leaves_it_whole(taken: bool):
+    out = io.StringIO()
+    console = Struck(file=out, width=80, height=24, force_terminal=True)
+    console.taken = taken
+    with pytest.raises(KeyboardInterrupt), Panel(console, TITLE, POLICY, lambda: NOW):
+        pass
+    assert out.getvalue().count("\x1b[?1049l") == 1
+    assert out.getvalue().count("\x1b[?25h") == 1
 
 
 @pytest.mark.parametrize("height", [12, 24, 50])

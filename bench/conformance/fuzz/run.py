@@ -8,6 +8,7 @@ from queue import Empty
 from typing import Any
 
 from apdu.sw import describe
+from bench.children import born_deaf
 from bench.conformance.fuzz.tally import Found, Tally
 from bench.conformance.fuzz.task import Task
 from bench.conformance.fuzz.worker import hunt, part
@@ -86,8 +87,9 @@ def _several(task: Task, say: _Progress) -> Tally:
     queue: Any = context.Queue()
     parts = [replace(task, worker=n) for n in range(task.workers)]
     processes = [context.Process(target=part, args=(one, queue), daemon=True) for one in parts]
-    for process in processes:
-        process.start()
+    with born_deaf():
+        for process in processes:
+            process.start()
     tally, left = Tally(), set(range(task.workers))
     try:
         while left:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bench.children import stay_deaf
 from bench.conformance.fuzz.task import Task
 from bench.conformance.mutants import patch
 from bench.conformance.mutants.declared import Mutant
@@ -28,6 +29,7 @@ def hunt(task: Task, tell: Callable[[int], object] = lambda done: None) -> "Tall
 
 def part(task: Task, queue: Any) -> None:  # noqa: ANN401 - a queue of multiprocessing
     """A process of its own: tells (worker, APDUs so far), and at the end its tally or a Problem."""
+    stay_deaf()
     try:
         if task.mutant is not None:
             break_card(task.mutant)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from signal import SIGTERM, getsignal, signal
+from signal import SIGINT, SIGTERM, getsignal, signal
 from threading import current_thread, main_thread
 from typing import Any
 
@@ -147,18 +147,20 @@ async def _judge_all(
 
 @contextmanager
 def _ended_by_signal() -> Iterator[None]:
-    """SIGTERM ends the task, as asyncio has it for Ctrl-C; an error from a handler breaks in."""
+    """Ctrl-C and SIGTERM end the task: an error from a handler breaks into anything."""
     task = asyncio.current_task()
     if task is None or current_thread() is not main_thread():
         yield
         return
-    loop, before = asyncio.get_running_loop(), getsignal(SIGTERM)
-    loop.add_signal_handler(SIGTERM, task.cancel)
+    loop, before = asyncio.get_running_loop(), {one: getsignal(one) for one in (SIGINT, SIGTERM)}
+    for number in before:
+        loop.add_signal_handler(number, task.cancel)
     try:
         yield
     finally:
-        loop.remove_signal_handler(SIGTERM)
-        signal(SIGTERM, before)
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal(number, handler)
 
 
 def _grounds(kind: str, mutants: list[Mutant], plan: Plan) -> list[Task]:
@@ -225,7 +227,12 @@ def _outcome(mutant: Mutant, told: _Told, plan: Plan) -> Judged:
 
 async def _run(task: Task, plan: Plan) -> _Told:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *_COMMAND, stdin=PIPE, stdout=PIPE, env=_environment()
+        sys.executable,
+        *_COMMAND,
+        stdin=PIPE,
+        stdout=PIPE,
+        env=_environment(),
+        process_group=0,  # what ends the whole group is ours to hear: a child's end says nothing
     )
     try:
         return await _listen(process, task, plan)
