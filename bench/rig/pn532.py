@@ -186,8 +186,8 @@ class VirtualPn532:
                 self._look_at_rate()
             for piece in self._chip.receive(chunk, self._rate, monotonic_ns()):
                 self._say(piece)
-            if len(chunk) < _CHUNK and not is_let_go:
-                return
+            if len(chunk) < _CHUNK and (not is_let_go or not self._is_closed()):
+                return  # the next host may have said this: nothing is forgotten
 
     def _read(self, is_let_go: bool) -> bytes:
         """What is there to be read, b"" for nothing."""
