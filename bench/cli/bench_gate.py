@@ -57,11 +57,6 @@ class GateOptions:
     grid: bool = False
 
     @property
-    def seeds(self) -> range:
-        """One for each run."""
-        return range(self.crowd.seed, self.crowd.seed + self.runs)
-
-    @property
     def output(self) -> Output:
         """Where the result goes."""
         return self.crowd.output
@@ -141,7 +136,7 @@ def _simulated(options: GateOptions, run: "GateRun") -> "GateResults":
     one = None if isinstance(run.arrivals, Poisson) else sum(1 for _ in run.arrivals)
     total = None if one is None else one * options.runs
     with _journal(options, run) as journal, progress("passengers", total) as move:
-        return simulate_runs(run, options.seeds, lambda _: move(), journal)
+        return simulate_runs(run, options.crowd.seeds(options.runs), lambda _: move(), journal)
 
 
 @contextmanager
@@ -290,7 +285,7 @@ def _grid(options: GateOptions, run: "GateRun") -> int:
         raise Problem("--grid is of gates with a barrier; give --direction entry or exit")
     total = len(KBITS) * len(CARRIERS) * len(BARRIERS) * options.persons * options.runs
     with progress("passengers", total) as move:
-        found = list(grid(run, options.persons, options.seeds, move))
+        found = list(grid(run, options.persons, options.crowd.seeds(options.runs), move))
     is_whole = all(cell.result.is_whole for cell in found)
     return _show_grid(options, found, is_whole, basis(run.gear.timing))
 

@@ -47,11 +47,6 @@ class StationOptions:
     emergency: str | None = None
     runs: int = 1
 
-    @property
-    def seeds(self) -> range:
-        """One for each run."""
-        return range(self.crowd.seed, self.crowd.seed + self.runs)
-
     def as_json_options(self) -> dict[str, Any]:
         """For the document."""
         own = ("profile", "gates", "lines", "scale", "emergency", "runs")
@@ -67,7 +62,7 @@ def bench_station(options: StationOptions) -> int:
 
     run = run_of(options)
     with progress("passengers", None) as move:
-        results = simulate_stations(run, options.seeds, move)
+        results = simulate_stations(run, options.crowd.seeds(options.runs), move)
     return _show(options, results)
 
 

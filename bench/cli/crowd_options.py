@@ -28,6 +28,10 @@ class CrowdOptions:
     seed: int
     output: Output
 
+    def seeds(self, runs: int) -> range:
+        """One for each run: the one that was asked for, and those that follow."""
+        return range(self.seed, self.seed + runs)
+
     def as_json(self) -> dict[str, Any]:
         """For a document; the seed has a place of its own there."""
         return {

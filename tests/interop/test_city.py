@@ -338,11 +338,9 @@ def test_a_run_by_ray_that_is_asked_to_end_says_what_is_done(tmp_path):
     running.terminate()
     out, err = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 130
-    ours = [
-        line for line in err.splitlines() if "task_manager.cc" not in line
-    ]  # Ray, of a lost driver
-    assert ours[0].startswith("tapbench: the run was interrupted")
-    assert len(ours) == 1
+    # A worker of Ray that has lost its driver may have a word of its own.
+    (said,) = [line for line in err.splitlines() if "task_manager.cc" not in line]
+    assert said.startswith("tapbench: the run was interrupted")
     assert "interrupted" in json.loads(out)["incomplete"]
 
 

@@ -364,7 +364,7 @@ class Reading(io.StringIO):
 
 def test_serve_ended_as_soon_as_it_has_said_its_address_ends_in_order(here):
     tapbench(here, "issuer", "init")
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the program has it
     out, err = Reading(), io.StringIO()
     try:
         with chdir(here), redirect_stdout(out), redirect_stderr(err):
